@@ -1,0 +1,130 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using LlmEmbed.Data;
+
+namespace LlmEmbed.Cli;
+
+/// <summary>Options that several commands share, and what they mean in the library's terms.</summary>
+internal static class CommonOptions
+{
+    public static Option<string[]> Backbones() => new("--backbone")
+    {
+        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name in the local Hugging Face cache. Repeat it to fuse several. Default: both starter backbones.",
+        HelpName = "NAME|DIR|FILE.gguf",
+    };
+
+    public static Option<string> Backbone() => new("--backbone")
+    {
+        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name in the local Hugging Face cache.",
+        HelpName = "NAME|DIR|FILE.gguf",
+        Required = true,
+    };
+
+    public static Option<string?> Depths() => new("--depths")
+    {
+        Description = "Depths to keep: numbers (0 = embeddings, L = last), -1 from the end, 50% of the blocks, last5, all; comma-separated. Default: from the middle of the network.",
+        HelpName = "LIST",
+    };
+
+    public static Option<IReadOnlyList<Pooling>?> Poolings() => new("--pooling")
+    {
+        Description = "Poolings, comma-separated: mean, mean-skip-first, last, first, max, pooler, mean-with-pads.",
+        HelpName = "LIST",
+        CustomParser = Parser<IReadOnlyList<Pooling>?>(value =>
+            value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(PoolingNames.Parse).ToArray()),
+    };
+
+    public static Option<int?> MaxTokens() => Count(
+        "--max-tokens", "N", "Longest input in tokens, special tokens included; longer texts lose their end and are counted. Default: 256 or the model's limit.");
+
+    public static Option<int?> PadTo() => Count("--pad-to", "N", "Pad every text to N tokens, for the released LLMEmbed recipe (with --pooling mean-with-pads).");
+
+    public static Option<string?> Cache() => new("--cache")
+    {
+        Description = $"Folder that keeps embeddings, so that nothing is computed twice and interrupted runs resume; 'none' keeps nothing. Default: {DefaultCache}.",
+        HelpName = "DIR|none",
+    };
+
+    public static Option<string[]> ModelFolders() => new("--models")
+    {
+        Description = "Folder in which backbones are looked for by name, before the usual places. May be repeated.",
+        HelpName = "DIR",
+    };
+
+    public static Option<int?> Threads() => Count("--threads", "N", "Threads of the engine. Default: one for each physical core.");
+
+    public static Option<string?> TextColumn() => new("--text-column") { Description = "Column that holds the text. Default: text, sentence, content or review.", HelpName = "NAME" };
+
+    public static Option<string?> LabelColumn() => new("--label-column") { Description = "Column that holds the label. Default: label, class, category or target.", HelpName = "NAME" };
+
+    public static Option<TableFormat?> Format() => Format("--format", "csv, tsv, jsonl, parquet or lines, for files whose extension does not say.");
+
+    public static Option<TableFormat?> Format(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "FORMAT",
+        CustomParser = Parser<TableFormat?>(value => TableFormats.Parse(value)),
+    };
+
+    public static Option<bool> SkipBadRows() => new("--skip-bad-rows") { Description = "Leave out rows without text or label and classes with one example, and count them." };
+
+    public static Option<bool> Json() => new("--json") { Description = "Print one JSON object on standard output instead of text." };
+
+    /// <summary>Where embeddings are kept unless told otherwise: the user's cache folder.</summary>
+    public static string DefaultCache => Path.Combine(
+        Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache ? cache : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache"),
+        "llmembed");
+
+    public static string? CacheFolder(string? option, string? fallback) => option switch
+    {
+        null => fallback,
+        "none" => null,
+        _ => option,
+    };
+
+    /// <summary>Refuses an output that is the input.</summary>
+    public static void RefuseOverwriting(string? input, string output)
+    {
+        if (input is not (null or "-") && Path.GetFullPath(input) == Path.GetFullPath(output))
+            throw new WrongUsageException($"--output {output} is the input itself; name another file, so that your texts are not overwritten.");
+    }
+
+    /// <summary>A whole number of at least 1.</summary>
+    public static Option<int?> Count(string name, string helpName, string description) => new(name)
+    {
+        Description = description,
+        HelpName = helpName,
+        CustomParser = Parser<int?>(value => int.TryParse(value, out int count) && count >= 1
+            ? count
+            : throw new LlmEmbedException($"{name} is '{value}', expected a whole number of at least 1.")),
+    };
+
+    /// <summary>One of the members of an enumeration, by its name in lower case.</summary>
+    public static Option<T> Choice<T>(string name, string description)
+        where T : struct, Enum
+    {
+        string[] known = Enum.GetNames<T>().Select(member => member.ToLowerInvariant()).ToArray();
+        return new(name)
+        {
+            Description = description,
+            HelpName = string.Join('|', known),
+            CustomParser = Parser(value => Array.IndexOf(known, value) is >= 0 and int index
+                ? Enum.GetValues<T>()[index]
+                : throw new LlmEmbedException($"{name} is '{value}', expected {string.Join(" or ", known)}.")),
+        };
+    }
+
+    /// <summary>Makes a value that cannot be read an error of the command line, which ends with its own exit code.</summary>
+    private static Func<ArgumentResult, T?> Parser<T>(Func<string, T> parse) => argument =>
+    {
+        try
+        {
+            return parse(argument.Tokens.Single().Value);
+        }
+        catch (LlmEmbedException exception)
+        {
+            argument.AddError(exception.Message);
+            return default;
+        }
+    };
+}

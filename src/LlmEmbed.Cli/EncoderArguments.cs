@@ -1,0 +1,31 @@
+using System.CommandLine;
+
+namespace LlmEmbed.Cli;
+
+/// <summary>The options that say how backbones are run, for the commands that extract embeddings.</summary>
+internal sealed class EncoderArguments
+{
+    private readonly Option<string?> _depths = CommonOptions.Depths();
+    private readonly Option<IReadOnlyList<Pooling>?> _poolings = CommonOptions.Poolings();
+    private readonly Option<int?> _maxTokens = CommonOptions.MaxTokens();
+    private readonly Option<int?> _padTo = CommonOptions.PadTo();
+    private readonly Option<string?> _cache = CommonOptions.Cache();
+    private readonly Option<string[]> _models = CommonOptions.ModelFolders();
+    private readonly Option<int?> _threads = CommonOptions.Threads();
+
+    public void AddTo(Command command)
+    {
+        foreach (Option option in new Option[] { _depths, _poolings, _maxTokens, _padTo, _cache, _models, _threads }) command.Add(option);
+    }
+
+    public EncoderOptions Read(ParseResult parsed) => new()
+    {
+        Depths = parsed.GetValue(_depths),
+        Poolings = parsed.GetValue(_poolings),
+        MaxTokens = parsed.GetValue(_maxTokens),
+        PadTo = parsed.GetValue(_padTo),
+        CacheFolder = CommonOptions.CacheFolder(parsed.GetValue(_cache), CommonOptions.DefaultCache),
+        ModelFolders = parsed.GetValue(_models) ?? [],
+        Threads = parsed.GetValue(_threads),
+    };
+}

@@ -1,0 +1,62 @@
+using System.CommandLine;
+using LlmEmbed.Data;
+
+namespace LlmEmbed.Cli;
+
+/// <summary>llmembed evaluate: measures a classifier on labelled texts.</summary>
+internal static class EvaluateCommand
+{
+    public static Command Create()
+    {
+        Argument<string> model = new("MODEL") { Description = "Folder that 'llmembed train' wrote." };
+        Option<string> data = new("--data") { Description = "Labelled texts that the classifier was not trained on.", HelpName = "FILE", Required = true };
+        Option<string?> report = new("--report") { Description = "Also write a self-contained HTML page.", HelpName = "FILE.html" };
+        Option<TableFormat?> format = CommonOptions.Format();
+        Option<string?> textColumn = CommonOptions.TextColumn();
+        Option<string?> labelColumn = CommonOptions.LabelColumn();
+        Option<bool> skipBadRows = CommonOptions.SkipBadRows();
+        Option<string?> cache = CommonOptions.Cache();
+        Option<string[]> models = CommonOptions.ModelFolders();
+        Option<int?> threads = CommonOptions.Threads();
+        Option<bool> json = CommonOptions.Json();
+        Command command = new("evaluate", "Measure a classifier on labelled texts: accuracy, F1 scores, confusion matrix, calibration.")
+        {
+            model, data, report, textColumn, labelColumn, format, skipBadRows, cache, models, threads, json,
+        };
+        command.SetAction((parsed, cancellation) =>
+        {
+            LabeledTable table = LabeledTableReader.Read(parsed.GetRequiredValue(data), new LabeledTableOptions
+            {
+                TextColumn = parsed.GetValue(textColumn),
+                LabelColumn = parsed.GetValue(labelColumn),
+                Format = parsed.GetValue(format),
+                BadRows = parsed.GetValue(skipBadRows) ? BadRows.Skip : BadRows.Refuse,
+            });
+            using TextClassifier classifier = TextClassifier.Load(parsed.GetRequiredValue(model), new ClassifierOptions
+            {
+                CacheFolder = CommonOptions.CacheFolder(parsed.GetValue(cache), CommonOptions.DefaultCache),
+                ModelFolders = parsed.GetValue(models) ?? [],
+                Threads = parsed.GetValue(threads),
+            });
+            EvaluationReport result = ConsoleProgress.Show(progress => classifier.Evaluate(table.Examples, progress, cancellation));
+            if (parsed.GetValue(report) is string page) ReportPage.Write(page, result, $"{parsed.GetRequiredValue(model)} on {table.Source}");
+            Print(result, table, parsed.GetValue(json));
+            return Task.FromResult(ExitCode.Success);
+        });
+        return command;
+    }
+
+    private static void Print(EvaluationReport report, LabeledTable table, bool asJson)
+    {
+        if (asJson)
+        {
+            Console.WriteLine(report.ToJson());
+            return;
+        }
+        Console.WriteLine($"{table.Source}: {report.Count:N0} texts");
+        foreach (string reason in table.SkippedReasons) Console.WriteLine($"  left out: {reason}");
+        ReportText.Print(report);
+        Console.WriteLine($"  micro-F1 {report.MicroF1:P1}, weighted F1 {report.WeightedF1:P1}, log loss {report.LogLoss:0.0000}, Brier {report.BrierScore:0.0000}, MCC {report.MatthewsCorrelation:0.000}");
+        Console.WriteLine("  confusion matrix: --json or --report");
+    }
+}

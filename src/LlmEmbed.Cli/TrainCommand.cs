@@ -1,0 +1,138 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using LlmEmbed.Data;
+using LlmEmbed.Storage;
+
+namespace LlmEmbed.Cli;
+
+/// <summary>llmembed train: from a labelled file to a classifier and its measured quality.</summary>
+internal static class TrainCommand
+{
+    private const double HeldOutShare = 0.2;
+
+    public static Command Create()
+    {
+        Option<string> data = new("--data") { Description = "Labelled texts: csv, tsv, jsonl or parquet with a text and a label column.", HelpName = "FILE", Required = true };
+        Option<string?> test = new("--test") { Description = "Labelled texts to measure on. Without it a fifth of the data is held out for measuring, then everything is trained on.", HelpName = "FILE" };
+        Option<string> output = new("--output") { Description = "Folder for the classifier.", HelpName = "DIR", Required = true };
+        Option<string[]> backbones = CommonOptions.Backbones();
+        Option<HeadKind> head = CommonOptions.Choice<HeadKind>("--head", "linear (logistic regression) or cooccurrence (LLMEmbed's head).");
+        Option<ClassWeighting> classWeight = CommonOptions.Choice<ClassWeighting>("--class-weight", "none, or balanced: every class counts the same, however rare.");
+        Option<int> seed = new("--seed") { Description = "Seed of every random choice. Default: 0.", HelpName = "N" };
+        Option<string?> report = new("--report") { Description = "Also write the measured quality as a self-contained HTML page.", HelpName = "FILE.html" };
+        Option<TableFormat?> format = CommonOptions.Format();
+        Option<string?> textColumn = CommonOptions.TextColumn();
+        Option<string?> labelColumn = CommonOptions.LabelColumn();
+        Option<bool> skipBadRows = CommonOptions.SkipBadRows();
+        Option<bool> json = CommonOptions.Json();
+        EncoderArguments encoderArguments = new();
+        Command command = new("train", "Train a text classifier on labelled texts.") { data, test, output, backbones, head, classWeight, seed };
+        encoderArguments.AddTo(command);
+        foreach (Option option in new Option[] { textColumn, labelColumn, format, skipBadRows, report, json }) command.Add(option);
+        command.SetAction((parsed, cancellation) =>
+        {
+            LabeledTableOptions tableOptions = new()
+            {
+                TextColumn = parsed.GetValue(textColumn),
+                LabelColumn = parsed.GetValue(labelColumn),
+                Format = parsed.GetValue(format),
+                BadRows = parsed.GetValue(skipBadRows) ? BadRows.Skip : BadRows.Refuse,
+            };
+            TrainingOptions options = new()
+            {
+                Encoder = encoderArguments.Read(parsed),
+                Head = parsed.GetValue(head),
+                ClassWeighting = parsed.GetValue(classWeight),
+                Seed = parsed.GetValue(seed),
+                HeldOutShare = parsed.GetValue(test) is null ? HeldOutShare : 0,
+            };
+            if (parsed.GetValue(backbones) is { Length: > 0 } names) options = options with { Backbones = names };
+            string folder = parsed.GetRequiredValue(output);
+            ClassifierBundle.RequireUsable(folder);
+            LabeledTable training = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions);
+            LabeledTable? testing = parsed.GetValue(test) is string testPath ? LabeledTableReader.Read(testPath, tableOptions) : null;
+
+            TrainingRun run = ConsoleProgress.Show(progress => Run(training, testing, options, progress, cancellation));
+            using TextClassifier classifier = run.Classifier;
+            ClassifierBundle.Save(classifier, folder, run.Report);
+            if (parsed.GetValue(report) is string page) ReportPage.Write(page, run.Report, $"Classifier trained on {training.Source}");
+            if (parsed.GetValue(json)) Console.WriteLine(ToJson(run, folder).ToJsonString());
+            else Print(run, folder);
+            return Task.FromResult(ExitCode.Success);
+        });
+        return command;
+    }
+
+    private static TrainingRun Run(LabeledTable training, LabeledTable? testing, TrainingOptions options, IProgress<WorkProgress> progress, CancellationToken cancellation)
+    {
+        long start = Stopwatch.GetTimestamp();
+        TextClassifier classifier = TextClassifier.Train(training.Examples, options, progress, cancellation);
+        TimeSpan trainingTime = Stopwatch.GetElapsedTime(start);
+        EvaluationReport report = testing is null ? classifier.Training!.HeldOut! : classifier.Evaluate(testing.Examples, progress, cancellation);
+        return new TrainingRun(classifier, report, training, testing, trainingTime, Stopwatch.GetElapsedTime(start));
+    }
+
+    private static void Print(TrainingRun run, string folder)
+    {
+        TrainingSummary summary = run.Classifier.Training!;
+        Console.WriteLine($"{run.Training.Source}: {summary.Examples:N0} examples of {run.Classifier.Labels.Count} classes");
+        PrintNotes(run.Training);
+        if (run.Testing is not null) PrintNotes(run.Testing);
+        foreach ((TextEncoder encoder, EncodingStatistics statistics) in run.Classifier.Encoders.Zip(summary.Encoding))
+        {
+            string views = string.Join(", ", encoder.Views.Select(view => $"{view.Depth}:{PoolingNames.NameOf(view.Pooling)}"));
+            Console.WriteLine($"{encoder.Name} (depth:pooling {views}, of {encoder.BlockCount} blocks)");
+            Console.WriteLine($"  {new EncodingTotals().Add(statistics).Describe(encoder.MaxTokens)}");
+            foreach (string warning in encoder.StoreWarnings) Console.Error.WriteLine($"llmembed: {warning}");
+        }
+        Console.WriteLine($"Head: {summary.Choice}, in {summary.HeadTime.TotalSeconds:0.0} s");
+        Console.WriteLine();
+        Console.WriteLine(run.Testing is { } testing
+            ? $"Measured on {testing.Source} ({run.Report.Count:N0} texts, not trained on):"
+            : $"Measured on {run.Report.Count:N0} held-out examples ({HeldOutShare:P0}, stratified) by a classifier trained on the rest; the saved one is trained on everything:");
+        ReportText.Print(run.Report);
+        Console.WriteLine();
+        Console.WriteLine($"Saved to {folder} after {run.TotalTime.TotalSeconds:0.0} s ({run.TrainingTime.TotalSeconds:0.0} s of them training), {PeakMemoryMegabytes():N0} MB at the most. Next:");
+        Console.WriteLine($"  llmembed predict {folder} \"a text to classify\"");
+        Console.WriteLine($"  llmembed predict {folder} --data texts.csv --output predictions.csv");
+        Console.WriteLine($"  llmembed inspect {folder}");
+    }
+
+    private static void PrintNotes(LabeledTable table)
+    {
+        foreach (string reason in table.SkippedReasons) Console.WriteLine($"  left out: {reason}");
+        if (table.ConflictingTexts > 0) Console.WriteLine($"  note: {table.ConflictingTexts:N0} texts of {table.Source} occur with more than one label");
+    }
+
+    private static JsonObject ToJson(TrainingRun run, string folder)
+    {
+        TrainingSummary summary = run.Classifier.Training!;
+        JsonObject json = JsonNode.Parse(run.Report.ToJson())!.AsObject();
+        json["output"] = folder;
+        json["examples"] = summary.Examples;
+        json["skipped_rows"] = run.Training.SkippedRows;
+        json["measured_on"] = run.Testing?.Source ?? "held-out examples";
+        json["head"] = run.Classifier.Head.Details.DeepClone();
+        json["backbones"] = new JsonArray([.. run.Classifier.Encoders.Zip(summary.Encoding).Select(pair =>
+        {
+            JsonObject backbone = new EncodingTotals().Add(pair.Second).ToJson();
+            backbone["name"] = pair.First.Name;
+            backbone["views"] = new JsonArray([.. pair.First.Views.Select(view => (JsonNode)$"{view.Depth}:{PoolingNames.NameOf(view.Pooling)}")]);
+            return backbone;
+        })]);
+        json["training_seconds"] = Math.Round(run.TrainingTime.TotalSeconds, 3);
+        json["head_seconds"] = Math.Round(summary.HeadTime.TotalSeconds, 3);
+        json["total_seconds"] = Math.Round(run.TotalTime.TotalSeconds, 3);
+        json["peak_memory_mb"] = Math.Round(PeakMemoryMegabytes());
+        return json;
+    }
+
+    private static double PeakMemoryMegabytes()
+    {
+        using Process process = Process.GetCurrentProcess();
+        return process.PeakWorkingSet64 / 1e6;
+    }
+
+    private sealed record TrainingRun(TextClassifier Classifier, EvaluationReport Report, LabeledTable Training, LabeledTable? Testing, TimeSpan TrainingTime, TimeSpan TotalTime);
+}

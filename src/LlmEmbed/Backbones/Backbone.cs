@@ -1,0 +1,91 @@
+using LlmEmbed.Checkpoints;
+
+namespace LlmEmbed.Backbones;
+
+/// <summary>
+/// A frozen language model: reads its configuration and weights from a checkpoint and writes its forward pass into a graph, block by block, up to a wanted depth.
+/// Each architecture is one file. The table of token embeddings stays in the checkpoint and is read row by row (<see cref="Embed"/>), so that it costs no memory.
+/// </summary>
+internal abstract class Backbone
+{
+    protected Backbone(Checkpoint checkpoint) => Checkpoint = checkpoint;
+
+    /// <summary>L, the number of blocks.</summary>
+    public abstract int BlockCount { get; }
+
+    /// <summary>H.</summary>
+    public abstract int HiddenSize { get; }
+
+    public abstract int VocabularySize { get; }
+
+    /// <summary>The longest input, in tokens, that the model has positions for.</summary>
+    public abstract int MaxTokens { get; }
+
+    /// <summary>True where a token sees only the tokens before it.</summary>
+    public abstract bool IsDecoder { get; }
+
+    /// <summary>True where the checkpoint carries BERT's pooler.</summary>
+    public virtual bool HasPooler => false;
+
+    /// <summary>The id that stands for padding; 0 where the model has none of its own, as the released LLMEmbed recipe does it.</summary>
+    public abstract int PadId { get; }
+
+    protected Checkpoint Checkpoint { get; }
+
+    /// <summary>Chooses the architecture by the configuration's <c>model_type</c> and reads the configuration; weights are read later.</summary>
+    /// <exception cref="LlmEmbedException">The architecture, or something that its configuration asks for, is not implemented.</exception>
+    public static Backbone Create(Checkpoint checkpoint)
+    {
+        Backbone backbone = checkpoint.Config.ModelType switch
+        {
+            "llama" or "mistral" or "qwen2" or "qwen3" => new Llama(checkpoint),
+            "bert" or "roberta" or "xlm-roberta" => new Bert(checkpoint),
+            "distilbert" => new DistilBert(checkpoint),
+            string other => throw new LlmEmbedException(
+                $"{checkpoint.Config.Source}: model_type '{other}' is not implemented. Implemented: llama, mistral, qwen2, qwen3, bert, roberta, xlm-roberta, distilbert.")
+            { FilePath = checkpoint.Config.Source },
+        };
+        checkpoint.Config.RefuseUnread();
+        // Blocks are listed and counted before the weights of the last one are asked for.
+        if (backbone.BlockCount > checkpoint.Weights.Count)
+            throw new LlmEmbedException(
+                $"{checkpoint.Config.Source}: {backbone.BlockCount} blocks are asked for, but the checkpoint has only {checkpoint.Weights.Count} tensors.")
+            { FilePath = checkpoint.Config.Source };
+        return backbone;
+    }
+
+    /// <summary>Writes what enters the first block for each token: [T,H], row after row.</summary>
+    public abstract void Embed(ReadOnlySpan<int> ids, Span<float> destination);
+
+    /// <summary>Adds the forward pass of the first <paramref name="depth"/> blocks to the graph.</summary>
+    /// <param name="layers">Where nodes and weights go.</param>
+    /// <param name="inputs">The values that each run feeds.</param>
+    /// <param name="depth">The deepest depth that is wanted, 0..L.</param>
+    /// <param name="keep">Called with each depth from 0 to <paramref name="depth"/> and the name of its hidden state [B,T,H].</param>
+    public abstract void Forward(Layers layers, AttentionInputs inputs, int depth, Action<int, string> keep);
+
+    /// <summary>Adds BERT's pooler on top of the state of depth L.</summary>
+    /// <param name="layers">Where nodes and weights go.</param>
+    /// <param name="firstToken">The first token's state [B,H].</param>
+    /// <returns>The name of the pooler output [B,H].</returns>
+    public virtual string Pool(Layers layers, string firstToken) => throw new NotSupportedException("This backbone has no pooler.");
+
+    /// <summary>Weights that run for a depth: those of the blocks, without the token embeddings, of which each token reads one row.</summary>
+    public abstract long ParameterCount(int depth);
+
+    /// <summary>Adds row <paramref name="row"/> of a table onto <paramref name="sum"/>.</summary>
+    private protected static void AddRow(Weight table, long row, Span<float> scratch, Span<float> sum)
+    {
+        table.CopyRow(row, scratch);
+        System.Numerics.Tensors.TensorPrimitives.Add(sum, scratch, sum);
+    }
+}
+
+/// <summary>Names of the values that a run feeds to a backbone's graph.</summary>
+/// <param name="Embeddings">Token embeddings, F32 [B,T,H].</param>
+/// <param name="KeyMask">Encoders: I32 [B,T], 1 for tokens and 0 for padding.</param>
+/// <param name="LastIndex">Decoders: I32 [B], the index of each text's last token; T − 1 for all where an <paramref name="AttentionBias"/> is given.</param>
+/// <param name="BatchLength">Decoders: I32 scalar, T.</param>
+/// <param name="Positions">The longest T of any run, so that tables of positions need not reach further.</param>
+/// <param name="AttentionBias">Decoders run with padding to a fixed length: F32 [B,1,T,T] added to the scores, so that padding is no key; empty otherwise.</param>
+internal sealed record AttentionInputs(string Embeddings, string KeyMask, string LastIndex, string BatchLength, int Positions, string AttentionBias);

@@ -1,0 +1,170 @@
+using LlmEmbed.Checkpoints;
+using LlmEmbed.Graphs;
+
+namespace LlmEmbed.Backbones;
+
+/// <summary>
+/// A backbone compiled for a set of views: only the blocks up to the deepest view exist, and pooling happens inside the graph, so that a run returns
+/// [B,D,H] instead of a state [B,T,H] per depth.
+/// </summary>
+internal sealed class EncoderSession : IDisposable
+{
+    private const string Embeddings = "embeddings";
+    private const string KeyMask = "key_mask";
+    private const string LastIndex = "last_index";
+    private const string BatchLength = "batch_length";
+    private const string AttentionBias = "attention_bias";
+    private const string MeanWeights = "mean_weights";
+    private const string MeanSkipFirstWeights = "mean_skip_first_weights";
+    private const string LastPosition = "last_position";
+    private const string MaxBias = "max_bias";
+
+    private readonly Backbone _backbone;
+    private readonly IReadOnlyList<View> _views;
+    private readonly int? _padTo;
+    private readonly GraphSession _session;
+
+    /// <param name="checkpoint">Must outlive the session: token embeddings and fp32 weights are read from its memory map.</param>
+    /// <param name="backbone">The architecture over that checkpoint.</param>
+    /// <param name="views">The D views, already checked against the backbone.</param>
+    /// <param name="maxTokens">The longest T of any run.</param>
+    /// <param name="padTo">Fixed T, whose padding takes part in <see cref="Pooling.MeanWithPads"/>; null pads to the longest text of a batch.</param>
+    /// <param name="threads">Engine threads, 0 for one per physical core.</param>
+    public EncoderSession(Checkpoint checkpoint, Backbone backbone, IReadOnlyList<View> views, int maxTokens, int? padTo, int threads)
+    {
+        _backbone = backbone;
+        _views = views;
+        _padTo = padTo;
+        OnnxGraph graph = new();
+        AttentionInputs inputs = DeclareInputs(graph, maxTokens);
+        string[] pooled = new string[views.Count];
+        Layers layers = new(checkpoint, graph);
+        try
+        {
+            backbone.Forward(layers, inputs, views.Max(view => view.Depth), (depth, state) =>
+            {
+                for (int v = 0; v < views.Count; v++)
+                    if (views[v].Depth == depth) pooled[v] = graph.Node("Unsqueeze", [Pool(layers, state, views[v].Pooling), graph.Constant<long>([1], 1)]); // [B,1,H]
+            });
+            graph.Output(graph.Node("Concat", pooled, ("axis", 1)), "pooled", OnnxType.Float, null, views.Count, backbone.HiddenSize);
+            _session = new GraphSession(graph, threads);
+        }
+        catch
+        {
+            // A weight that is missing or damaged ends the work halfway, and nothing else would free the ones before it.
+            foreach (WeightBuffer weight in graph.Weights) weight.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Runs one batch.</summary>
+    /// <param name="batch">The token ids of B texts, none empty.</param>
+    /// <param name="destination">[B,D,H].</param>
+    public void Run(IReadOnlyList<int[]> batch, Span<float> destination)
+    {
+        int length = _padTo ?? batch.Max(ids => ids.Length);
+        using GraphFeeds feeds = new();
+        AddEmbeddings(feeds, batch, length);
+        AddAttention(feeds, batch, length);
+        AddPooling(feeds, batch, length);
+        using GraphResults results = _session.Run(feeds);
+        results.Span<float>(0).CopyTo(destination);
+    }
+
+    public void Dispose() => _session.Dispose();
+
+    private bool Uses(Pooling pooling) => _views.Any(view => view.Pooling == pooling);
+
+    private AttentionInputs DeclareInputs(OnnxGraph graph, int maxTokens)
+    {
+        string embeddings = graph.Input(Embeddings, OnnxType.Float, null, null, _backbone.HiddenSize);
+        if (Uses(Pooling.Mean)) graph.Input(MeanWeights, OnnxType.Float, null, 1, null);
+        if (Uses(Pooling.MeanSkipFirst)) graph.Input(MeanSkipFirstWeights, OnnxType.Float, null, 1, null);
+        if (Uses(Pooling.Last)) graph.Input(LastPosition, OnnxType.Int64, null, 2);
+        if (Uses(Pooling.Max)) graph.Input(MaxBias, OnnxType.Float, null, null, 1);
+        if (!_backbone.IsDecoder)
+            return new AttentionInputs(embeddings, graph.Input(KeyMask, OnnxType.Int32, null, null), LastIndex: "", BatchLength: "", maxTokens, AttentionBias: "");
+
+        string lastIndex = graph.Input(LastIndex, OnnxType.Int32, [null]);
+        string batchLength = graph.Input(BatchLength, OnnxType.Int32);
+        string bias = _padTo is null ? "" : graph.Input(AttentionBias, OnnxType.Float, null, 1, null, null);
+        return new AttentionInputs(embeddings, KeyMask: "", lastIndex, batchLength, maxTokens, bias);
+    }
+
+    /// <summary>[B,T,H] → [B,H].</summary>
+    private string Pool(Layers layers, string state, Pooling pooling)
+    {
+        OnnxGraph graph = layers.Graph;
+        string First() => graph.Node("Gather", [state, graph.Scalar(0L)], ("axis", 1));
+        string Squeeze(string value) => graph.Node("Squeeze", [value, graph.Constant<long>([1], 1)]);
+        return pooling switch
+        {
+            Pooling.Mean => Squeeze(graph.Node("MatMul", [MeanWeights, state])), // [B,1,T]·[B,T,H]
+            Pooling.MeanSkipFirst => Squeeze(graph.Node("MatMul", [MeanSkipFirstWeights, state])),
+            Pooling.MeanWithPads => graph.Node("ReduceMean", [state, graph.Constant<long>([1], 1)], ("keepdims", 0)),
+            Pooling.Max => graph.Node("ReduceMax", [graph.Node("Add", [state, MaxBias]), graph.Constant<long>([1], 1)], ("keepdims", 0)),
+            Pooling.Last => graph.Node("GatherND", [state, LastPosition]),
+            Pooling.First => First(),
+            Pooling.Pooler => _backbone.Pool(layers, First()),
+            _ => throw new ArgumentOutOfRangeException(nameof(pooling), pooling, null),
+        };
+    }
+
+    private void AddEmbeddings(GraphFeeds feeds, IReadOnlyList<int[]> batch, int length)
+    {
+        int hiddenSize = _backbone.HiddenSize;
+        float[] embeddings = new float[batch.Count * length * hiddenSize]; // [B,T,H]
+        int[] padded = new int[length];
+        for (int b = 0; b < batch.Count; b++)
+        {
+            batch[b].CopyTo(padded, 0);
+            padded.AsSpan(batch[b].Length).Fill(_backbone.PadId);
+            // Padding is looked up only where it counts; elsewhere zeros do, since nothing attends to it.
+            int rows = _padTo is null ? batch[b].Length : length;
+            _backbone.Embed(padded.AsSpan(0, rows), embeddings.AsSpan(b * length * hiddenSize, rows * hiddenSize));
+        }
+        feeds.Add(Embeddings, embeddings, batch.Count, length, hiddenSize);
+    }
+
+    private void AddAttention(GraphFeeds feeds, IReadOnlyList<int[]> batch, int length)
+    {
+        if (!_backbone.IsDecoder)
+        {
+            feeds.Add(KeyMask, PerToken(batch, length, (_, _) => 1), batch.Count, length);
+            return;
+        }
+        feeds.Add(LastIndex, batch.Select(ids => (_padTo is null ? ids.Length : length) - 1).ToArray(), batch.Count);
+        feeds.Add(BatchLength, [length]);
+        if (_padTo is not null) feeds.Add(AttentionBias, PaddingIsNoKey(batch, length), batch.Count, 1, length, length);
+    }
+
+    private void AddPooling(GraphFeeds feeds, IReadOnlyList<int[]> batch, int length)
+    {
+        if (Uses(Pooling.Mean)) feeds.Add(MeanWeights, PerToken(batch, length, (ids, _) => 1f / ids.Length), batch.Count, 1, length);
+        if (Uses(Pooling.MeanSkipFirst))
+            feeds.Add(MeanSkipFirstWeights, PerToken(batch, length, (ids, t) => ids.Length == 1 ? 1f : t == 0 ? 0f : 1f / (ids.Length - 1)), batch.Count, 1, length);
+        if (Uses(Pooling.Last)) feeds.Add(LastPosition, batch.SelectMany((ids, b) => new long[] { b, ids.Length - 1 }).ToArray(), batch.Count, 2);
+        if (Uses(Pooling.Max)) feeds.Add(MaxBias, PerToken(batch, length, (_, _) => 0f, padding: float.NegativeInfinity), batch.Count, length, 1);
+    }
+
+    /// <summary>[B,T]: a value for each token, <paramref name="padding"/> elsewhere.</summary>
+    private static T[] PerToken<T>(IReadOnlyList<int[]> batch, int length, Func<int[], int, T> value, T padding = default)
+        where T : struct
+    {
+        T[] values = new T[batch.Count * length];
+        for (int b = 0; b < batch.Count; b++)
+            for (int t = 0; t < length; t++)
+                values[b * length + t] = t < batch[b].Length ? value(batch[b], t) : padding;
+        return values;
+    }
+
+    /// <summary>[B,1,T,T]: the lowest float on every column of a padding token.</summary>
+    private static float[] PaddingIsNoKey(IReadOnlyList<int[]> batch, int length)
+    {
+        float[] bias = new float[batch.Count * length * length];
+        for (int b = 0; b < batch.Count; b++)
+            for (int query = 0; query < length; query++)
+                bias.AsSpan((b * length + query) * length + batch[b].Length, length - batch[b].Length).Fill(float.MinValue);
+        return bias;
+    }
+}

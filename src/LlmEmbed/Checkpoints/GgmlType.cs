@@ -1,0 +1,48 @@
+namespace LlmEmbed.Checkpoints;
+
+/// <summary>GGUF's numbers for tensor types: the formats that are implemented, and names for messages about the others.</summary>
+internal static class GgmlType
+{
+    public static IReadOnlyDictionary<uint, WeightFormat> Formats { get; } = new Dictionary<uint, WeightFormat>
+    {
+        [0] = WeightFormat.F32,
+        [1] = WeightFormat.F16,
+        [2] = BlockFormats.Q4_0,
+        [3] = BlockFormats.Q4_1,
+        [6] = BlockFormats.Q5_0,
+        [7] = BlockFormats.Q5_1,
+        [8] = BlockFormats.Q8_0,
+        [10] = BlockFormats.Q2_K,
+        [11] = BlockFormats.Q3_K,
+        [12] = BlockFormats.Q4_K,
+        [13] = BlockFormats.Q5_K,
+        [14] = BlockFormats.Q6_K,
+        [20] = BlockFormats.IQ4_NL,
+        [23] = BlockFormats.IQ4_XS,
+        [28] = WeightFormat.F64,
+        [30] = WeightFormat.BF16,
+    };
+
+    /// <summary>The name of a type that is not implemented.</summary>
+    public static string Name(uint type) => type switch
+    {
+        4 or 5 or 31 or 32 or 33 or 36 or 37 or 38 => $"type {type}, which GGUF has given up",
+        9 => "Q8_1",
+        15 => "Q8_K",
+        16 => "IQ2_XXS",
+        17 => "IQ2_XS",
+        18 => "IQ3_XXS",
+        19 => "IQ1_S",
+        21 => "IQ3_S",
+        22 => "IQ2_S",
+        24 => "I8",
+        25 => "I16",
+        26 => "I32",
+        27 => "I64",
+        29 => "IQ1_M",
+        34 => "TQ1_0",
+        35 => "TQ2_0",
+        39 => "MXFP4",
+        _ => $"the unknown type {type}",
+    };
+}

@@ -1,0 +1,14 @@
+namespace LlmEmbed;
+
+/// <summary>How a trained classifier is run.</summary>
+public sealed record ClassifierOptions
+{
+    /// <summary>Threads of the engine; null takes one for each physical core. Results do not depend on it.</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>Folder in which embeddings are kept; null keeps none.</summary>
+    public string? CacheFolder { get; init; }
+
+    /// <summary>Folders in which the classifier's backbones are looked for, before the usual places.</summary>
+    public IReadOnlyList<string> ModelFolders { get; init; } = [];
+}

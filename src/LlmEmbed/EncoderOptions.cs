@@ -1,0 +1,47 @@
+namespace LlmEmbed;
+
+/// <summary>How a backbone is run over texts.</summary>
+public sealed record EncoderOptions
+{
+    /// <summary>The views to keep, exactly; null leaves them to <see cref="Depths"/> and <see cref="Poolings"/>.</summary>
+    public IReadOnlyList<View>? Views { get; init; }
+
+    /// <summary>
+    /// Depths as a comma-separated list of: a number, a negative number counted from the last depth, a share of the blocks (50%), last5 (the last five), all.
+    /// Null takes the depths of <see cref="DefaultViews"/>.
+    /// </summary>
+    public string? Depths { get; init; }
+
+    /// <summary>Poolings, each applied at each of the depths; null takes the default for the architecture.</summary>
+    public IReadOnlyList<Pooling>? Poolings { get; init; }
+
+    /// <summary>Longest input in tokens, special tokens included; longer texts lose their end. Null takes 256, or the model's own limit where that is lower.</summary>
+    public int? MaxTokens { get; init; }
+
+    /// <summary>Pads every text to this many tokens, as the released LLMEmbed recipe does; only useful with <see cref="Pooling.MeanWithPads"/>. Null pads to the longest text of a batch, which changes nothing.</summary>
+    public int? PadTo { get; init; }
+
+    /// <summary>Threads of the engine; null takes one for each physical core. Results do not depend on it.</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>Folder in which embeddings are kept, one sub-folder per encoder; null keeps none.</summary>
+    public string? CacheFolder { get; init; }
+
+    /// <summary>Folders in which backbones named without a path are looked for, before the usual places.</summary>
+    public IReadOnlyList<string> ModelFolders { get; init; } = [];
+
+    /// <summary>
+    /// Views from the middle of the network, where small models carry most of what classifiers need: for a decoder of L blocks <see cref="Pooling.MeanSkipFirst"/>
+    /// at L/2 and 4L/5 and <see cref="Pooling.Last"/> at 3L/5, for an encoder <see cref="Pooling.Mean"/> at 2L/3 and L. With few blocks some of these coincide and are kept once.
+    /// </summary>
+    /// <param name="isDecoder">Whether a token sees only the tokens before it.</param>
+    /// <param name="blockCount">L.</param>
+    public static IReadOnlyList<View> DefaultViews(bool isDecoder, int blockCount)
+    {
+        int At(double share) => (int)Math.Round(share * blockCount, MidpointRounding.AwayFromZero);
+        View[] views = isDecoder
+            ? [new(At(1.0 / 2), Pooling.MeanSkipFirst), new(At(3.0 / 5), Pooling.Last), new(At(4.0 / 5), Pooling.MeanSkipFirst)]
+            : [new(At(2.0 / 3), Pooling.Mean), new(blockCount, Pooling.Mean)];
+        return views.Distinct().ToArray();
+    }
+}

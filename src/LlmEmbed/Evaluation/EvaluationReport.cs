@@ -1,0 +1,280 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace LlmEmbed;
+
+/// <summary>
+/// How well predicted probabilities agree with the truth. A label that the classifier does not know counts as an error of its text: it is listed after the
+/// classifier's classes, with a recall of 0 and a row of its own in <see cref="ConfusionMatrix"/>.
+/// </summary>
+public sealed class EvaluationReport
+{
+    /// <summary>Bins of equal width over the highest probability, for <see cref="ExpectedCalibrationError"/>.</summary>
+    private const int CalibrationBins = 15;
+
+    /// <summary>The quantile of the normal distribution for 95 % intervals.</summary>
+    private const double Normal95 = 1.959963984540054;
+
+    private EvaluationReport(IReadOnlyList<string> labels, ReadOnlySpan<double> probabilities, ReadOnlySpan<int> truth)
+    {
+        Count = truth.Length;
+        int predictable = probabilities.Length / Count;
+        ConfusionMatrix = Confusion(labels.Count, predictable, probabilities, truth);
+        Classes = ClassScores(labels, ConfusionMatrix);
+        int right = Enumerable.Range(0, labels.Count).Sum(c => ConfusionMatrix[c][c]);
+        Accuracy = (double)right / Count;
+        (AccuracyLow, AccuracyHigh) = WilsonInterval(right, Count);
+        MacroF1 = Classes.Average(c => c.F1);
+        WeightedF1 = Classes.Sum(c => c.F1 * c.Support) / Count;
+        MatthewsCorrelation = Matthews(ConfusionMatrix, Count);
+        LogLoss = MeanLogLoss(probabilities, truth, predictable);
+        BrierScore = MeanBrier(probabilities, truth, predictable);
+        Reliability = ReliabilityBins(probabilities, truth, predictable);
+        ExpectedCalibrationError = Reliability.Sum(bin => bin.Count * Math.Abs(bin.Accuracy - bin.Confidence)) / Count;
+        RocAuc = MacroRocAuc(probabilities, truth, predictable);
+    }
+
+    /// <summary>The number of texts.</summary>
+    public int Count { get; }
+
+    /// <summary>The share of texts whose most probable class is the true one.</summary>
+    public double Accuracy { get; }
+
+    /// <summary>The lower end of the 95 % Wilson interval of <see cref="Accuracy"/>.</summary>
+    public double AccuracyLow { get; }
+
+    /// <summary>The upper end of the 95 % Wilson interval of <see cref="Accuracy"/>.</summary>
+    public double AccuracyHigh { get; }
+
+    /// <summary>The mean F1 over all classes, each counting the same however rare.</summary>
+    public double MacroF1 { get; }
+
+    /// <summary>F1 over all decisions; with one label a text this is <see cref="Accuracy"/>.</summary>
+    public double MicroF1 => Accuracy;
+
+    /// <summary>The mean F1 over all classes, weighted by their true counts.</summary>
+    public double WeightedF1 { get; }
+
+    /// <summary>The classes in the classifier's order, then labels that only the data has.</summary>
+    public IReadOnlyList<ClassScore> Classes { get; }
+
+    /// <summary>Counts of texts by true class (row) and predicted class (column), both in the order of <see cref="Classes"/>.</summary>
+    public IReadOnlyList<IReadOnlyList<int>> ConfusionMatrix { get; }
+
+    /// <summary>The mean negative logarithm of the true class's probability.</summary>
+    public double LogLoss { get; }
+
+    /// <summary>The mean over texts of the squared error summed over classes, from 0 to 2.</summary>
+    public double BrierScore { get; }
+
+    /// <summary>The mean distance between confidence and accuracy over 15 bins of equal width.</summary>
+    public double ExpectedCalibrationError { get; }
+
+    /// <summary>Matthews' correlation coefficient for several classes; 0 where it is undefined.</summary>
+    public double MatthewsCorrelation { get; }
+
+    /// <summary>The mean area under the one-against-rest ROC curves, over the classes for which it is defined; null where there is none.</summary>
+    public double? RocAuc { get; }
+
+    /// <summary>Confidence and accuracy by bins of confidence.</summary>
+    internal IReadOnlyList<ReliabilityBin> Reliability { get; }
+
+    /// <summary>The report as one JSON object.</summary>
+    public string ToJson() => ToJsonObject().ToJsonString(new JsonSerializerOptions { WriteIndented = true });
+
+    /// <summary>Accuracy with its interval and the main scores, in one line.</summary>
+    public override string ToString() => string.Create(
+        CultureInfo.InvariantCulture,
+        $"accuracy {Accuracy:P2} ({AccuracyLow:P2} to {AccuracyHigh:P2}), macro-F1 {MacroF1:P2}, log loss {LogLoss:F4}, {Count} texts");
+
+    /// <param name="labels">The classes of the probabilities' columns; further labels are ones that the classifier does not know.</param>
+    /// <param name="probabilities">[N,C], row after row.</param>
+    /// <param name="truth">For each row the index into <paramref name="labels"/>.</param>
+    internal static EvaluationReport Compute(IReadOnlyList<string> labels, ReadOnlySpan<double> probabilities, ReadOnlySpan<int> truth)
+    {
+        if (truth.IsEmpty) throw new LlmEmbedException("There is nothing to evaluate: 0 labelled texts, expected at least 1.");
+        int classCount = probabilities.Length / truth.Length;
+        if (classCount * truth.Length != probabilities.Length || classCount < 1 || classCount > labels.Count)
+            throw new ArgumentException($"{probabilities.Length} probabilities do not form rows for {truth.Length} texts and at most {labels.Count} classes.", nameof(probabilities));
+        for (int i = 0; i < probabilities.Length; i++)
+        {
+            if (!double.IsFinite(probabilities[i]))
+                throw new LlmEmbedException($"The probability of class '{labels[i % classCount]}' for text {i / classCount} is {probabilities[i]}, expected a number from 0 to 1.");
+        }
+        return new EvaluationReport(labels, probabilities, truth);
+    }
+
+    /// <inheritdoc cref="Compute(IReadOnlyList{string}, ReadOnlySpan{double}, ReadOnlySpan{int})"/>
+    internal static EvaluationReport Compute(IReadOnlyList<string> labels, ReadOnlySpan<float> probabilities, ReadOnlySpan<int> truth)
+    {
+        double[] widened = new double[probabilities.Length];
+        for (int i = 0; i < widened.Length; i++) widened[i] = probabilities[i];
+        return Compute(labels, widened, truth);
+    }
+
+    internal JsonObject ToJsonObject() => new()
+    {
+        ["n"] = Count,
+        ["accuracy"] = Accuracy,
+        ["accuracy_low"] = AccuracyLow,
+        ["accuracy_high"] = AccuracyHigh,
+        ["macro_f1"] = MacroF1,
+        ["micro_f1"] = MicroF1,
+        ["weighted_f1"] = WeightedF1,
+        ["mcc"] = MatthewsCorrelation,
+        ["log_loss"] = LogLoss,
+        ["brier"] = BrierScore,
+        ["ece"] = ExpectedCalibrationError,
+        ["roc_auc"] = RocAuc,
+        ["classes"] = new JsonArray([.. Classes.Select(c => new JsonObject
+        {
+            ["label"] = c.Label,
+            ["precision"] = c.Precision,
+            ["recall"] = c.Recall,
+            ["f1"] = c.F1,
+            ["support"] = c.Support,
+        })]),
+        ["confusion_matrix"] = new JsonArray([.. ConfusionMatrix.Select(row => new JsonArray([.. row.Select(count => JsonValue.Create(count))]))]),
+    };
+
+    private static int[][] Confusion(int classCount, int predictable, ReadOnlySpan<double> probabilities, ReadOnlySpan<int> truth)
+    {
+        int[][] matrix = [.. Enumerable.Range(0, classCount).Select(_ => new int[classCount])];
+        for (int i = 0; i < truth.Length; i++) matrix[truth[i]][FirstHighest(Row(probabilities, i, predictable))]++;
+        return matrix;
+    }
+
+    private static ClassScore[] ClassScores(IReadOnlyList<string> labels, IReadOnlyList<IReadOnlyList<int>> matrix) =>
+        [.. labels.Select((label, c) =>
+        {
+            int right = matrix[c][c];
+            int support = matrix[c].Sum();
+            int predicted = matrix.Sum(row => row[c]);
+            return new ClassScore(label, Ratio(right, predicted), Ratio(right, support), Ratio(2 * right, predicted + support), support);
+        })];
+
+    /// <summary>The interval of Wilson's score test: unlike the plain normal one it stays within 0 and 1 and has a width at both ends.</summary>
+    private static (double Low, double High) WilsonInterval(int right, int count)
+    {
+        double share = (double)right / count;
+        double z2 = Normal95 * Normal95;
+        double centre = share + z2 / (2 * count);
+        double reach = Normal95 * Math.Sqrt(share * (1 - share) / count + z2 / (4.0 * count * count));
+        double scale = 1 + z2 / count;
+        return (Math.Max(0, (centre - reach) / scale), Math.Min(1, (centre + reach) / scale));
+    }
+
+    private static double Matthews(IReadOnlyList<IReadOnlyList<int>> matrix, double count)
+    {
+        double right = 0, products = 0, truths = 0, predictions = 0;
+        for (int c = 0; c < matrix.Count; c++)
+        {
+            double support = matrix[c].Sum();
+            double predicted = matrix.Sum(row => row[c]);
+            right += matrix[c][c];
+            products += support * predicted;
+            truths += support * support;
+            predictions += predicted * predicted;
+        }
+        double spread = (count * count - truths) * (count * count - predictions);
+        return spread > 0 ? (right * count - products) / Math.Sqrt(spread) : 0;
+    }
+
+    private static double MeanLogLoss(ReadOnlySpan<double> probabilities, ReadOnlySpan<int> truth, int predictable)
+    {
+        // Clipped by one unit of precision as scikit-learn does: a wrong certainty costs 36, not infinity.
+        const double Least = 2.220446049250313e-16;
+        double sum = 0;
+        for (int i = 0; i < truth.Length; i++)
+            sum -= Math.Log(Math.Clamp(ProbabilityOf(truth[i], Row(probabilities, i, predictable)), Least, 1 - Least));
+        return sum / truth.Length;
+    }
+
+    private static double MeanBrier(ReadOnlySpan<double> probabilities, ReadOnlySpan<int> truth, int predictable)
+    {
+        double sum = 0;
+        for (int i = 0; i < truth.Length; i++)
+        {
+            ReadOnlySpan<double> row = Row(probabilities, i, predictable);
+            foreach (double p in row) sum += p * p;
+            sum += 1 - 2 * ProbabilityOf(truth[i], row);
+        }
+        return sum / truth.Length;
+    }
+
+    private static ReliabilityBin[] ReliabilityBins(ReadOnlySpan<double> probabilities, ReadOnlySpan<int> truth, int predictable)
+    {
+        int[] counts = new int[CalibrationBins];
+        double[] right = new double[CalibrationBins];
+        double[] confidence = new double[CalibrationBins];
+        for (int i = 0; i < truth.Length; i++)
+        {
+            ReadOnlySpan<double> row = Row(probabilities, i, predictable);
+            int predicted = FirstHighest(row);
+            int bin = 0; // Bin b holds (b/15, (b+1)/15].
+            while (bin < CalibrationBins - 1 && row[predicted] > (bin + 1) / (double)CalibrationBins) bin++;
+            counts[bin]++;
+            confidence[bin] += row[predicted];
+            if (predicted == truth[i]) right[bin]++;
+        }
+        return [.. counts.Select((count, bin) => new ReliabilityBin(count, count == 0 ? 0 : right[bin] / count, count == 0 ? 0 : confidence[bin] / count))];
+    }
+
+    private static double? MacroRocAuc(ReadOnlySpan<double> probabilities, ReadOnlySpan<int> truth, int predictable)
+    {
+        List<double> areas = [];
+        double[] scores = new double[truth.Length];
+        int[] order = new int[truth.Length];
+        for (int c = 0; c < predictable; c++)
+        {
+            for (int i = 0; i < truth.Length; i++) (scores[i], order[i]) = (probabilities[i * predictable + c], i);
+            Array.Sort(scores, order);
+            if (AreaUnderRoc(scores, order, truth, c) is double area) areas.Add(area);
+        }
+        return areas.Count == 0 ? null : areas.Average();
+    }
+
+    /// <summary>The share of pairs of a text of the class and one of another in which the former scores higher, ties counting half.</summary>
+    private static double? AreaUnderRoc(ReadOnlySpan<double> sortedScores, ReadOnlySpan<int> order, ReadOnlySpan<int> truth, int ofClass)
+    {
+        double others = 0, members = 0, pairs = 0;
+        for (int start = 0; start < order.Length;)
+        {
+            int tiedMembers = 0, end = start;
+            for (; end < order.Length && sortedScores[end] == sortedScores[start]; end++)
+                if (truth[order[end]] == ofClass) tiedMembers++;
+            int tiedOthers = end - start - tiedMembers;
+            pairs += tiedMembers * (others + tiedOthers / 2.0);
+            members += tiedMembers;
+            others += tiedOthers;
+            start = end;
+        }
+        return members == 0 || others == 0 ? null : pairs / (members * others);
+    }
+
+    private static ReadOnlySpan<double> Row(ReadOnlySpan<double> probabilities, int row, int classCount) => probabilities.Slice(row * classCount, classCount);
+
+    private static double ProbabilityOf(int label, ReadOnlySpan<double> row) => label < row.Length ? row[label] : 0;
+
+    private static double Ratio(double part, double whole) => whole == 0 ? 0 : part / whole;
+
+    private static int FirstHighest(ReadOnlySpan<double> values)
+    {
+        int best = 0;
+        for (int i = 1; i < values.Length; i++)
+            if (values[i] > values[best]) best = i;
+        return best;
+    }
+
+    /// <summary>The scores of one class.</summary>
+    /// <param name="Label">The class.</param>
+    /// <param name="Precision">The share of the texts predicted to be of this class that are; 0 where none is predicted.</param>
+    /// <param name="Recall">The share of the texts of this class that were found; 0 where there is none.</param>
+    /// <param name="F1">The harmonic mean of precision and recall.</param>
+    /// <param name="Support">The number of texts of this class.</param>
+    public sealed record ClassScore(string Label, double Precision, double Recall, double F1, int Support);
+}
+
+/// <summary>The texts whose highest probability falls into one interval.</summary>
+internal sealed record ReliabilityBin(int Count, double Accuracy, double Confidence);

@@ -1,0 +1,87 @@
+using System.Numerics.Tensors;
+
+namespace LlmEmbed.Evaluation;
+
+/// <summary>Probabilities from logits, softened or sharpened by one number so that they mean what they say.</summary>
+internal static class TemperatureScaling
+{
+    /// <summary>The temperature is kept within these bounds: logits that separate the classes perfectly would ask for zero.</summary>
+    private const double Least = 0.01, Greatest = 100;
+
+    /// <summary>Replaces each row of logits by softmax(logits / temperature).</summary>
+    public static void ToProbabilities(Span<float> logits, int classCount, double temperature)
+    {
+        for (int start = 0; start < logits.Length; start += classCount)
+        {
+            Span<float> row = logits.Slice(start, classCount);
+            TensorPrimitives.Divide(row, (float)temperature, row);
+            TensorPrimitives.Subtract(row, TensorPrimitives.Max(row), row); // Softmax does not guard against overflow by itself.
+            TensorPrimitives.SoftMax(row, row);
+        }
+    }
+
+    /// <summary>The temperature with the least mean negative log likelihood.</summary>
+    /// <param name="logits">[N,C], row after row, of texts that the head was not trained on.</param>
+    /// <param name="labels">The true class of each row.</param>
+    /// <param name="smoothing">
+    /// The share of each target that is spread evenly over all classes. A few texts that all happen to be right would ask for certainty;
+    /// 1/(N+2), after Platt, keeps the doubt that so few texts leave and vanishes with many.
+    /// </param>
+    public static double Fit(ReadOnlySpan<double> logits, ReadOnlySpan<int> labels, double smoothing = 0)
+    {
+        // In the inverse temperature the likelihood is convex: bisection on its slope's sign, in Newton steps where they stay inside the bracket.
+        (double low, double high) = (1 / Greatest, 1 / Least);
+        double inverse = 1;
+        for (int iteration = 0; iteration < 200 && high - low > 1e-14 * high; iteration++)
+        {
+            (double slope, double curvature) = Derivatives(logits, labels, inverse, smoothing);
+            if (slope > 0) high = inverse;
+            else low = inverse;
+            double next = inverse - slope / curvature;
+            if (!(next > low && next < high)) next = Math.Sqrt(low * high);
+            if (Math.Abs(next - inverse) <= 1e-14 * inverse) break;
+            inverse = next;
+        }
+        return 1 / inverse;
+    }
+
+    /// <summary>For each row the negative log likelihood of its label under softmax(logits / temperature).</summary>
+    public static double[] NegativeLogLikelihoods(ReadOnlySpan<double> logits, ReadOnlySpan<int> labels, double temperature)
+    {
+        int classCount = logits.Length / labels.Length;
+        double[] losses = new double[labels.Length];
+        for (int i = 0; i < losses.Length; i++)
+        {
+            ReadOnlySpan<double> row = logits.Slice(i * classCount, classCount);
+            double max = TensorPrimitives.Max(row), total = 0;
+            foreach (double logit in row) total += Math.Exp((logit - max) / temperature);
+            losses[i] = Math.Log(total) - (row[labels[i]] - max) / temperature;
+        }
+        return losses;
+    }
+
+    /// <summary>First and second derivative of the mean negative log likelihood by the inverse temperature: mean excess and variance of the logits under the model.</summary>
+    private static (double Slope, double Curvature) Derivatives(ReadOnlySpan<double> logits, ReadOnlySpan<int> labels, double inverse, double smoothing)
+    {
+        int classCount = logits.Length / labels.Length;
+        double slope = 0, curvature = 0;
+        for (int i = 0; i < labels.Length; i++)
+        {
+            ReadOnlySpan<double> row = logits.Slice(i * classCount, classCount);
+            double max = TensorPrimitives.Max(row), total = 0, first = 0, second = 0;
+            foreach (double logit in row)
+            {
+                double below = logit - max;
+                double weight = Math.Exp(inverse * below);
+                total += weight;
+                first += weight * below;
+                second += weight * below * below;
+            }
+            double mean = first / total;
+            double target = (1 - smoothing) * row[labels[i]] + smoothing * TensorPrimitives.Sum(row) / classCount - max;
+            slope += mean - target;
+            curvature += second / total - mean * mean;
+        }
+        return (slope / labels.Length, curvature / labels.Length);
+    }
+}

@@ -1,0 +1,109 @@
+using System.Numerics.Tensors;
+using LlmEmbed.Evaluation;
+
+namespace LlmEmbed.Heads;
+
+/// <summary>What cross-validation found for one penalty.</summary>
+/// <param name="C">The inverse strength of the penalty.</param>
+/// <param name="Accuracy">Mean over folds.</param>
+/// <param name="AccuracyDeviation">Standard deviation over folds.</param>
+/// <param name="MacroF1">Over all out-of-fold predictions.</param>
+/// <param name="LogLoss">Mean log loss of the out-of-fold predictions as they are.</param>
+/// <param name="Temperature">The temperature that suits these predictions.</param>
+/// <param name="CalibratedLogLoss">Mean log loss at that temperature.</param>
+internal sealed record PenaltyScore(double C, double Accuracy, double AccuracyDeviation, double MacroF1, double LogLoss, double Temperature, double CalibratedLogLoss);
+
+/// <summary>The choice of a penalty.</summary>
+/// <param name="Table">One line for each penalty tried, in ascending order of C.</param>
+/// <param name="Chosen">The chosen line.</param>
+/// <param name="Rows">The training rows that took part, ascending.</param>
+/// <param name="Logits">[Rows, C]: logits of each from the fit at the chosen penalty that did not see it.</param>
+internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, PenaltyScore Chosen, int[] Rows, double[] Logits);
+
+/// <summary>A penalty that was tried.</summary>
+internal sealed class PenaltyCandidate
+{
+    private readonly double[] _rowLosses;
+
+    /// <param name="c">The penalty.</param>
+    /// <param name="logits">[N,C], out of fold.</param>
+    /// <param name="labels">[N].</param>
+    /// <param name="folds">[N], the fold in which each row was held out.</param>
+    /// <param name="foldCount">The number of folds.</param>
+    /// <param name="meanParameters">The mean of the folds' fits: a good start for a fit on all rows.</param>
+    public PenaltyCandidate(double c, double[] logits, int[] labels, int[] folds, int foldCount, double[] meanParameters)
+    {
+        Logits = logits;
+        MeanParameters = meanParameters;
+        int classCount = logits.Length / labels.Length;
+        double temperature = TemperatureScaling.Fit(logits, labels, smoothing: 1.0 / (labels.Length + 2));
+        _rowLosses = TemperatureScaling.NegativeLogLikelihoods(logits, labels, temperature);
+        int[] predicted = [.. labels.Select((_, row) => TensorPrimitives.IndexOfMax<double>(logits.AsSpan(row * classCount, classCount)))];
+        double[] accuracies = FoldAccuracies(predicted, labels, folds, foldCount);
+        double accuracy = accuracies.Average();
+        Score = new PenaltyScore(
+            c,
+            accuracy,
+            Math.Sqrt(accuracies.Average(a => (a - accuracy) * (a - accuracy))),
+            MacroF1(predicted, labels, classCount),
+            TemperatureScaling.NegativeLogLikelihoods(logits, labels, temperature: 1).Average(),
+            temperature,
+            _rowLosses.Average());
+    }
+
+    public PenaltyScore Score { get; }
+
+    public double[] Logits { get; }
+
+    public double[] MeanParameters { get; }
+
+    /// <summary>
+    /// The strongest penalty that is not clearly worse than the best one: its mean excess of loss is within one standard error. The loss is that of
+    /// calibrated probabilities, which is what the classifier will give, and which sees small differences that accuracy on few texts cannot.
+    /// </summary>
+    public static PenaltyCandidate Choose(IReadOnlyList<PenaltyCandidate> candidates)
+    {
+        PenaltyCandidate best = candidates.MinBy(candidate => candidate.Score.CalibratedLogLoss)!;
+        return candidates.First(candidate => candidate == best || Excess(candidate, best) is var (mean, error) && mean <= error);
+    }
+
+    /// <summary>Weaker penalties are slower to fit, and beyond the minimum they only overfit more: two clearly worse ones in a row end the search.</summary>
+    public static bool IsPastTheBest(IReadOnlyList<PenaltyCandidate> candidates)
+    {
+        PenaltyCandidate best = candidates.MinBy(candidate => candidate.Score.CalibratedLogLoss)!;
+        return candidates.Count > 2 && candidates.TakeLast(2).All(candidate => candidate != best && Excess(candidate, best) is var (mean, error) && mean > error);
+    }
+
+    /// <summary>Mean and standard error of the rows' differences in loss.</summary>
+    private static (double Mean, double StandardError) Excess(PenaltyCandidate candidate, PenaltyCandidate best)
+    {
+        double[] differences = new double[best._rowLosses.Length];
+        TensorPrimitives.Subtract(candidate._rowLosses, best._rowLosses, differences);
+        double mean = differences.Average();
+        double variance = differences.Average(d => (d - mean) * (d - mean));
+        return (mean, Math.Sqrt(variance / differences.Length));
+    }
+
+    private static double[] FoldAccuracies(int[] predicted, int[] labels, int[] folds, int foldCount)
+    {
+        double[] right = new double[foldCount], counts = new double[foldCount];
+        for (int row = 0; row < labels.Length; row++)
+        {
+            counts[folds[row]]++;
+            if (predicted[row] == labels[row]) right[folds[row]]++;
+        }
+        return [.. right.Zip(counts, (r, n) => r / n)];
+    }
+
+    private static double MacroF1(int[] predicted, int[] labels, int classCount)
+    {
+        int[] right = new int[classCount], either = new int[classCount];
+        for (int row = 0; row < labels.Length; row++)
+        {
+            either[labels[row]]++;
+            either[predicted[row]]++;
+            if (predicted[row] == labels[row]) right[labels[row]]++;
+        }
+        return right.Zip(either, (r, e) => e == 0 ? 0 : 2.0 * r / e).Average();
+    }
+}

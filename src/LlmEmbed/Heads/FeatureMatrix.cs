@@ -1,0 +1,37 @@
+namespace LlmEmbed.Heads;
+
+/// <summary>Fused features [N,F], row after row. They are read in blocks of rows, so that a memory map larger than the memory can stand behind them.</summary>
+internal abstract class FeatureMatrix(int rows, int columns)
+{
+    public int Rows { get; } = rows;
+
+    public int Columns { get; } = columns;
+
+    /// <summary>Rows <paramref name="first"/> to <paramref name="first"/> + <paramref name="count"/> - 1, without a copy.</summary>
+    public abstract Memory<float> Block(int first, int count);
+
+    public ReadOnlySpan<float> Row(int row) => Block(row, 1).Span;
+
+    /// <summary>The chosen rows, copied.</summary>
+    public FeatureMatrix Select(ReadOnlySpan<int> rows)
+    {
+        float[] selected = new float[checked(rows.Length * Columns)];
+        for (int i = 0; i < rows.Length; i++) Row(rows[i]).CopyTo(selected.AsSpan(i * Columns, Columns));
+        return new ArrayFeatures(selected, rows.Length, Columns);
+    }
+}
+
+/// <summary>Features in memory.</summary>
+internal sealed class ArrayFeatures : FeatureMatrix
+{
+    private readonly Memory<float> _values;
+
+    public ArrayFeatures(Memory<float> values, int rows, int columns)
+        : base(rows, columns)
+    {
+        if (values.Length != checked(rows * columns)) throw new ArgumentException($"{values.Length} values are not {rows} rows of {columns}.", nameof(values));
+        _values = values;
+    }
+
+    public override Memory<float> Block(int first, int count) => _values.Slice(checked(first * Columns), count * Columns);
+}

@@ -1,0 +1,68 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+
+namespace LlmEmbed.Heads;
+
+/// <summary>A trained head with what calibrates it and how it was chosen.</summary>
+/// <param name="Head">The head.</param>
+/// <param name="Temperature">Logits are divided by this before the softmax.</param>
+/// <param name="Choice">What was chosen and why, in one sentence for people.</param>
+/// <param name="Details">The same for programs.</param>
+internal sealed record TrainedHead(IHead Head, double Temperature, string Choice, JsonObject Details);
+
+/// <summary>Trains and restores heads by kind.</summary>
+internal static class HeadTrainer
+{
+    public static TrainedHead Train(HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken) => options.Head switch
+    {
+        HeadKind.Linear => TrainLinear(data, options, progress, cancellationToken),
+        HeadKind.Cooccurrence => TrainCooccurrence(data, options, progress, cancellationToken),
+        _ => throw new ArgumentOutOfRangeException(nameof(options), options.Head, "Unknown head."),
+    };
+
+    public static IHead Load(string kind, JsonObject settings, IReadOnlyList<HeadTensor> tensors, FeatureLayout layout, int classCount, int threads) => kind switch
+    {
+        LinearHead.KindName => LinearHead.Load(tensors, layout.FeatureCount, classCount),
+        CooccurrenceHead.KindName => CooccurrenceHead.Load(tensors, settings, layout, classCount, threads),
+        _ => throw new LlmEmbedException($"The head '{kind}' is not known. Known: {LinearHead.KindName}, {CooccurrenceHead.KindName}."),
+    };
+
+    private static TrainedHead TrainLinear(HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        LinearTraining training = LinearHeadTrainer.Train(
+            data,
+            new LinearOptions { ClassWeighting = options.ClassWeighting, Seed = (ulong)options.Seed, Threads = options.Encoder.Threads ?? Environment.ProcessorCount },
+            progress,
+            cancellationToken);
+        string choice = training.CrossValidation is { } validation
+            ? string.Create(CultureInfo.InvariantCulture, $"logistic regression with C = {training.C:0.#####}, chosen among {validation.Table.Count} by cross-validation (accuracy {validation.Chosen.Accuracy:P1} ± {validation.Chosen.AccuracyDeviation:P1})")
+            : string.Create(CultureInfo.InvariantCulture, $"logistic regression with C = {training.C:0.#####}; too few examples to choose it by cross-validation");
+        JsonObject details = new()
+        {
+            ["c"] = training.C,
+            ["class_weighting"] = options.ClassWeighting.ToString().ToLowerInvariant(),
+            ["cross_validation"] = new JsonArray([.. (training.CrossValidation?.Table ?? []).Select(score => new JsonObject
+            {
+                ["c"] = score.C,
+                ["accuracy"] = score.Accuracy,
+                ["accuracy_deviation"] = score.AccuracyDeviation,
+                ["macro_f1"] = score.MacroF1,
+                ["log_loss"] = score.CalibratedLogLoss,
+            })]),
+        };
+        return new TrainedHead(training.Head, training.Temperature, choice, details);
+    }
+
+    private static TrainedHead TrainCooccurrence(HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        CooccurrenceTraining training = CooccurrenceTrainer.Train(
+            data,
+            new CooccurrenceOptions { ClassWeighting = options.ClassWeighting, Seed = (ulong)options.Seed, Threads = options.Encoder.Threads ?? Environment.ProcessorCount },
+            progress,
+            cancellationToken);
+        string choice = string.Create(
+            CultureInfo.InvariantCulture, $"co-occurrence head, stopped after {training.Epochs} epochs by its loss on {training.HeldOutRows.Length} examples held out of the training data");
+        JsonObject details = new() { ["epochs"] = training.Epochs, ["class_weighting"] = options.ClassWeighting.ToString().ToLowerInvariant() };
+        return new TrainedHead(training.Head, training.Temperature, choice, details);
+    }
+}

@@ -1,0 +1,28 @@
+namespace LlmEmbed;
+
+/// <summary>How the hidden states of a text's tokens [T,H] become one vector [H]. Special tokens count as tokens of the text.</summary>
+public enum Pooling
+{
+    /// <summary>Mean over all tokens.</summary>
+    Mean,
+
+    /// <summary>
+    /// Mean over all tokens but the first, which in decoders carries activations 10³ to 10⁴ times the rest. A text of one token keeps that token.
+    /// </summary>
+    MeanSkipFirst,
+
+    /// <summary>The last token: in a decoder the only one that has seen the whole text.</summary>
+    Last,
+
+    /// <summary>The first token: the classification token of encoders.</summary>
+    First,
+
+    /// <summary>The largest value of each channel over all tokens.</summary>
+    Max,
+
+    /// <summary>BERT's pooler: tanh(W·h₀ + b) on the first token of the last depth. Only for checkpoints that carry one.</summary>
+    Pooler,
+
+    /// <summary>Mean over all positions, padding included, as the released LLMEmbed recipe has it. Needs <see cref="EncoderOptions.PadTo"/>.</summary>
+    MeanWithPads,
+}

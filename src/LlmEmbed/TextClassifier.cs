@@ -1,0 +1,178 @@
+using System.Diagnostics;
+using LlmEmbed.Evaluation;
+using LlmEmbed.Heads;
+using LlmEmbed.Storage;
+
+namespace LlmEmbed;
+
+/// <summary>
+/// A text classifier on frozen language models. The line of the data: text → hidden states of each backbone, pooled → fused features → logits → prediction.
+/// Only the head, right of the features, is trained.
+/// </summary>
+public sealed class TextClassifier : IDisposable
+{
+    /// <summary>Texts that go through the line together, so that a stream of any length needs constant memory.</summary>
+    private const int ChunkTexts = 1024;
+
+    private readonly IReadOnlyList<TextEncoder> _encoders;
+    private readonly TrainedHead _head;
+
+    internal TextClassifier(IReadOnlyList<TextEncoder> encoders, IReadOnlyList<string> labels, TrainedHead head, TrainingSummary? training)
+    {
+        _encoders = encoders;
+        Labels = labels;
+        _head = head;
+        Training = training;
+    }
+
+    /// <summary>The classes, in ordinal order.</summary>
+    public IReadOnlyList<string> Labels { get; }
+
+    /// <summary>What the training met, chose and cost; null for a classifier that was loaded.</summary>
+    public TrainingSummary? Training { get; }
+
+    internal IReadOnlyList<TextEncoder> Encoders => _encoders;
+
+    internal TrainedHead Head => _head;
+
+    /// <summary>Trains a classifier.</summary>
+    /// <param name="examples">At least two classes with two examples each.</param>
+    /// <param name="options">Null takes the defaults: both starter backbones, views from the middle of the networks, logistic regression.</param>
+    /// <param name="progress">Told about every stage.</param>
+    /// <param name="cancellationToken">Stops the work; embeddings finished by then are kept where a cache is used.</param>
+    /// <exception cref="LlmEmbedException">A backbone or an example cannot be used.</exception>
+    public static TextClassifier Train(
+        IReadOnlyList<LabeledText> examples, TrainingOptions? options = null, IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(examples);
+        options ??= new TrainingOptions();
+        if (options.Backbones.Count == 0) throw new LlmEmbedException("No backbone to train on: name at least one.");
+        if (options.HeldOutShare is not (>= 0 and < 1)) throw new LlmEmbedException($"The held-out share is {options.HeldOutShare}, expected at least 0 and less than 1.");
+        if (options.Backbones.GroupBy(backbone => backbone, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } repeated)
+            throw new LlmEmbedException($"The backbone '{repeated.Key}' is named twice. Name it once; several depths and poolings of one backbone are asked for together.");
+        string[] labels = examples.Select(example => example.Label).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToArray();
+        List<TextEncoder> encoders = [];
+        try
+        {
+            foreach (string backbone in options.Backbones) encoders.Add(TextEncoder.Load(backbone, options.Encoder));
+            TextEmbeddings[] embeddings = encoders.Select(encoder => encoder.Encode(TextsOf(examples), progress, cancellationToken)).ToArray();
+            RequireTokens(embeddings, examples);
+            FeatureLayout layout = Fusion.LayoutOf(encoders);
+            HeadTrainingData data = new(new ArrayFeatures(Fusion.Fuse(embeddings), examples.Count, layout.FeatureCount), IndexesOf(examples, labels), labels.Length, layout);
+
+            EvaluationReport? heldOut = options.HeldOutShare > 0 ? MeasureHeldOut(data, labels, options, progress, cancellationToken) : null;
+            long start = Stopwatch.GetTimestamp();
+            TrainedHead head = HeadTrainer.Train(data, options, progress, cancellationToken);
+            TrainingSummary summary = new(examples.Count, embeddings.Select(part => part.Statistics).ToArray(), head.Choice, Stopwatch.GetElapsedTime(start), heldOut);
+            return new TextClassifier(encoders, labels, head, summary);
+        }
+        catch
+        {
+            foreach (TextEncoder encoder in encoders) encoder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Loads a classifier that <see cref="Save"/> wrote. Its backbones are found by name or path and recognized by checksum.</summary>
+    /// <exception cref="LlmEmbedException">The folder is no classifier, is damaged or of a newer format, or a backbone is missing or changed.</exception>
+    public static TextClassifier Load(string folder, ClassifierOptions? options = null) => ClassifierBundle.Load(folder, options ?? new ClassifierOptions());
+
+    /// <summary>Writes the classifier to a folder: head, options, labels and the backbones' checksums, not the backbones. An earlier classifier there is replaced as a whole.</summary>
+    /// <exception cref="LlmEmbedException">The folder holds something else, or cannot be written.</exception>
+    public void Save(string folder) => ClassifierBundle.Save(this, folder);
+
+    /// <summary>Classifies one text. Thread-safe.</summary>
+    public Prediction Predict(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        return PredictChunk([text], CancellationToken.None).Single();
+    }
+
+    /// <summary>Classifies a stream of texts of any length in constant memory, in order. Thread-safe.</summary>
+    public IEnumerable<Prediction> Predict(IEnumerable<string> texts, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(texts);
+        return texts.Chunk(ChunkTexts).SelectMany(chunk => PredictChunk(chunk, cancellationToken));
+    }
+
+    /// <summary>Measures the classifier on labelled texts that it was not trained on.</summary>
+    /// <exception cref="LlmEmbedException">A text gives no token.</exception>
+    public EvaluationReport Evaluate(IReadOnlyList<LabeledText> examples, IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(examples);
+        (float[] probabilities, TextEmbeddings[] embeddings) = Probabilities(TextsOf(examples), progress, cancellationToken);
+        RequireTokens(embeddings, examples);
+        string[] labels = [.. Labels, .. examples.Select(example => example.Label).Distinct(StringComparer.Ordinal).Except(Labels, StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+        return EvaluationReport.Compute(labels, probabilities, IndexesOf(examples, labels));
+    }
+
+    /// <summary>Frees the backbones.</summary>
+    public void Dispose()
+    {
+        foreach (TextEncoder encoder in _encoders) encoder.Dispose();
+        _head.Head.Dispose();
+    }
+
+    /// <summary>What the encodings of <see cref="Predict(IEnumerable{string}, CancellationToken)"/> met, chunk by chunk, for the command line.</summary>
+    internal (IReadOnlyList<Prediction> Predictions, IReadOnlyList<EncodingStatistics> Statistics) PredictWithStatistics(IReadOnlyList<string> texts, CancellationToken cancellationToken)
+    {
+        (float[] probabilities, TextEmbeddings[] embeddings) = Probabilities(texts, progress: null, cancellationToken);
+        HashSet<int> withoutTokens = embeddings.SelectMany(part => part.Statistics.TextsWithoutTokens).ToHashSet();
+        // Special tokens give even an empty text an embedding in some backbones; it would be classified by nothing but them.
+        bool IsEmpty(int text) => withoutTokens.Contains(text) || string.IsNullOrWhiteSpace(texts[text]);
+        Prediction[] predictions = Enumerable.Range(0, texts.Count)
+            .Select(text => IsEmpty(text) ? Prediction.None : new Prediction(Labels, probabilities.AsSpan(text * Labels.Count, Labels.Count)))
+            .ToArray();
+        return (predictions, embeddings.Select(part => part.Statistics).ToArray());
+    }
+
+    private IEnumerable<Prediction> PredictChunk(IReadOnlyList<string> texts, CancellationToken cancellationToken) => PredictWithStatistics(texts, cancellationToken).Predictions;
+
+    /// <summary>Texts → calibrated probabilities [N,C].</summary>
+    private (float[] Probabilities, TextEmbeddings[] Embeddings) Probabilities(IReadOnlyList<string> texts, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        TextEmbeddings[] embeddings = _encoders.Select(encoder => encoder.Encode(texts, progress, cancellationToken)).ToArray();
+        return (Probabilities(_head, Fusion.Fuse(embeddings), texts.Count), embeddings);
+    }
+
+    private static float[] Probabilities(TrainedHead head, float[] features, int rows)
+    {
+        float[] logits = new float[rows * head.Head.ClassCount]; // [N,C]
+        head.Head.Logits(features, rows, logits);
+        TemperatureScaling.ToProbabilities(logits, head.Head.ClassCount, head.Temperature);
+        return logits;
+    }
+
+    /// <summary>Trains on a part and measures on the rest, as the final training will go: what it reports is what a user may expect of new texts.</summary>
+    private static EvaluationReport MeasureHeldOut(HeadTrainingData data, string[] labels, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        (int[] kept, int[] heldOut) = StratifiedSplit.HoldOut(data.Labels, options.HeldOutShare, (ulong)options.Seed);
+        TrainedHead head = HeadTrainer.Train(data.Select(kept), options, progress, cancellationToken);
+        using IHead _ = head.Head;
+        FeatureMatrix rest = data.Features.Select(heldOut);
+        return EvaluationReport.Compute(labels, Probabilities(head, rest.Block(0, rest.Rows).ToArray(), rest.Rows), heldOut.Select(row => data.Labels[row]).ToArray());
+    }
+
+    private static string[] TextsOf(IReadOnlyList<LabeledText> examples) => examples.Select(example => example.Text).ToArray();
+
+    private static int[] IndexesOf(IReadOnlyList<LabeledText> examples, string[] labels)
+    {
+        Dictionary<string, int> indexes = labels.Select((label, index) => (label, index)).ToDictionary(pair => pair.label, pair => pair.index, StringComparer.Ordinal);
+        return examples.Select(example => indexes[example.Label]).ToArray();
+    }
+
+    private static void RequireTokens(TextEmbeddings[] embeddings, IReadOnlyList<LabeledText> examples)
+    {
+        foreach (TextEmbeddings part in embeddings)
+            if (part.Statistics.TextsWithoutTokens is [int first, ..])
+                throw new LlmEmbedException($"Example {first + 1} of {examples.Count} (label '{examples[first].Label}') gives no token, so it has no embedding. Remove it or give it a text.");
+    }
+}
+
+/// <summary>What a training met, chose and cost.</summary>
+/// <param name="Examples">Training examples.</param>
+/// <param name="Encoding">What extraction met and cost, for each backbone in order.</param>
+/// <param name="Choice">What was chosen and why, in one sentence.</param>
+/// <param name="HeadTime">Time of the head's final training, the choice included.</param>
+/// <param name="HeldOut">Measured on the share that was held out, by a classifier trained on the rest; null where nothing was held out.</param>
+public sealed record TrainingSummary(int Examples, IReadOnlyList<EncodingStatistics> Encoding, string Choice, TimeSpan HeadTime, EvaluationReport? HeldOut);

@@ -1,0 +1,284 @@
+using System.Diagnostics;
+using LlmEmbed.Backbones;
+using LlmEmbed.Checkpoints;
+using LlmEmbed.Storage;
+using LlmEmbed.Tokenization;
+
+namespace LlmEmbed;
+
+/// <summary>
+/// A frozen language model that turns texts into pooled hidden states. Texts are tokenized, sorted by length into batches, sent through the blocks up to the
+/// deepest wanted view, and pooled; with a cache folder each distinct text is computed once, and an interrupted run resumes where it stopped.
+/// </summary>
+public sealed class TextEncoder : ITextEncoder
+{
+    private const int DefaultMaxTokens = 256;
+
+    /// <summary>Tokens after which finished embeddings go to the store: the most that a killed run loses, half a minute of work for a small decoder on two cores.</summary>
+    private const int ShardTokens = 32 * 1024;
+
+    /// <summary>The format of what the store keeps; part of the fingerprint, so that a change of the mathematics never meets old embeddings.</summary>
+    private const string FormatVersion = "1";
+
+    private readonly Checkpoint _checkpoint;
+    private readonly Backbone _backbone;
+    private readonly Tokenizer _tokenizer;
+    private readonly Lazy<EncoderSession> _session;
+    private readonly EmbeddingStore? _store;
+    private readonly EncoderOptions _options;
+    private bool _isDisposed;
+
+    private TextEncoder(string source, string name, Checkpoint checkpoint, Backbone backbone, Tokenizer tokenizer, EncoderOptions options)
+    {
+        Source = source;
+        Name = name;
+        _checkpoint = checkpoint;
+        _backbone = backbone;
+        _tokenizer = tokenizer;
+        _options = options;
+        Views = ViewSelection.Resolve(options, backbone);
+        MaxTokens = options.MaxTokens ?? options.PadTo ?? Math.Min(DefaultMaxTokens, backbone.MaxTokens);
+        Validate();
+        // Compiling the graph reads the weights: a run that finds everything in the store never pays for it.
+        _session = new(() => new EncoderSession(checkpoint, backbone, Views, options.PadTo ?? MaxTokens, options.PadTo, options.Threads ?? 0));
+        WeightsSha256 = checkpoint.Sha256();
+        TokenizerSha256 = FileHash.OfAll(tokenizer.SourceFiles);
+        Fingerprint = BuildFingerprint();
+        if (options.CacheFolder is string folder) _store = EmbeddingStore.Open(folder, Fingerprint, Views.Count, HiddenSize);
+    }
+
+    /// <inheritdoc/>
+    public string Name { get; }
+
+    /// <inheritdoc/>
+    public int HiddenSize => _backbone.HiddenSize;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<View> Views { get; }
+
+    /// <summary>Longest input in tokens, special tokens included; what is longer loses its end.</summary>
+    public int MaxTokens { get; }
+
+    internal int? PadTo => _options.PadTo;
+
+    /// <summary>What the backbone was asked for by: a name or a path.</summary>
+    internal string Source { get; }
+
+    /// <summary>L, the number of blocks of the backbone.</summary>
+    public int BlockCount => _backbone.BlockCount;
+
+    /// <summary>SHA-256 over the checkpoint's weights and configuration, by which a classifier recognizes its backbone.</summary>
+    internal string WeightsSha256 { get; }
+
+    internal string TokenizerSha256 { get; }
+
+    internal EncoderFingerprint Fingerprint { get; }
+
+    internal Backbone Backbone => _backbone;
+
+    internal Tokenizer Tokenizer => _tokenizer;
+
+    internal Checkpoint Checkpoint => _checkpoint;
+
+    internal IReadOnlyList<string> StoreWarnings => _store?.Warnings ?? [];
+
+    /// <summary>Opens a backbone.</summary>
+    /// <param name="backbone">A checkpoint folder, a .gguf file, the name of a folder of models, or a repository in the local Hugging Face cache.</param>
+    /// <param name="options">What to keep of each text; null takes the defaults.</param>
+    /// <exception cref="LlmEmbedException">The backbone is not there, damaged, not implemented, or does not have what the options ask for.</exception>
+    public static TextEncoder Load(string backbone, EncoderOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(backbone);
+        options ??= new EncoderOptions();
+        LocatedBackbone located = BackboneLocator.Find(backbone, options.ModelFolders);
+        Checkpoint checkpoint = Checkpoint.Open(located.Path);
+        try
+        {
+            return new TextEncoder(backbone, located.Name, checkpoint, Backbone.Create(checkpoint), Tokenizer.Load(located.Path), options);
+        }
+        catch
+        {
+            checkpoint.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public TextEmbeddings Encode(IReadOnlyList<string> texts, IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(texts);
+        // The checkpoint is mapped memory: reading it after it is unmapped would end the process.
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        long start = Stopwatch.GetTimestamp();
+        TokenizedText[] tokens = Tokenize(texts, cancellationToken);
+        TextKey[] keys = texts.Select(TextKey.Of).ToArray();
+
+        // Every distinct text once, in the order of its first appearance.
+        int[] distinct = Enumerable.Range(0, texts.Count).DistinctBy(i => keys[i]).Where(i => tokens[i].Ids.Length > 0).ToArray();
+        int[] missing = distinct.Where(i => _store is null || !_store.Contains(keys[i])).ToArray();
+        int kept = distinct.Length - missing.Length;
+
+        float[] values = new float[checked(texts.Count * RowLength)]; // [N,D,H]
+        Cost cost = Compute(missing, tokens, keys, values, new Reporter(progress, $"Reading {Name}", kept, distinct.Length), cancellationToken);
+        Gather(distinct.Except(missing).ToHashSet(), keys, tokens, values);
+        return new TextEmbeddings(Views, HiddenSize, values, new EncodingStatistics(
+            texts.Count,
+            missing.Length,
+            kept,
+            tokens.Count(text => text.Truncated),
+            cost.Tokens,
+            cost.PaddedTokens,
+            Stopwatch.GetElapsedTime(start),
+            Enumerable.Range(0, texts.Count).Where(i => tokens[i].Ids.Length == 0).ToArray()));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_isDisposed) return;
+        _isDisposed = true;
+        if (_session.IsValueCreated) _session.Value.Dispose();
+        _store?.Dispose();
+        _checkpoint.Dispose();
+    }
+
+    private int RowLength => Views.Count * HiddenSize;
+
+    private TokenizedText[] Tokenize(IReadOnlyList<string> texts, CancellationToken cancellationToken)
+    {
+        TokenizedText[] tokens = new TokenizedText[texts.Count];
+        ParallelOptions options = new() { CancellationToken = cancellationToken, MaxDegreeOfParallelism = _options.Threads ?? Environment.ProcessorCount };
+        Parallel.For(0, texts.Count, options, i => tokens[i] = _tokenizer.Encode(texts[i], MaxTokens));
+        return tokens;
+    }
+
+    /// <summary>Sends the missing texts through the backbone, shard by shard, and keeps each finished shard.</summary>
+    private Cost Compute(int[] missing, TokenizedText[] tokens, TextKey[] keys, float[] values, Reporter reporter, CancellationToken cancellationToken)
+    {
+        Cost cost = default;
+        foreach (int[] shard in Shards(missing, tokens))
+        {
+            foreach (int[] batch in BatchPlanner.Plan(shard.Select(i => tokens[i].Ids.Length).ToArray(), _options.PadTo))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                int[][] ids = batch.Select(b => tokens[shard[b]].Ids).ToArray();
+                float[] pooled = new float[batch.Length * RowLength]; // [B,D,H]
+                _session.Value.Run(ids, pooled);
+                for (int b = 0; b < batch.Length; b++)
+                    pooled.AsSpan(b * RowLength, RowLength).CopyTo(values.AsSpan(shard[batch[b]] * RowLength, RowLength));
+                cost.Add(ids, _options.PadTo);
+                reporter.Advance(batch.Length);
+            }
+            _store?.Append(shard.Select(i => keys[i]).ToArray(), CopyRows(shard, values));
+        }
+        return cost;
+    }
+
+    /// <summary>Consecutive texts of about <see cref="ShardTokens"/> tokens. The cut depends only on the texts, so a resumed run forms the same batches as an undisturbed one.</summary>
+    private IEnumerable<int[]> Shards(int[] indexes, TokenizedText[] tokens)
+    {
+        List<int> shard = [];
+        long shardTokens = 0;
+        foreach (int i in indexes)
+        {
+            shard.Add(i);
+            shardTokens += _options.PadTo ?? tokens[i].Ids.Length;
+            if (shardTokens < ShardTokens) continue;
+            yield return shard.ToArray();
+            shard.Clear();
+            shardTokens = 0;
+        }
+        if (shard.Count > 0) yield return shard.ToArray();
+    }
+
+    private float[] CopyRows(int[] texts, float[] values)
+    {
+        float[] rows = new float[texts.Length * RowLength];
+        for (int i = 0; i < texts.Length; i++) values.AsSpan(texts[i] * RowLength, RowLength).CopyTo(rows.AsSpan(i * RowLength, RowLength));
+        return rows;
+    }
+
+    /// <summary>Fills the rows that were not computed now: those in the store, and repeated texts.</summary>
+    private void Gather(HashSet<int> stored, TextKey[] keys, TokenizedText[] tokens, float[] values)
+    {
+        Dictionary<TextKey, int> firstOf = [];
+        for (int i = 0; i < keys.Length; i++)
+        {
+            if (tokens[i].Ids.Length == 0) continue;
+            Span<float> row = values.AsSpan(i * RowLength, RowLength);
+            if (!firstOf.TryAdd(keys[i], i)) values.AsSpan(firstOf[keys[i]] * RowLength, RowLength).CopyTo(row);
+            else if (stored.Contains(i) && !_store!.TryRead(keys[i], row))
+                throw new LlmEmbedException($"The embedding store {_options.CacheFolder} lost a text while it was read; another process may have cleared it. Run again.");
+        }
+    }
+
+    private void Validate()
+    {
+        if (Views.Count == 0) throw new LlmEmbedException("No depth and pooling to keep: name at least one.");
+        foreach (View view in Views)
+        {
+            if (view.Depth < 0 || view.Depth > BlockCount)
+                throw new LlmEmbedException($"Depth {view.Depth} is outside 0..{BlockCount}, the depths of {Name}.");
+            if (view.Pooling == Pooling.Pooler && !_backbone.HasPooler)
+                throw new LlmEmbedException($"Pooling 'pooler' needs a checkpoint with a pooler; {Name} ({_checkpoint.Config.ModelType}) has none. Use 'first' or 'mean'.");
+            if (view.Pooling == Pooling.Pooler && view.Depth != BlockCount)
+                throw new LlmEmbedException($"Pooling 'pooler' reads the last depth only, which is {BlockCount} for {Name}; depth {view.Depth} was asked for.");
+            if (view.Pooling == Pooling.MeanWithPads && _options.PadTo is null)
+                throw new LlmEmbedException("Pooling 'mean-with-pads' needs a fixed length to pad to (--pad-to).");
+        }
+        if (MaxTokens < 1 || MaxTokens > _backbone.MaxTokens)
+            throw new LlmEmbedException($"At most {MaxTokens} tokens were asked for; {Name} has positions for 1 to {_backbone.MaxTokens}.");
+        if (_options.Threads < 1) throw new LlmEmbedException($"{_options.Threads} threads were asked for, expected at least 1.");
+        if (_options.PadTo is int padTo && (padTo < MaxTokens || padTo > _backbone.MaxTokens))
+            throw new LlmEmbedException($"Texts cannot be padded to {padTo} tokens: expected at least the {MaxTokens} tokens that texts may have and at most the {_backbone.MaxTokens} positions of {Name}.");
+        if (_options.PadTo is not null && _backbone.PadId >= _backbone.VocabularySize)
+            throw new LlmEmbedException($"{_checkpoint.Config.Source}: 'pad_token_id' is {_backbone.PadId}, but the model has embeddings for {_backbone.VocabularySize} tokens only; padding to a fixed length needs one.")
+            { FilePath = _checkpoint.Config.Source };
+        _ = _tokenizer.Encode("", MaxTokens); // refuses a limit that leaves no room beside the special tokens
+        if (_tokenizer.VocabularySize > _backbone.VocabularySize)
+            throw new LlmEmbedException(
+                $"{_checkpoint.Path}: the tokenizer has ids up to {_tokenizer.VocabularySize - 1}, but the model has embeddings for {_backbone.VocabularySize} tokens only. The files belong to different models.")
+            { FilePath = _checkpoint.Path };
+    }
+
+    /// <summary>Everything that decides an embedding's bits.</summary>
+    private EncoderFingerprint BuildFingerprint() => new(
+        ("format", FormatVersion),
+        ("model_type", _checkpoint.Config.ModelType),
+        ("weights_sha256", WeightsSha256),
+        ("tokenizer_sha256", TokenizerSha256),
+        ("views", string.Join(' ', Views.Select(view => $"{view.Depth}:{PoolingNames.NameOf(view.Pooling)}"))),
+        ("max_tokens", MaxTokens.ToString()),
+        ("pad_to", _options.PadTo?.ToString() ?? ""),
+        ("precision", "fp32"));
+
+    /// <summary>Tokens that a call sent through the backbone.</summary>
+    private record struct Cost(long Tokens, long PaddedTokens)
+    {
+        public void Add(int[][] batch, int? padTo)
+        {
+            Tokens += batch.Sum(ids => (long)ids.Length);
+            PaddedTokens += (long)batch.Length * (padTo ?? batch.Max(ids => ids.Length));
+        }
+    }
+
+    private sealed class Reporter
+    {
+        private readonly IProgress<WorkProgress>? _progress;
+        private WorkProgress _value;
+
+        /// <summary>Reports the start too, so that rates count from there and a run that finds everything in the store says so.</summary>
+        public Reporter(IProgress<WorkProgress>? progress, string stage, int kept, int total)
+        {
+            _progress = total > 0 ? progress : null;
+            _value = new WorkProgress(stage, kept, total, "texts", kept);
+            Advance(0);
+        }
+
+        public void Advance(int texts)
+        {
+            _value = _value with { Done = _value.Done + texts };
+            _progress?.Report(_value);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+using System.Buffers;
+using System.Diagnostics.CodeAnalysis;
+using System.Text;
+
+namespace LlmEmbed.Tokenization;
+
+/// <summary>A token that is cut out of the text before the model sees the rest. Names as in tokenizer.json.</summary>
+internal sealed record AddedToken(int Id, string Content)
+{
+    /// <summary>Only where no word character touches it.</summary>
+    public bool SingleWord { get; init; }
+
+    /// <summary>Takes the white space on its left along.</summary>
+    public bool StripLeft { get; init; }
+
+    /// <summary>Takes the white space on its right along.</summary>
+    public bool StripRight { get; init; }
+
+    /// <summary>Looked for in the normalized text, itself normalized, instead of in the user's text.</summary>
+    public bool Normalized { get; init; }
+}
+
+/// <summary>Finds added tokens, the leftmost first and of those the longest, and hands what lies between them on.</summary>
+internal sealed class AddedTokenStage : TextStage
+{
+    private readonly TextStage _next;
+    private readonly AddedToken[] _tokens;
+    private readonly CharTrie _trie = new();
+    private readonly SearchValues<char> _firstCharacters;
+
+    private AddedTokenStage(TextStage next, AddedToken[] tokens, string[] contents)
+    {
+        _next = next;
+        _tokens = tokens;
+        for (int index = 0; index < tokens.Length; index++) _trie.Add(contents[index], index);
+        _firstCharacters = SearchValues.Create([.. contents.Select(content => content[0])]);
+    }
+
+    /// <summary><paramref name="next"/> itself where there are no such tokens.</summary>
+    public static TextStage Before(TextStage next, IEnumerable<AddedToken> tokens, TextNormalizer? normalizer)
+    {
+        // A token that the normalizer removes altogether can never be found.
+        (AddedToken Token, string Content)[] found =
+        [
+            .. tokens.Select(token => (token, Content: normalizer is null ? token.Content : normalizer.Normalize(token.Content).ToString()))
+                .Where(pair => pair.Content.Length > 0),
+        ];
+        return found.Length == 0 ? next : new AddedTokenStage(next, [.. found.Select(pair => pair.Token)], [.. found.Select(pair => pair.Content)]);
+    }
+
+    public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
+    {
+        int rest = 0;
+        for (int search = 0; !ids.IsFull && TryFind(text, ref search, out int start, out AddedToken? token);)
+        {
+            int end = search;
+            if (token.SingleWord && TouchesWord(text, start, end)) continue;
+            if (token.StripLeft) start = Math.Max(text[..start].TrimEnd().Length, rest);
+            if (token.StripRight) end = text.Length - text[end..].TrimStart().Length;
+            if (rest < start) _next.Process(text[rest..start], isTextStart && rest == 0, ids);
+            ids.Add(token.Id);
+            // The search goes on behind the token itself, even inside white space that it took along: so does the library.
+            rest = end;
+        }
+        if (rest < text.Length && !ids.IsFull) _next.Process(text[rest..], isTextStart && rest == 0, ids);
+    }
+
+    private bool TryFind(ReadOnlySpan<char> text, ref int search, out int start, [NotNullWhen(true)] out AddedToken? token)
+    {
+        for (start = search; start < text.Length; start++)
+        {
+            int skip = text[start..].IndexOfAny(_firstCharacters);
+            if (skip < 0) break;
+            start += skip;
+            if (!_trie.TryMatchLongest(text[start..], out int length, out int index)) continue;
+            search = start + length;
+            token = _tokens[index];
+            return true;
+        }
+        token = null;
+        return false;
+    }
+
+    private static bool TouchesWord(ReadOnlySpan<char> text, int start, int end)
+    {
+        Rune.DecodeLastFromUtf16(text[..start], out Rune before, out _);
+        Rune.DecodeFromUtf16(text[end..], out Rune after, out _);
+        return (start > 0 && CharacterClass.IsWord(before)) || (end < text.Length && CharacterClass.IsWord(after));
+    }
+}

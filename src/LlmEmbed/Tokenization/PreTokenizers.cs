@@ -1,0 +1,175 @@
+using System.Buffers;
+using System.Text;
+
+namespace LlmEmbed.Tokenization;
+
+/// <summary>Cuts text into pieces from left to right.</summary>
+internal abstract class SplittingStage(TextStage next) : TextStage
+{
+    public sealed override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
+    {
+        for (int start = 0; start < text.Length && !ids.IsFull;)
+        {
+            int length = NextPiece(text[start..], out bool isDropped);
+            if (!isDropped) next.Process(text.Slice(start, length), isTextStart && start == 0, ids);
+            start += length;
+        }
+    }
+
+    /// <summary>The length, at least 1, of the piece at the front.</summary>
+    protected abstract int NextPiece(ReadOnlySpan<char> rest, out bool isDropped);
+
+    /// <summary>The length of the longest front whose characters are all in a class.</summary>
+    protected static int RunLength(ReadOnlySpan<char> text, Func<Rune, bool> isInClass)
+    {
+        int end = 0;
+        while (end < text.Length && isInClass(Utf16.First(text[end..], out int length))) end += length;
+        return end;
+    }
+}
+
+/// <summary>BERT's words: split at white space, every punctuation character by itself.</summary>
+internal sealed class BertSplit(TextStage next) : SplittingStage(next)
+{
+    protected override int NextPiece(ReadOnlySpan<char> rest, out bool isDropped)
+    {
+        Rune first = Utf16.First(rest, out int length);
+        isDropped = CharacterClass.IsWhiteSpace(first);
+        return isDropped || CharacterClass.IsPunctuation(first) ? length : RunLength(rest, IsInWord);
+    }
+
+    private static bool IsInWord(Rune rune) => !CharacterClass.IsWhiteSpace(rune) && !CharacterClass.IsPunctuation(rune);
+}
+
+/// <summary><c>\w+|[^\w\s]+</c>, white space dropped.</summary>
+internal sealed class WordSplit(TextStage next) : SplittingStage(next)
+{
+    protected override int NextPiece(ReadOnlySpan<char> rest, out bool isDropped)
+    {
+        Rune first = Utf16.First(rest, out int length);
+        isDropped = CharacterClass.IsWhiteSpace(first);
+        return isDropped ? length : RunLength(rest, CharacterClass.IsWord(first) ? CharacterClass.IsWord : IsOther);
+    }
+
+    private static bool IsOther(Rune rune) => !CharacterClass.IsWord(rune) && !CharacterClass.IsWhiteSpace(rune);
+}
+
+/// <summary>What becomes of a delimiter; names as in tokenizer.json.</summary>
+internal enum DelimiterBehavior
+{
+    /// <summary>It is dropped.</summary>
+    Removed,
+
+    /// <summary>It is a piece by itself.</summary>
+    Isolated,
+
+    /// <summary>It ends the piece before it, unless that ends in a delimiter too.</summary>
+    MergedWithPrevious,
+
+    /// <summary>It begins the piece after it, unless that begins with a delimiter too.</summary>
+    MergedWithNext,
+
+    /// <summary>A run of delimiters is one piece.</summary>
+    Contiguous,
+}
+
+/// <summary>Splits at the characters of a class.</summary>
+internal sealed class DelimiterSplit(Func<Rune, bool> isDelimiter, DelimiterBehavior behavior, TextStage next) : SplittingStage(next)
+{
+    protected override int NextPiece(ReadOnlySpan<char> rest, out bool isDropped)
+    {
+        bool startsWithDelimiter = isDelimiter(Utf16.First(rest, out int delimiter));
+        isDropped = startsWithDelimiter && behavior == DelimiterBehavior.Removed;
+        return (startsWithDelimiter, behavior) switch
+        {
+            (true, DelimiterBehavior.MergedWithNext) => delimiter + OtherRun(rest[delimiter..]),
+            (true, DelimiterBehavior.Contiguous) => RunLength(rest, isDelimiter),
+            (true, _) => delimiter,
+            (false, DelimiterBehavior.MergedWithPrevious) => WithDelimiterBehind(rest, OtherRun(rest)),
+            (false, _) => OtherRun(rest),
+        };
+    }
+
+    private int OtherRun(ReadOnlySpan<char> text) => RunLength(text, rune => !isDelimiter(rune));
+
+    private static int WithDelimiterBehind(ReadOnlySpan<char> text, int end)
+    {
+        if (end == text.Length) return end;
+        Utf16.First(text[end..], out int delimiter);
+        return end + delimiter;
+    }
+}
+
+/// <summary>SentencePiece's white space: spaces become a visible character, and one is put in front.</summary>
+internal sealed class MetaspaceStage(char replacement, MetaspacePrefix prefix, TextStage next) : TextStage
+{
+    public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
+    {
+        using CharBuffer replaced = new(text.Length + 1);
+        bool isPrefixed = prefix == MetaspacePrefix.Always || (prefix == MetaspacePrefix.First && isTextStart);
+        if (isPrefixed && text[0] != ' ' && text[0] != replacement) replaced.Append(replacement);
+        replaced.Append(text);
+        replaced.Text.Replace(' ', replacement);
+        next.Process(replaced.Text, isTextStart, ids);
+    }
+}
+
+/// <summary>Where <see cref="MetaspaceStage"/> puts its character in front; names as in tokenizer.json.</summary>
+internal enum MetaspacePrefix
+{
+    /// <summary>In front of every part of the text, also behind an added token.</summary>
+    Always,
+
+    /// <summary>Only at the very beginning of the text.</summary>
+    First,
+
+    /// <summary>Nowhere.</summary>
+    Never,
+}
+
+/// <summary>Puts a space in front of a part that has none.</summary>
+internal sealed class PrefixSpaceStage(TextStage next) : TextStage
+{
+    public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids) =>
+        next.Process(text[0] == ' ' ? text : string.Concat(" ", text), isTextStart, ids);
+}
+
+/// <summary>Writes every byte of the UTF-8 form as one printable character, as GPT-2's vocabulary does.</summary>
+internal sealed class ByteLevelStage(TextStage next) : TextStage
+{
+    private const int OnStack = 512;
+
+    private static readonly char[] Alphabet = BuildAlphabet();
+
+    public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
+    {
+        int byteCount = Encoding.UTF8.GetByteCount(text);
+        if (byteCount <= OnStack)
+        {
+            ProcessBytes(text, stackalloc byte[byteCount], stackalloc char[byteCount], isTextStart, ids);
+            return;
+        }
+        byte[] bytes = ArrayPool<byte>.Shared.Rent(byteCount);
+        char[] chars = ArrayPool<char>.Shared.Rent(byteCount);
+        ProcessBytes(text, bytes.AsSpan(0, byteCount), chars.AsSpan(0, byteCount), isTextStart, ids);
+        ArrayPool<byte>.Shared.Return(bytes);
+        ArrayPool<char>.Shared.Return(chars);
+    }
+
+    private void ProcessBytes(ReadOnlySpan<char> text, Span<byte> bytes, Span<char> chars, bool isTextStart, IdSink ids)
+    {
+        Encoding.UTF8.GetBytes(text, bytes);
+        for (int index = 0; index < bytes.Length; index++) chars[index] = Alphabet[bytes[index]];
+        next.Process(chars, isTextStart, ids);
+    }
+
+    /// <summary>Printable Latin-1 stands for itself; the other 68 bytes take the characters from U+0100 on, in order.</summary>
+    private static char[] BuildAlphabet()
+    {
+        char[] alphabet = new char[256];
+        char nextFree = '\u0100';
+        for (int value = 0; value < alphabet.Length; value++)
+            alphabet[value] = value is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or (>= 0xAE and <= 0xFF) ? (char)value : nextFree++;
+        return alphabet;
+    }
+}

@@ -1,0 +1,152 @@
+using System.Text;
+
+namespace LlmEmbed.Tokenization;
+
+/// <summary>Numbers as in SentencePiece's ModelProto, which GGUF's token types follow.</summary>
+internal enum SentencePieceType
+{
+    /// <summary>Stands for text.</summary>
+    Normal = 1,
+
+    /// <summary>Stands for what no other piece covers.</summary>
+    Unknown = 2,
+
+    /// <summary>Special, never part of a text.</summary>
+    Control = 3,
+
+    /// <summary>Always taken whole.</summary>
+    UserDefined = 4,
+
+    /// <summary>Reserved.</summary>
+    Unused = 5,
+
+    /// <summary>One byte of a character that no piece covers.</summary>
+    Byte = 6,
+}
+
+/// <summary>Numbers as in SentencePiece's TrainerSpec.</summary>
+internal enum SentencePieceAlgorithm
+{
+    Unigram = 1,
+    Bpe = 2,
+    Word = 3,
+    Char = 4,
+}
+
+internal sealed record SentencePiece(string Text, float Score, SentencePieceType Type);
+
+/// <summary>A SentencePiece vocabulary with its rules, from a file of its own or from GGUF metadata. Defaults are the format's.</summary>
+internal sealed record SentencePieceModel(string File)
+{
+    public IReadOnlyList<SentencePiece> Pieces { get; init; } = [];
+
+    public SentencePieceAlgorithm Algorithm { get; init; } = SentencePieceAlgorithm.Unigram;
+
+    public bool ByteFallback { get; init; }
+
+    public PrecompiledCharacterMap? CharacterMap { get; init; }
+
+    /// <summary>A space goes in front of the text.</summary>
+    public bool AddDummyPrefix { get; init; } = true;
+
+    /// <summary>Spaces at the ends vanish, and runs of them become one.</summary>
+    public bool RemoveExtraSpaces { get; init; } = true;
+
+    /// <summary>Spaces become U+2581.</summary>
+    public bool EscapeSpaces { get; init; } = true;
+
+    public int? PadId { get; init; }
+
+    public Vocabulary ToVocabulary() => new(File, [.. Pieces.Select((piece, id) => KeyValuePair.Create(piece.Text, id))]);
+
+    /// <summary>All but the special tokens around a text, which each family's files name in their own way.</summary>
+    /// <param name="vocabulary">The vocabulary of these pieces.</param>
+    /// <param name="named">Added tokens that other files describe; control pieces that they leave out count as added tokens too.</param>
+    /// <param name="prefixEveryPart">Whether the space also goes in front of the text behind an added token.</param>
+    public TokenizerParts ToParts(Vocabulary vocabulary, IReadOnlyCollection<AddedToken> named, bool prefixEveryPart)
+    {
+        int[] unknown = [.. Enumerable.Range(0, Pieces.Count).Where(id => Pieces[id].Type == SentencePieceType.Unknown)];
+        if (unknown.Length != 1) throw TokenizerFiles.Error(File, $"the vocabulary has {unknown.Length} pieces for unknown text, expected 1.");
+
+        TextStage model = BuildModel(vocabulary, unknown[0]);
+        IEnumerable<AddedToken> control = Enumerable.Range(0, Pieces.Count)
+            .Where(id => Pieces[id].Type is SentencePieceType.Control or SentencePieceType.Unknown && named.All(token => token.Id != id))
+            .Select(id => new AddedToken(id, Pieces[id].Text));
+        return new TokenizerParts
+        {
+            Kind = "SentencePiece " + (Algorithm == SentencePieceAlgorithm.Bpe ? "BPE" : "Unigram") + (ByteFallback ? " with byte fallback" : ""),
+            Vocabulary = vocabulary,
+            AddedTokens = [.. named, .. control.Where(token => token.Content.Length > 0)],
+            Words = new SentencePieceStage(this, prefixEveryPart, model),
+            SourceFiles = [File],
+        };
+    }
+
+    private TextStage BuildModel(Vocabulary vocabulary, int unknownId)
+    {
+        List<(string Token, double Score)> pieces = [];
+        List<string> userDefined = [];
+        foreach (SentencePiece piece in Pieces)
+        {
+            if (piece.Type is SentencePieceType.Unused || !Enum.IsDefined(piece.Type))
+                throw TokenizerFiles.Error(File, $"the piece '{piece.Text}' has the type {piece.Type}, which is not implemented.");
+            if (!float.IsFinite(piece.Score))
+                throw TokenizerFiles.Error(File, $"the piece '{piece.Text}' has the score {piece.Score}, expected a finite number.");
+            if (piece.Type is SentencePieceType.Normal or SentencePieceType.UserDefined && piece.Text.Length == 0)
+                throw TokenizerFiles.Error(File, "a piece is empty. The file is damaged.");
+            if (piece.Type == SentencePieceType.Normal) pieces.Add((piece.Text, piece.Score));
+            if (piece.Type == SentencePieceType.UserDefined) userDefined.Add(piece.Text);
+        }
+        if (pieces.Count == 0) throw TokenizerFiles.Error(File, "no piece stands for text. The file is damaged or incomplete.");
+        if (ByteFallback && vocabulary.ByteTokenIds().Contains(-1))
+            throw TokenizerFiles.Error(File, "byte fallback needs the pieces <0x00> to <0xFF>, not all are there.");
+        return Algorithm switch
+        {
+            SentencePieceAlgorithm.Bpe => new SentencePieceBpeModel(vocabulary, pieces, userDefined, unknownId, ByteFallback),
+            SentencePieceAlgorithm.Unigram when userDefined.Count == 0 => new UnigramModel(vocabulary, pieces, unknownId, ByteFallback),
+            SentencePieceAlgorithm.Unigram =>
+                throw TokenizerFiles.Error(File, $"the user-defined piece '{userDefined[0]}' in a Unigram model is not implemented."),
+            _ => throw TokenizerFiles.Error(File, $"the model type {Algorithm} is not implemented. Implemented are Unigram and Bpe."),
+        };
+    }
+}
+
+/// <summary>
+/// SentencePiece's own normalization: the longest rule at each position, spaces gathered and trimmed where the model asks for it,
+/// one put in front, and all made visible.
+/// </summary>
+internal sealed class SentencePieceStage(SentencePieceModel model, bool prefixEveryPart, TextStage next) : TextStage
+{
+    private const char VisibleSpace = '\u2581';
+
+    public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
+    {
+        string mapped = model.CharacterMap is null ? text.ToString() : ApplyMap(text, model.CharacterMap);
+        if (model.RemoveExtraSpaces) mapped = string.Join(' ', mapped.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        if (mapped.Length == 0) return;
+        if (model.AddDummyPrefix && (prefixEveryPart || isTextStart)) mapped = ' ' + mapped;
+        if (model.EscapeSpaces) mapped = mapped.Replace(' ', VisibleSpace);
+        // Behind this a U+2581 of the user's is a space like any other.
+        if (model.RemoveExtraSpaces) mapped = mapped.TrimEnd(model.EscapeSpaces ? VisibleSpace : ' ');
+        if (mapped.Length > 0) next.Process(mapped, isTextStart, ids);
+    }
+
+    private static string ApplyMap(ReadOnlySpan<char> text, PrecompiledCharacterMap map)
+    {
+        byte[] source = new byte[Encoding.UTF8.GetByteCount(text)];
+        Encoding.UTF8.GetBytes(text, source);
+        using MemoryStream mapped = new(source.Length);
+        for (int position = 0; position < source.Length;)
+        {
+            ReadOnlySpan<byte> rest = source.AsSpan(position);
+            if (!map.TryMatch(rest, longest: true, out int length, out ReadOnlySpan<byte> replacement))
+            {
+                Rune.DecodeFromUtf8(rest, out _, out length);
+                replacement = rest[..length];
+            }
+            mapped.Write(replacement);
+            position += length;
+        }
+        return Encoding.UTF8.GetString(mapped.GetBuffer().AsSpan(0, (int)mapped.Length));
+    }
+}

@@ -1,0 +1,156 @@
+using System.Text;
+
+namespace LlmEmbed.Tokenization;
+
+/// <summary>Rewrites text before it is split. Returns the text itself where nothing changes.</summary>
+internal abstract class TextNormalizer
+{
+    public abstract ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text);
+}
+
+/// <summary>The step of the chain that normalizes.</summary>
+internal sealed class NormalizerStage(TextNormalizer normalizer, TextStage next) : TextStage
+{
+    public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
+    {
+        ReadOnlySpan<char> normalized = normalizer.Normalize(text);
+        if (!normalized.IsEmpty) next.Process(normalized, isTextStart, ids);
+    }
+}
+
+internal sealed class SequenceNormalizer(IReadOnlyList<TextNormalizer> normalizers) : TextNormalizer
+{
+    public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text)
+    {
+        foreach (TextNormalizer normalizer in normalizers) text = normalizer.Normalize(text);
+        return text;
+    }
+}
+
+/// <summary>NFC, NFD, NFKC or NFKD.</summary>
+internal sealed class UnicodeFormNormalizer(NormalizationForm form) : TextNormalizer
+{
+    public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text) => UnicodeNormalization.Normalize(text, form);
+}
+
+/// <summary>Lowers character by character: no rule looks at the neighbours, so a final sigma stays σ.</summary>
+internal sealed class LowercaseNormalizer : TextNormalizer
+{
+    public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text)
+    {
+        using CharBuffer lower = new(text.Length);
+        while (!text.IsEmpty)
+        {
+            Rune rune = Utf16.First(text, out int length);
+            lower.Append(Rune.ToLowerInvariant(rune));
+            // The one character whose lower case is two: .NET leaves it alone, the library writes i and a dot above.
+            if (rune.Value == 'İ')
+            {
+                lower.Text[^1] = 'i';
+                lower.Append('\u0307');
+            }
+            text = text[length..];
+        }
+        return lower.ToArray();
+    }
+}
+
+/// <summary>Removes the characters that <paramref name="isRemoved"/> names.</summary>
+internal sealed class RemovingNormalizer(Func<Rune, bool> isRemoved) : TextNormalizer
+{
+    public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text)
+    {
+        using CharBuffer kept = new(text.Length);
+        while (!text.IsEmpty)
+        {
+            Rune rune = Utf16.First(text, out int length);
+            if (!isRemoved(rune)) kept.Append(rune);
+            text = text[length..];
+        }
+        return kept.ToArray();
+    }
+}
+
+/// <summary>Removes white space at the ends.</summary>
+internal sealed class StripNormalizer(bool left, bool right) : TextNormalizer
+{
+    public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text)
+    {
+        if (left) text = text.TrimStart();
+        return right ? text.TrimEnd() : text;
+    }
+}
+
+internal sealed class PrependNormalizer(string prefix) : TextNormalizer
+{
+    public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text) => text.IsEmpty ? text : string.Concat(prefix, text);
+}
+
+internal sealed class ReplaceNormalizer(string pattern, string content) : TextNormalizer
+{
+    public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text) =>
+        text.Contains(pattern, StringComparison.Ordinal) ? text.ToString().Replace(pattern, content, StringComparison.Ordinal) : text;
+}
+
+/// <summary>Replaces every run of at least <paramref name="minimum"/> characters of one class.</summary>
+internal sealed class ReplaceRunsNormalizer(Func<char, bool> isInRun, int minimum, string content) : TextNormalizer
+{
+    public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text)
+    {
+        using CharBuffer replaced = new(text.Length);
+        while (!text.IsEmpty)
+        {
+            int run = 0;
+            while (run < text.Length && isInRun(text[run])) run++;
+            if (run >= minimum) replaced.Append(content);
+            else replaced.Append(text[..run]);
+            if (run < text.Length) replaced.Append(text[run++]);
+            text = text[run..];
+        }
+        return replaced.ToArray();
+    }
+}
+
+/// <summary>BERT's cleaning: control characters out, white space to spaces, spaces around CJK ideographs, accents stripped, lower case.</summary>
+internal sealed class BertNormalizer(bool cleanText, bool handleChineseCharacters, bool stripAccents, bool lowercase) : TextNormalizer
+{
+    private static readonly RemovingNormalizer NonSpacingMarks = new(CharacterClass.IsNonSpacingMark);
+    private static readonly LowercaseNormalizer Lower = new();
+
+    public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text)
+    {
+        text = Clean(text, out bool isAscii);
+        if (stripAccents && !isAscii) text = NonSpacingMarks.Normalize(UnicodeNormalization.Normalize(text, NormalizationForm.FormD));
+        return lowercase ? Lower.Normalize(text) : text;
+    }
+
+    private char[] Clean(ReadOnlySpan<char> text, out bool isAscii)
+    {
+        isAscii = true;
+        using CharBuffer clean = new(text.Length);
+        while (!text.IsEmpty)
+        {
+            Rune rune = Utf16.First(text, out int length);
+            text = text[length..];
+            isAscii &= rune.IsAscii;
+            if (cleanText)
+            {
+                if (IsRemoved(rune)) continue;
+                if (CharacterClass.IsWhiteSpace(rune)) rune = new Rune(' ');
+            }
+            bool isolate = handleChineseCharacters && IsCjkIdeograph(rune.Value);
+            if (isolate) clean.Append(' ');
+            clean.Append(rune);
+            if (isolate) clean.Append(' ');
+        }
+        return clean.ToArray();
+    }
+
+    private static bool IsRemoved(Rune rune) =>
+        rune.IsAscii ? rune.Value is < ' ' and not ('\t' or '\n' or '\r') or 0x7F : rune.Value == 0xFFFD || CharacterClass.IsControl(rune);
+
+    /// <summary>The blocks that BERT's original code lists; newer extensions are not in it.</summary>
+    private static bool IsCjkIdeograph(int codePoint) => codePoint >= 0x3400 && codePoint is (>= 0x4E00 and <= 0x9FFF) or (>= 0x3400 and <= 0x4DBF)
+        or (>= 0x20000 and <= 0x2A6DF) or (>= 0x2A700 and <= 0x2B73F) or (>= 0x2B740 and <= 0x2B81F) or (>= 0x2B920 and <= 0x2CEAF)
+        or (>= 0xF900 and <= 0xFAFF) or (>= 0x2F800 and <= 0x2FA1F);
+}

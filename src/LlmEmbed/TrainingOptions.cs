@@ -1,0 +1,45 @@
+using LlmEmbed.Backbones;
+
+namespace LlmEmbed;
+
+/// <summary>How a classifier is trained. Every choice that is left open is made on the training data alone.</summary>
+public sealed record TrainingOptions
+{
+    /// <summary>The frozen backbones whose views are fused. The default are the two that come with the project.</summary>
+    public IReadOnlyList<string> Backbones { get; init; } = BackboneLocator.Starters;
+
+    /// <summary>How each backbone is run.</summary>
+    public EncoderOptions Encoder { get; init; } = new();
+
+    /// <summary>What is trained on top of the frozen backbones.</summary>
+    public HeadKind Head { get; init; } = HeadKind.Linear;
+
+    /// <summary>Whether rare classes weigh more than their share of the examples.</summary>
+    public ClassWeighting ClassWeighting { get; init; } = ClassWeighting.None;
+
+    /// <summary>Share of the examples, stratified by class, that is held out to measure the classifier before it is trained on everything; 0 measures nothing.</summary>
+    public double HeldOutShare { get; init; }
+
+    /// <summary>Seed of every random choice: the same data, options and seed give the same classifier on the same machine.</summary>
+    public int Seed { get; init; }
+}
+
+/// <summary>What is trained on top of the frozen backbones.</summary>
+public enum HeadKind
+{
+    /// <summary>Multinomial logistic regression with L2 penalty on standardized features, the penalty chosen by cross-validation.</summary>
+    Linear,
+
+    /// <summary>LLMEmbed's co-occurrence pooling and multi-layer perceptron (ACL 2024, section 3), trained by Adam with early stopping.</summary>
+    Cooccurrence,
+}
+
+/// <summary>Whether rare classes weigh more than their share of the examples.</summary>
+public enum ClassWeighting
+{
+    /// <summary>Every text counts the same.</summary>
+    None,
+
+    /// <summary>Every class counts the same: a text weighs n / (classes × texts of its class).</summary>
+    Balanced,
+}

@@ -1,0 +1,82 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text.Json.Nodes;
+using Xunit;
+
+namespace LlmEmbed.Tests.Cli;
+
+/// <summary>What a run leaves that is ended while it works.</summary>
+public sealed partial class InterruptionTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public InterruptionTests() => _folder.Write("data.jsonl", LabeledTexts.JsonLines(LabeledTexts.TakeLong(4000)));
+
+    [Theory]
+    [InlineData(2, "SIGINT")]
+    [InlineData(15, "SIGTERM")]
+    public void A_signal_ends_the_work_with_130_and_leaves_no_half_classifier(int signal, string name)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), $"there is no {name} to be sent to a process on Windows");
+        Assert.SkipWhen(IsIgnored(signal), $"{name} is ignored by whoever started the tests, and so by what they start");
+        using Process process = StartExtraction("model", "cache");
+        Assert.Equal(0, Kill(process.Id, signal));
+        ToolResult result = Tool.Finish(process);
+        Assert.Contains("the same command resumes", result.Refused(exitCode: 130), StringComparison.Ordinal);
+        Assert.Equal(["cache", "data.jsonl"], Entries(_folder.Path));
+        Assert.DoesNotContain(Entries(Assert.Single(Directory.GetDirectories(_folder.File("cache")))), file => file.EndsWith(".tmp", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_killed_extraction_resumes_and_gives_the_classifier_of_an_undisturbed_run()
+    {
+        using Process process = StartExtraction("model", "cache");
+        process.Kill(); // SIGKILL: nothing in the process can react
+        Assert.NotEqual(0, Tool.Finish(process).ExitCode);
+        Assert.Equal(["cache", "data.jsonl"], Entries(_folder.Path));
+
+        ToolResult resumed = Tool.Run(Train("model", "cache")).Succeeded();
+        ToolResult undisturbed = Tool.Run(Train("undisturbed", "other cache")).Succeeded();
+        Assert.InRange((int)Backbone(resumed)["cached"]!, 1, 3999);
+        Assert.Equal(4000, (int)Backbone(resumed)["cached"]! + (int)Backbone(resumed)["computed"]!);
+        Assert.Equal(4000, (int)Backbone(undisturbed)["computed"]!);
+        Assert.Contains($"{(int)Backbone(resumed)["cached"]!:N0} kept from before", resumed.Error, StringComparison.Ordinal);
+        ClassifierCommandsTests.AssertSameFiles(_folder.File("undisturbed"), _folder.File("model"));
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    /// <summary>Returns when the first shard of embeddings is written and seven more are still to come.</summary>
+    private Process StartExtraction(string output, string cache)
+    {
+        Process process = Tool.Start(Train(output, cache));
+        while (!HasShard(_folder.File(cache)))
+        {
+            Assert.False(process.HasExited, "the tool ended before its first shard");
+            Thread.Sleep(1);
+        }
+        return process;
+    }
+
+    private string[] Train(string output, string cache) =>
+    [
+        "train", "--data", _folder.File("data.jsonl"), "--output", _folder.File(output), "--backbone", Repository.Fixture("llama-mha"), "--cache", _folder.File(cache), "--threads", "1", "--json",
+    ];
+
+    private static bool HasShard(string cache) => Directory.Exists(cache) && Directory.EnumerateFiles(cache, "*.safetensors", SearchOption.AllDirectories).Any();
+
+    private static JsonNode Backbone(ToolResult training) => Assert.Single(training.Json["backbones"]!.AsArray())!;
+
+    private static string[] Entries(string folder) => Directory.GetFileSystemEntries(folder).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal).ToArray();
+
+    /// <summary>A shell that starts something in the background has it ignore SIGINT, and children inherit that.</summary>
+    private static bool IsIgnored(int signal)
+    {
+        string? line = File.Exists("/proc/self/status") ? File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)) : null;
+        return line is not null && (ulong.Parse(line[7..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> (signal - 1) & 1) == 1;
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
+}

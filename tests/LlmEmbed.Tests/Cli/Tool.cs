@@ -1,0 +1,80 @@
+using System.Diagnostics;
+using System.Text;
+using System.Text.Json.Nodes;
+using Xunit;
+
+namespace LlmEmbed.Tests.Cli;
+
+/// <summary>Starts the built command-line tool as a process of its own, as a user does.</summary>
+internal static class Tool
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
+
+    public static string Library { get; } = Path.Combine(AppContext.BaseDirectory, "llmembed.dll");
+
+    public static ToolResult Run(params IEnumerable<string> arguments) => RunWithInput("", arguments);
+
+    public static ToolResult RunWithInput(string input, params IEnumerable<string> arguments)
+    {
+        using Process process = Start(arguments);
+        process.StandardInput.Write(input);
+        process.StandardInput.Close();
+        return Finish(process);
+    }
+
+    /// <summary>Starts the tool and leaves it running.</summary>
+    public static Process Start(params IEnumerable<string> arguments) =>
+        StartProgram(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [Library, .. arguments]);
+
+    /// <summary>Starts any program with its streams in the test's hands.</summary>
+    public static Process StartProgram(string program, params IEnumerable<string> arguments) => Process.Start(new ProcessStartInfo(program, arguments)
+    {
+        UseShellExecute = false,
+        RedirectStandardInput = true,
+        RedirectStandardOutput = true,
+        RedirectStandardError = true,
+        StandardInputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false),
+        StandardOutputEncoding = Encoding.UTF8,
+        StandardErrorEncoding = Encoding.UTF8,
+    })!;
+
+    /// <summary>Waits for the end of a started program.</summary>
+    public static ToolResult Finish(Process process)
+    {
+        // Both at once: a process whose one pipe is full waits for its reader.
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        if (!process.WaitForExit(Patience))
+        {
+            process.Kill();
+            Assert.Fail($"llmembed did not end within {Patience}.");
+        }
+        Task.WaitAll(output, error);
+        return new ToolResult(process.ExitCode, output.Result, error.Result);
+    }
+}
+
+/// <summary>How a run of the tool ended.</summary>
+internal sealed record ToolResult(int ExitCode, string Output, string Error)
+{
+    public string[] Lines => Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+    public JsonNode Json => JsonNode.Parse(Output)!;
+
+    public JsonNode[] JsonLines => Lines.Select(line => JsonNode.Parse(line)!).ToArray();
+
+    /// <summary>The result itself, after the check that nothing went wrong.</summary>
+    public ToolResult Succeeded()
+    {
+        Assert.True(ExitCode == 0, $"exit code {ExitCode}: {Error}");
+        return this;
+    }
+
+    /// <summary>The one line with which the tool refused.</summary>
+    public string Refused(int exitCode = 1)
+    {
+        Assert.Equal(exitCode, ExitCode);
+        Assert.Empty(Output);
+        return Assert.Single(Error.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => line.StartsWith("llmembed: ", StringComparison.Ordinal));
+    }
+}

@@ -1,0 +1,64 @@
+using LlmEmbed.Data;
+using Xunit;
+using static LlmEmbed.Tests.Data.Tables;
+
+namespace LlmEmbed.Tests.Data;
+
+public sealed class JsonLinesTableReaderTests
+{
+    [Fact]
+    public void Strings_are_unescaped_and_other_values_keep_their_json_text()
+    {
+        TableRow row = Assert.Single(Rows("""{"a":"x\n\u00fc\ud83d\ude00","b":"01","c":1.50,"d":true,"e":null,"f":{"g":[1, 2]}}""", TableFormat.JsonLines));
+        Assert.Equal(["x\nü😀", "01", new("1.50", IsJson: true), new("true", IsJson: true), default, new("""{"g":[1, 2]}""", IsJson: true)], row.Fields);
+    }
+
+    [Fact]
+    public void Blank_lines_are_skipped_and_counted()
+    {
+        Assert.Equal(["2: x", "5: y"], Joined("\n{\"text\":\"x\"}\r\n  \n\n{\"text\":\"y\"}\n\n", TableFormat.JsonLines));
+    }
+
+    [Fact]
+    public void A_key_that_is_missing_later_is_null_and_one_that_is_new_is_not_read()
+    {
+        Assert.Equal(["1: x|1", "2: null|2"], Joined("{\"text\":\"x\",\"n\":1}\n{\"n\":2,\"more\":3}", TableFormat.JsonLines));
+    }
+
+    [Theory]
+    [InlineData("[1,2]", "this is a JSON array ([1,2]), expected an object")]
+    [InlineData("\"text\"", "this is a JSON string (\"text\"), expected an object")]
+    [InlineData("7", "this is a JSON number (7), expected an object")]
+    [InlineData("{\"text\":", "this is not a JSON object ({\"text\":).")]
+    [InlineData("text,label", "this is not a JSON object (text,label).")]
+    [InlineData("{\"text\":\"x\"} {}", "this is not a JSON object")]
+    [InlineData("{\"text\":\"x\",\"text\":\"y\"}", "Duplicate property 'text'")]
+    [InlineData("{\"text\":\"\\ud83d\"}", "a string holds half of a surrogate pair")]
+    [InlineData("{\"\\ude00\":1}", "a string holds half of a surrogate pair")]
+    public void A_line_that_is_not_an_object_of_texts_is_an_error_that_shows_it(string line, string expected)
+    {
+        AssertError(expected, 1, Error(line, TableFormat.JsonLines));
+        AssertError(expected, 3, Error($"{{\"text\":\"x\"}}\n\n{line}\n", TableFormat.JsonLines));
+    }
+
+    [Fact]
+    public void An_empty_file_is_an_error()
+    {
+        AssertError("the file is empty", null, Error("\n \n", TableFormat.JsonLines));
+    }
+
+    [Fact]
+    public void A_first_object_without_keys_is_an_error()
+    {
+        AssertError("there are no columns", 2, Error("\n{}\n", TableFormat.JsonLines));
+    }
+
+    [Fact]
+    public void A_nested_value_is_refused_only_where_text_is_needed()
+    {
+        using TableReader table = Open("{\"text\":[\"a\"],\"n\":1}", TableFormat.JsonLines);
+        TableRow row = table.Rows().Single();
+        Assert.Equal("1", table.Text(row, 1));
+        AssertError("the column 'text' holds a nested value ([\"a\"])", 1, Assert.Throws<LlmEmbedException>(() => table.Text(row, 0)));
+    }
+}

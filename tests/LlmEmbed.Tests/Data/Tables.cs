@@ -1,0 +1,40 @@
+using System.Text;
+using LlmEmbed.Data;
+using Xunit;
+
+namespace LlmEmbed.Tests.Data;
+
+/// <summary>Tables in memory, and the error that reading them ends with.</summary>
+internal static class Tables
+{
+    public static TableReader Open(string content, TableFormat format) => Open(Encoding.UTF8.GetBytes(content), format);
+
+    public static TableReader Open(byte[] content, TableFormat format) => TableReader.Open(new MemoryStream(content), format);
+
+    public static List<TableRow> Rows(string content, TableFormat format)
+    {
+        using TableReader table = Open(content, format);
+        return table.Rows().ToList();
+    }
+
+    /// <summary>The texts of each row, joined so that a failing test shows them.</summary>
+    public static string[] Joined(string content, TableFormat format) =>
+        Rows(content, format).Select(row => $"{row.LineNumber}: {string.Join('|', row.Fields.Select(field => field.Text ?? "null"))}").ToArray();
+
+    public static LlmEmbedException Error(string content, TableFormat format) => Error(Encoding.UTF8.GetBytes(content), format);
+
+    public static LlmEmbedException Error(byte[] content, TableFormat format) => Assert.Throws<LlmEmbedException>(() =>
+    {
+        using TableReader table = Open(content, format);
+        foreach (TableRow _ in table.Rows())
+        {
+        }
+    });
+
+    public static void AssertError(string expected, long? line, LlmEmbedException error)
+    {
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
+        Assert.Equal(line, error.LineNumber);
+        if (line is not null) Assert.Contains($" {line}:", error.Message, StringComparison.Ordinal);
+    }
+}
