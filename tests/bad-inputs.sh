@@ -374,7 +374,7 @@ start "mean-with-pads without a length"; with_data; with_backbone bert
 refuse 1 "--pad-to" $embed --depths last4 --pooling mean-with-pads
 
 start "padding with an id that the model does not have"; with_data; copy bert; replace bert/config.json '"pad_token_id": 0' '"pad_token_id": 460'
-refuse 1 "'pad_token_id' of bert is 460" $embed --depths last4 --pooling mean-with-pads --pad-to 40
+refuse 1 "'pad_token_id' is 460" $embed --depths last4 --pooling mean-with-pads --pad-to 40
 
 start "more tokens than positions"; with_data; with_backbone bert
 refuse 1 "1 to 64" $embed --max-tokens 65
@@ -422,7 +422,7 @@ refuse 1 "model/head.safetensors: " predict model hello
 
 start "backbone of a classifier changed"; with_model; copy bert
 replace model/classifier.json "\"source\": \"$fixtures/bert\"" '"source": "bert"'; patch bert/model.safetensors 200000 '\x01'
-refuse 1 "bert has other weights" predict model hello
+refuse 1 "bert differs in its weights or config.json" predict model hello
 
 start "backbone of a classifier missing"; with_model; replace model/classifier.json "\"source\": \"$fixtures/bert\"" '"source": "nowhere/bert"'
 refuse 1 "needs the backbone 'bert'" predict model hello

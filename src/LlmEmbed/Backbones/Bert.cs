@@ -15,8 +15,6 @@ internal sealed class Bert : PostNormEncoder
         : base(checkpoint, ReadShape(checkpoint.Config))
     {
         _isRoberta = checkpoint.Config.ModelType != "bert";
-        if (_isRoberta && PadId < 0)
-            throw new LlmEmbedException($"{checkpoint.Config.Source}: 'pad_token_id' is {PadId}, expected at least 0: positions count from the one after it.") { FilePath = checkpoint.Config.Source };
         _tokenTypes = checkpoint.Config.Size("type_vocab_size", 2);
         Prefix = FindPrefix(checkpoint, "bert.", "roberta.", "");
     }

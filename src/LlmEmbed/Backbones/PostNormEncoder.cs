@@ -118,8 +118,6 @@ internal sealed record EncoderShape(int VocabularySize, int HiddenSize, int Inte
     /// <summary>Refuses sizes that cannot belong together, before anything is computed with them.</summary>
     public EncoderShape Checked(string source)
     {
-        if (HiddenSize % Heads != 0)
-            throw new LlmEmbedException($"{source}: the hidden size {HiddenSize} is no multiple of the {Heads} attention heads.") { FilePath = source };
         if (PadId < 0 || PadId >= VocabularySize)
             throw new LlmEmbedException($"{source}: 'pad_token_id' is {PadId}, expected one of the {VocabularySize} tokens.") { FilePath = source };
         return this;

@@ -210,7 +210,7 @@ internal static class ClassifierBundle
                 TextEncoder encoder = TextEncoder.Load(place, encoderOptions);
                 if (encoder.WeightsSha256 == entry.WeightsSha256 && encoder.TokenizerSha256 == entry.TokenizerSha256) return encoder;
                 string part = encoder.WeightsSha256 == entry.WeightsSha256 ? "tokenizer" : "weights or config.json";
-                problems.Add($"{located.Path} has another {part} than the one it was trained with");
+                problems.Add($"{located.Path} differs in its {part} from the one it was trained with");
                 encoder.Dispose();
             }
             catch (LlmEmbedException exception)

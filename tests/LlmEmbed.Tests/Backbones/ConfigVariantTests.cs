@@ -19,11 +19,11 @@ public sealed class ConfigVariantTests : IDisposable
     [InlineData("bert", "hidden_act", "\"relu\"", "'hidden_act' is \"relu\", expected gelu")]
     [InlineData("bert", "position_embedding_type", "\"relative_key\"", "'position_embedding_type' is \"relative_key\"")]
     [InlineData("bert", "is_decoder", "true", "'is_decoder' is true")]
-    [InlineData("bert", "num_attention_heads", "5", "the hidden size 32 is no multiple of the 5 attention heads")]
+    [InlineData("bert", "num_attention_heads", "5", "'hidden_size' is 32, expected a multiple of 'num_attention_heads', which is 5")]
     [InlineData("bert", "pad_token_id", "460", "'pad_token_id' is 460, expected one of the 460 tokens")]
     [InlineData("roberta", "pad_token_id", "-4", "'pad_token_id' is -4")]
     [InlineData("distilbert", "activation", "\"gelu_new\"", "'activation' is \"gelu_new\"")]
-    [InlineData("distilbert", "n_heads", "3", "no multiple of the 3 attention heads")]
+    [InlineData("distilbert", "n_heads", "3", "'dim' is 32, expected a multiple of 'n_heads', which is 3")]
     public void A_configuration_that_is_not_implemented_is_refused_by_name(string fixture, string key, string json, string expected)
     {
         string folder = Changed(fixture, config => config[key] = JsonNode.Parse(json));

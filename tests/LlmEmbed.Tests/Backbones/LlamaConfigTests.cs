@@ -95,9 +95,9 @@ public sealed class LlamaConfigTests
     public static TheoryData<string, string, string, string> Refusals => new()
     {
         { "llama", "hidden_act", "\"gelu\"", "'hidden_act' is \"gelu\", expected silu" },
-        { "llama", "num_key_value_heads", "3", "num_attention_heads 4 is no multiple of num_key_value_heads 3" },
+        { "llama", "num_key_value_heads", "3", "'num_attention_heads' is 4, expected a multiple of 'num_key_value_heads', which is 3" },
         { "llama", "num_attention_heads", "0", "'num_attention_heads' is 0, expected at least 1" },
-        { "llama", "head_dim", "7", "the size of a head is 7, expected an even number" },
+        { "llama", "head_dim", "7", "heads have 7 channels (head_dim), expected an even number" },
         { "llama", "num_attention_heads", "64", "'head_dim' is 0, expected at least 1" },
         { "qwen3", "head_dim", "24", "head_dim 24 is no multiple of 16" },
         { "llama", "rope_scaling", """{"rope_type":"yarn","factor":4}""", "'rope_type' is \"yarn\"" },

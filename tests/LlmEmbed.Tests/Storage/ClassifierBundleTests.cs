@@ -22,7 +22,7 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     public void A_folder_without_a_manifest_is_no_classifier()
     {
         AssertRefused(_folder.Path, "holds no classifier.json");
-        AssertRefused(_folder.File("missing"), "holds no classifier.json");
+        AssertRefused(_folder.File("missing"), "there is no such folder");
     }
 
     [Theory]
@@ -169,7 +169,7 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         Save();
         string config = Path.Combine(_folder.CopyFixture("llama-gqa"), "config.json");
         TemporaryFolder.EditJson(config, json => json["rms_norm_eps"] = 1e-4);
-        AssertRefused(Bundle, $"{Path.GetDirectoryName(config)} has another weights or config.json than the one it was trained with", _folder.Path);
+        AssertRefused(Bundle, $"{Path.GetDirectoryName(config)} differs in its weights or config.json from the one it was trained with", _folder.Path);
     }
 
     [Fact]
@@ -178,7 +178,7 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         Save();
         string tokenizer = Path.Combine(_folder.CopyFixture("llama-gqa"), "tokenizer.json");
         File.AppendAllText(tokenizer, "\n");
-        AssertRefused(Bundle, $"{Path.GetDirectoryName(tokenizer)} has another tokenizer than the one it was trained with", _folder.Path);
+        AssertRefused(Bundle, $"{Path.GetDirectoryName(tokenizer)} differs in its tokenizer from the one it was trained with", _folder.Path);
     }
 
     [Fact]
@@ -188,7 +188,7 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         using (TextClassifier classifier = Requests.Train(Requests.Generate(12), new() { Backbones = [source] })) classifier.Save(Bundle);
         Directory.Delete(source, recursive: true);
         Directory.CreateDirectory(source);
-        AssertRefused(Bundle, $"{Path.Combine(source, "config.json")}: the file cannot be read", _folder.File("nowhere"));
+        AssertRefused(Bundle, Path.Combine(source, "config.json"), _folder.File("nowhere"));
         using TextClassifier loaded = TextClassifier.Load(Bundle, new() { ModelFolders = [Repository.Fixtures] });
         Assert.Equal("llama-gqa", Assert.Single(loaded.Encoders).Source);
     }
