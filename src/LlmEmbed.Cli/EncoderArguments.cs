@@ -26,6 +26,7 @@ internal sealed class EncoderArguments
         PadTo = parsed.GetValue(_padTo),
         CacheFolder = CommonOptions.CacheFolder(parsed.GetValue(_cache), CommonOptions.DefaultCache),
         ModelFolders = parsed.GetValue(_models) ?? [],
+        Precision = Enum.Parse<Precision>(Environment.GetEnvironmentVariable("PREC") ?? "Fp32"),
         Threads = parsed.GetValue(_threads),
     };
 }

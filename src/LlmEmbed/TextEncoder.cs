@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LlmEmbed.Backbones;
 using LlmEmbed.Checkpoints;
+using LlmEmbed.Graphs;
 using LlmEmbed.Storage;
 using LlmEmbed.Tokenization;
 
@@ -40,7 +41,7 @@ public sealed class TextEncoder : ITextEncoder
         MaxTokens = options.MaxTokens ?? options.PadTo ?? Math.Min(DefaultMaxTokens, backbone.MaxTokens);
         Validate();
         // Compiling the graph reads the weights: a run that finds everything in the store never pays for it.
-        _session = new(() => new EncoderSession(checkpoint, backbone, Views, options.PadTo ?? MaxTokens, options.PadTo, options.Threads ?? 0));
+        _session = new(() => new EncoderSession(backbone, Layers(), Views, options.PadTo ?? MaxTokens, options.PadTo, options.Threads ?? 0));
         WeightsSha256 = checkpoint.Sha256();
         TokenizerSha256 = FileHash.OfAll(tokenizer.SourceFiles);
         Fingerprint = BuildFingerprint();
@@ -140,6 +141,13 @@ public sealed class TextEncoder : ITextEncoder
         if (_session.IsValueCreated) _session.Value.Dispose();
         _store?.Dispose();
         _checkpoint.Dispose();
+    }
+
+    private Layers Layers()
+    {
+        if (_options.Precision != Precision.Int8) return new Float32Layers(_checkpoint, new OnnxGraph());
+        int[][] sentences = [.. Calibration.Sentences.Select(sentence => _tokenizer.Encode(sentence, MaxTokens).Ids)];
+        return new Int8Layers(_checkpoint, new OnnxGraph(), Int8Weights.Quantize(_checkpoint, _backbone, Views.Max(view => view.Depth), sentences, _options.Threads ?? 0));
     }
 
     private int RowLength => Views.Count * HiddenSize;
@@ -250,7 +258,7 @@ public sealed class TextEncoder : ITextEncoder
         ("views", string.Join(' ', Views.Select(view => $"{view.Depth}:{PoolingNames.NameOf(view.Pooling)}"))),
         ("max_tokens", MaxTokens.ToString()),
         ("pad_to", _options.PadTo?.ToString() ?? ""),
-        ("precision", "fp32"));
+        ("precision", _options.Precision.ToString()));
 
     /// <summary>Tokens that a call sent through the backbone.</summary>
     private record struct Cost(long Tokens, long PaddedTokens)

@@ -1,4 +1,5 @@
 using LlmEmbed.Checkpoints;
+using LlmEmbed.Graphs;
 
 namespace LlmEmbed.Backbones;
 
@@ -65,10 +66,10 @@ internal abstract class Backbone
     public abstract void Forward(Layers layers, AttentionInputs inputs, int depth, Action<int, string> keep);
 
     /// <summary>Adds BERT's pooler on top of the state of depth L.</summary>
-    /// <param name="layers">Where nodes and weights go.</param>
+    /// <param name="graph">Where nodes and weights go.</param>
     /// <param name="firstToken">The first token's state [B,H].</param>
     /// <returns>The name of the pooler output [B,H].</returns>
-    public virtual string Pool(Layers layers, string firstToken) => throw new NotSupportedException("This backbone has no pooler.");
+    public virtual string Pool(OnnxGraph graph, string firstToken) => throw new NotSupportedException("This backbone has no pooler.");
 
     /// <summary>Weights that run for a depth: those of the blocks, without the token embeddings, of which each token reads one row.</summary>
     public abstract long ParameterCount(int depth);

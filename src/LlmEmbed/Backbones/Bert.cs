@@ -1,4 +1,5 @@
 using LlmEmbed.Checkpoints;
+using LlmEmbed.Graphs;
 
 namespace LlmEmbed.Backbones;
 
@@ -27,10 +28,14 @@ internal sealed class Bert : PostNormEncoder
 
     protected override int FirstPosition => _isRoberta ? PadId + 1 : 0;
 
-    protected override NormNames EmbeddingNorm => Norm($"{Prefix}embeddings.LayerNorm");
+    protected override LayerNormWeights EmbeddingNorm => Norm($"{Prefix}embeddings.LayerNorm");
 
-    public override string Pool(Layers layers, string firstToken) =>
-        layers.Graph.Node("Tanh", [layers.Linear(firstToken, $"{Prefix}pooler.dense", HiddenSize, HiddenSize, bias: true)]);
+    public override string Pool(OnnxGraph graph, string firstToken)
+    {
+        // One row per text: nothing to gain from another precision.
+        Float32Layers layers = new(Checkpoint, graph);
+        return graph.Node("Tanh", layers.Project(new Rows(firstToken), new ProjectionGroup(HiddenSize, new Projection($"{Prefix}pooler.dense", HiddenSize, HasBias: true))));
+    }
 
     protected override EncoderBlockNames Block(int index)
     {

@@ -10,7 +10,7 @@ internal sealed class DistilBert(Checkpoint checkpoint) : PostNormEncoder(checkp
 
     protected override string Prefix { get; } = FindPrefix(checkpoint, "distilbert.", "");
 
-    protected override NormNames EmbeddingNorm => Norm($"{Prefix}embeddings.LayerNorm");
+    protected override LayerNormWeights EmbeddingNorm => Norm($"{Prefix}embeddings.LayerNorm");
 
     protected override EncoderBlockNames Block(int index)
     {

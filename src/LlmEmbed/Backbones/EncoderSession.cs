@@ -1,4 +1,3 @@
-using LlmEmbed.Checkpoints;
 using LlmEmbed.Graphs;
 
 namespace LlmEmbed.Backbones;
@@ -24,27 +23,26 @@ internal sealed class EncoderSession : IDisposable
     private readonly int? _padTo;
     private readonly GraphSession _session;
 
-    /// <param name="checkpoint">Must outlive the session: token embeddings and fp32 weights are read from its memory map.</param>
-    /// <param name="backbone">The architecture over that checkpoint.</param>
+    /// <param name="backbone">The architecture; its checkpoint must outlive the session, since token embeddings and fp32 weights are read from its memory map.</param>
+    /// <param name="layers">How the blocks' layers are computed; its graph is taken over.</param>
     /// <param name="views">The D views, already checked against the backbone.</param>
     /// <param name="maxTokens">The longest T of any run.</param>
     /// <param name="padTo">Fixed T, whose padding takes part in <see cref="Pooling.MeanWithPads"/>; null pads to the longest text of a batch.</param>
     /// <param name="threads">Engine threads, 0 for one per physical core.</param>
-    public EncoderSession(Checkpoint checkpoint, Backbone backbone, IReadOnlyList<View> views, int maxTokens, int? padTo, int threads)
+    public EncoderSession(Backbone backbone, Layers layers, IReadOnlyList<View> views, int maxTokens, int? padTo, int threads)
     {
         _backbone = backbone;
         _views = views;
         _padTo = padTo;
-        OnnxGraph graph = new();
+        OnnxGraph graph = layers.Graph;
         AttentionInputs inputs = DeclareInputs(graph, maxTokens);
         string[] pooled = new string[views.Count];
-        Layers layers = new(checkpoint, graph);
         try
         {
             backbone.Forward(layers, inputs, views.Max(view => view.Depth), (depth, state) =>
             {
                 for (int v = 0; v < views.Count; v++)
-                    if (views[v].Depth == depth) pooled[v] = graph.Node("Unsqueeze", [Pool(layers, state, views[v].Pooling), graph.Constant<long>([1], 1)]); // [B,1,H]
+                    if (views[v].Depth == depth) pooled[v] = graph.Node("Unsqueeze", [Pool(graph, state, views[v].Pooling), graph.Constant<long>([1], 1)]); // [B,1,H]
             });
             graph.Output(graph.Node("Concat", pooled, ("axis", 1)), "pooled", OnnxType.Float, null, views.Count, backbone.HiddenSize);
             _session = new GraphSession(graph, threads);
@@ -62,13 +60,19 @@ internal sealed class EncoderSession : IDisposable
     /// <param name="destination">[B,D,H].</param>
     public void Run(IReadOnlyList<int[]> batch, Span<float> destination)
     {
+        using GraphResults results = RunGraph(batch);
+        results.Span<float>(0).CopyTo(destination);
+    }
+
+    /// <summary>All outputs of the graph, the pooled states last.</summary>
+    public GraphResults RunGraph(IReadOnlyList<int[]> batch)
+    {
         int length = _padTo ?? batch.Max(ids => ids.Length);
         using GraphFeeds feeds = new();
         AddEmbeddings(feeds, batch, length);
         AddAttention(feeds, batch, length);
         AddPooling(feeds, batch, length);
-        using GraphResults results = _session.Run(feeds);
-        results.Span<float>(0).CopyTo(destination);
+        return _session.Run(feeds);
     }
 
     public void Dispose() => _session.Dispose();
@@ -92,9 +96,8 @@ internal sealed class EncoderSession : IDisposable
     }
 
     /// <summary>[B,T,H] → [B,H].</summary>
-    private string Pool(Layers layers, string state, Pooling pooling)
+    private string Pool(OnnxGraph graph, string state, Pooling pooling)
     {
-        OnnxGraph graph = layers.Graph;
         string First() => graph.Node("Gather", [state, graph.Scalar(0L)], ("axis", 1));
         string Squeeze(string value) => graph.Node("Squeeze", [value, graph.Constant<long>([1], 1)]);
         return pooling switch
@@ -105,7 +108,7 @@ internal sealed class EncoderSession : IDisposable
             Pooling.Max => graph.Node("ReduceMax", [graph.Node("Add", [state, MaxBias]), graph.Constant<long>([1], 1)], ("keepdims", 0)),
             Pooling.Last => graph.Node("GatherND", [state, LastPosition]),
             Pooling.First => First(),
-            Pooling.Pooler => _backbone.Pool(layers, First()),
+            Pooling.Pooler => _backbone.Pool(graph, First()),
             _ => throw new ArgumentOutOfRangeException(nameof(pooling), pooling, null),
         };
     }

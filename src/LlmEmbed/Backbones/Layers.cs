@@ -3,121 +3,82 @@ using LlmEmbed.Graphs;
 
 namespace LlmEmbed.Backbones;
 
-/// <summary>The layers that architectures are made of: each method reads its weights from the checkpoint by name and expected shape and adds its nodes to the graph.</summary>
-internal sealed class Layers(Checkpoint checkpoint, OnnxGraph graph)
+/// <summary>
+/// The layers that architectures are made of: each method reads its weights from the checkpoint by name and expected shape and adds its nodes to the graph.
+/// What a matrix product reads and gives is the precision's own affair (<see cref="Rows"/>, <see cref="Product"/>), and so norms and activations name the
+/// projections that read them; hidden states between blocks are fp32 everywhere.
+/// </summary>
+internal abstract class Layers(Checkpoint checkpoint, OnnxGraph graph)
 {
     public OnnxGraph Graph { get; } = graph;
 
-    /// <summary>y = x·Wᵀ + b, with W [out,in] as checkpoints store it.</summary>
-    public string Linear(string input, string name, int outputs, int inputs, bool bias)
-    {
-        string product = Graph.Node("FusedMatMul", [input, Matrix($"{name}.weight", outputs, inputs)], ("transB", 1));
-        return bias ? Graph.Node("Add", [product, Vector($"{name}.bias", outputs)]) : product;
-    }
+    protected Checkpoint Checkpoint { get; } = checkpoint;
 
-    /// <summary>A linear layer whose outputs are attention heads: [B,T,in] → [B,T,heads·padded].</summary>
-    public string LinearToHeads(string input, string name, HeadShape heads, int inputs, bool bias)
-    {
-        if (!heads.IsPadded) return Linear(input, name, heads.Width, inputs, bias);
-        Weight weight = checkpoint.Require($"{name}.weight", heads.Width, inputs);
-        WeightBuffer padded = WeightBuffer.Allocate<float>(heads.PaddedWidth, inputs);
-        Span<float> rows = padded.Span<float>();
-        rows.Clear();
-        for (int row = 0; row < heads.Width; row++) weight.CopyRow(row, rows.Slice(heads.PaddedIndex(row) * inputs, inputs));
-        string product = Graph.Node("FusedMatMul", [input, Graph.Weight(padded)], ("transB", 1));
-        if (!bias) return product;
-        float[] paddedBias = new float[heads.PaddedWidth];
-        heads.Scatter(Read($"{name}.bias", heads.Width), paddedBias);
-        return Graph.Node("Add", [product, Graph.Constant<float>(paddedBias, heads.PaddedWidth)]);
-    }
+    /// <summary>Makes an fp32 value ready for these projections.</summary>
+    public abstract Rows Prepare(string input, ProjectionGroup consumer);
 
-    /// <summary>A linear layer whose inputs are attention heads: [B,T,heads·padded] → [B,T,out].</summary>
-    public string LinearFromHeads(string input, string name, int outputs, HeadShape heads, bool bias)
-    {
-        if (!heads.IsPadded) return Linear(input, name, outputs, heads.Width, bias);
-        Weight weight = checkpoint.Require($"{name}.weight", outputs, heads.Width);
-        WeightBuffer padded = WeightBuffer.Allocate<float>(outputs, heads.PaddedWidth);
-        Span<float> rows = padded.Span<float>();
-        rows.Clear();
-        float[] row = new float[heads.Width];
-        for (int output = 0; output < outputs; output++)
-        {
-            weight.CopyRow(output, row);
-            heads.Scatter(row, rows.Slice(output * heads.PaddedWidth, heads.PaddedWidth));
-        }
-        string product = Graph.Node("FusedMatMul", [input, Graph.Weight(padded)], ("transB", 1));
-        return bias ? Graph.Node("Add", [product, Vector($"{name}.bias", outputs)]) : product;
-    }
+    /// <summary>Products of each part of the group, in fp32: [B,T,in] → [B,T,out] each.</summary>
+    public abstract string[] Project(Rows input, ProjectionGroup group);
 
-    /// <summary>Root-mean-square norm over the last axis.</summary>
-    public string RmsNorm(string input, string name, int size, float epsilon) =>
-        Graph.Node("SimplifiedLayerNormalization", [input, Vector($"{name}.weight", size)], ("axis", -1), ("epsilon", epsilon), ("stash_type", 1));
+    /// <summary>The product of a group's only part, to be added to a residual.</summary>
+    public abstract Product Multiply(Rows input, ProjectionGroup group);
 
-    /// <summary>The norm of a residual sum, and the sum itself.</summary>
-    public (string Normalized, string Sum) AddAndRmsNorm(string input, string residual, string name, int size, float epsilon)
-    {
-        string normalized = Graph.NextName("normalized");
-        string sum = Graph.NextName("sum");
-        Graph.Node("SkipSimplifiedLayerNormalization", [input, residual, Vector($"{name}.weight", size)], [normalized, "", "", sum], ("epsilon", epsilon));
-        return (normalized, sum);
-    }
+    /// <summary>product + residual, in fp32.</summary>
+    public abstract string Add(Product product, string residual);
 
-    /// <summary>Layer norm with weight and bias over the last axis.</summary>
-    public string LayerNorm(string input, NormNames names, int size, float epsilon) =>
-        Graph.Node("LayerNormalization", [input, Vector(names.Weight, size), Vector(names.Bias, size)], ("axis", -1), ("epsilon", epsilon));
+    /// <summary>The root-mean-square norm of product + residual, and that sum.</summary>
+    public abstract (Rows Normalized, string Sum) AddAndRmsNorm(Product product, string residual, RmsNormWeight norm, ProjectionGroup consumer);
 
-    /// <summary>Layer norm of a residual sum.</summary>
-    public string AddAndLayerNorm(string input, string residual, NormNames names, int size, float epsilon) =>
-        Graph.Node("SkipLayerNormalization", [input, residual, Vector(names.Weight, size), Vector(names.Bias, size)], ("epsilon", epsilon));
+    /// <summary>The layer norm of product + residual, for the projections that read it next and in fp32.</summary>
+    public abstract (Rows Normalized, string Sum) AddAndLayerNorm(Product product, string residual, LayerNormWeights norm, ProjectionGroup consumer);
+
+    /// <summary>SiLU(gate) · up, where the group's parts are gate and up.</summary>
+    public abstract Rows SwiGlu(Rows input, ProjectionGroup gateAndUp, ProjectionGroup consumer);
+
+    /// <summary>GELU of the group's only part, by the error function.</summary>
+    public abstract Rows Gelu(Rows input, ProjectionGroup group, ProjectionGroup consumer);
+
+    /// <summary>Root-mean-square norm over the last axis, in fp32.</summary>
+    public string RmsNorm(string input, RmsNormWeight norm) =>
+        Graph.Node("SimplifiedLayerNormalization", [input, Vector(norm.Name, norm.Size)], ("axis", -1), ("epsilon", norm.Epsilon), ("stash_type", 1));
+
+    /// <summary>Layer norm with weight and bias over the last axis, in fp32.</summary>
+    public string LayerNorm(string input, LayerNormWeights norm) =>
+        Graph.Node("LayerNormalization", [input, Vector(norm.Weight, norm.Size), Vector(norm.Bias, norm.Size)], ("axis", -1), ("epsilon", norm.Epsilon));
 
     /// <summary>A vector kept inside the model.</summary>
-    public string Vector(string name, int size) => Graph.Constant<float>(Read(name, size), size);
+    protected string Vector(string name, int size) => Graph.Constant<float>(Read(name, size), size);
 
-    private float[] Read(string name, int size)
+    protected float[] Read(string name, int size)
     {
         float[] values = new float[size];
-        checkpoint.Require(name, size).CopyTo(values);
+        Checkpoint.Require(name, size).CopyTo(values);
         return values;
     }
+}
 
-    private string Matrix(string name, int rows, int columns)
-    {
-        Weight weight = checkpoint.Require(name, rows, columns);
-        if (weight.TryGetMappedFloat32(out nint address)) return Graph.Weight(WeightBuffer.View<float>(address, rows, columns));
-        WeightBuffer buffer = WeightBuffer.Allocate<float>(rows, columns);
-        weight.CopyTo(buffer.Span<float>());
-        return Graph.Weight(buffer);
-    }
+/// <summary>What matrix products read: fp32 values, or quantized ones with a scale for each row.</summary>
+/// <param name="Value">[B,T,in].</param>
+/// <param name="Scale">[B,T,1]; empty in fp32.</param>
+internal readonly record struct Rows(string Value, string Scale = "")
+{
+    public bool IsFloat32 => Scale.Length == 0;
+}
+
+/// <summary>What a matrix product gives, with what is still to be applied to it.</summary>
+/// <param name="Value">[B,T,out].</param>
+/// <param name="Scale">[B,T,1], a factor for each row; empty where it is applied already.</param>
+/// <param name="Bias">[out]; empty where it is added already.</param>
+internal readonly record struct Product(string Value, string Scale = "", string Bias = "")
+{
+    public bool IsFloat32 => Scale.Length == 0;
+}
+
+/// <summary>A root-mean-square norm.</summary>
+internal readonly record struct RmsNormWeight(string Layer, int Size, float Epsilon)
+{
+    public string Name => $"{Layer}.weight";
 }
 
 /// <summary>Full names of a layer norm's two weights: checkpoints of the first years call them gamma and beta.</summary>
-internal readonly record struct NormNames(string Weight, string Bias);
-
-/// <summary>
-/// Attention heads of a size that the engine's rotary attention may not take: it wants a multiple of 16. Smaller heads are padded with zero channels, which changes
-/// no score and no output. Rotary positions turn channel i of the first half with channel i of the second, so each half keeps its place at the start of a padded half.
-/// </summary>
-internal readonly record struct HeadShape(int Heads, int Size)
-{
-    private const int Multiple = 16;
-
-    public int PaddedSize => (Size + Multiple - 1) / Multiple * Multiple;
-
-    public bool IsPadded => PaddedSize != Size;
-
-    public int Width => Heads * Size;
-
-    public int PaddedWidth => Heads * PaddedSize;
-
-    /// <summary>Where channel <paramref name="index"/> of all heads side by side lies after padding.</summary>
-    public int PaddedIndex(int index)
-    {
-        int channel = index % Size;
-        return index / Size * PaddedSize + (channel < Size / 2 ? channel : channel - Size / 2 + PaddedSize / 2);
-    }
-
-    public void Scatter(ReadOnlySpan<float> values, Span<float> padded)
-    {
-        for (int i = 0; i < values.Length; i++) padded[PaddedIndex(i)] = values[i];
-    }
-}
+internal readonly record struct LayerNormWeights(string Weight, string Bias, int Size, float Epsilon);

@@ -46,29 +46,21 @@ internal sealed class Llama : Backbone
         if (depth == 0) return;
 
         Rotary rotary = Rotary.Build(layers.Graph, c, Checkpoint, inputs.Positions);
-        string normalized = layers.RmsNorm(hidden, "model.layers.0.input_layernorm", c.HiddenSize, c.Epsilon);
+        Rows rows = layers.Prepare(layers.RmsNorm(hidden, Norm("model.layers.0.input_layernorm")), QueryKeyValue(0));
         for (int block = 0; block < depth; block++)
         {
-            string prefix = $"model.layers.{block}";
-            string attention = Attention(layers, normalized, prefix, block, inputs, rotary);
-            (normalized, hidden) = layers.AddAndRmsNorm(attention, hidden, $"{prefix}.post_attention_layernorm", c.HiddenSize, c.Epsilon);
-            string mlp = Mlp(layers, normalized, prefix);
-
-            if (block + 1 == BlockCount)
+            Product attention = Attention(layers, rows, block, inputs, rotary);
+            (rows, hidden) = layers.AddAndRmsNorm(attention, hidden, Norm($"model.layers.{block}.post_attention_layernorm"), GateAndUp(block));
+            Product mlp = layers.Multiply(layers.SwiGlu(rows, GateAndUp(block), Down(block)), Down(block));
+            if (block + 1 < depth)
             {
-                // The last hidden state is the one after the final norm.
-                (normalized, _) = layers.AddAndRmsNorm(mlp, hidden, "model.norm", c.HiddenSize, c.Epsilon);
-                keep(BlockCount, normalized);
-            }
-            else if (block + 1 == depth)
-            {
-                keep(depth, layers.Graph.Node("Add", [mlp, hidden]));
-            }
-            else
-            {
-                (normalized, hidden) = layers.AddAndRmsNorm(mlp, hidden, $"model.layers.{block + 1}.input_layernorm", c.HiddenSize, c.Epsilon);
+                (rows, hidden) = layers.AddAndRmsNorm(mlp, hidden, Norm($"model.layers.{block + 1}.input_layernorm"), QueryKeyValue(block + 1));
                 keep(block + 1, hidden);
+                continue;
             }
+            hidden = layers.Add(mlp, hidden);
+            // The last hidden state is the one after the final norm.
+            keep(depth, depth == BlockCount ? layers.RmsNorm(hidden, Norm("model.norm")) : hidden);
         }
     }
 
@@ -80,28 +72,49 @@ internal sealed class Llama : Backbone
         return depth * (attention + mlp + 2L * c.HiddenSize) + (depth == BlockCount ? c.HiddenSize : 0);
     }
 
-    private string Attention(Layers layers, string input, string prefix, int block, AttentionInputs inputs, Rotary rotary)
+    private RmsNormWeight Norm(string layer) => new(layer, HiddenSize, _config.Epsilon);
+
+    private HeadShape Heads => new(_config.Heads, _config.HeadSize);
+
+    private HeadShape KeyValueHeads => new(_config.KeyValueHeads, _config.HeadSize);
+
+    private ProjectionGroup QueryKeyValue(int block)
+    {
+        string prefix = $"model.layers.{block}.self_attn";
+        return new ProjectionGroup(
+            HiddenSize,
+            new Projection($"{prefix}.q_proj", Heads.Width, _config.QueryBias, Heads),
+            new Projection($"{prefix}.k_proj", KeyValueHeads.Width, _config.QueryBias, KeyValueHeads),
+            new Projection($"{prefix}.v_proj", KeyValueHeads.Width, _config.QueryBias, KeyValueHeads));
+    }
+
+    private ProjectionGroup GateAndUp(int block) => new(
+        HiddenSize,
+        new Projection($"model.layers.{block}.mlp.gate_proj", _config.IntermediateSize, _config.MlpBias),
+        new Projection($"model.layers.{block}.mlp.up_proj", _config.IntermediateSize, _config.MlpBias));
+
+    private ProjectionGroup Down(int block) => new(_config.IntermediateSize, new Projection($"model.layers.{block}.mlp.down_proj", HiddenSize, _config.MlpBias));
+
+    private Product Attention(Layers layers, Rows input, int block, AttentionInputs inputs, Rotary rotary)
     {
         LlamaConfig c = _config;
-        HeadShape heads = new(c.Heads, c.HeadSize);
-        HeadShape keyValueHeads = new(c.KeyValueHeads, c.HeadSize);
-        string query = layers.LinearToHeads(input, $"{prefix}.self_attn.q_proj", heads, c.HiddenSize, c.QueryBias); // [B,T,heads·d]
-        string key = layers.LinearToHeads(input, $"{prefix}.self_attn.k_proj", keyValueHeads, c.HiddenSize, c.QueryBias); // [B,T,kv·d]
-        string value = layers.LinearToHeads(input, $"{prefix}.self_attn.v_proj", keyValueHeads, c.HiddenSize, c.QueryBias);
+        string prefix = $"model.layers.{block}.self_attn";
+        string[] queryKeyValue = layers.Project(input, QueryKeyValue(block)); // [B,T,heads·d], [B,T,kv·d] twice
         if (c.QueryNorm)
         {
-            query = HeadNorm(layers, query, $"{prefix}.self_attn.q_norm", c.Heads);
-            key = HeadNorm(layers, key, $"{prefix}.self_attn.k_norm", c.KeyValueHeads);
+            queryKeyValue[0] = HeadNorm(layers, queryKeyValue[0], $"{prefix}.q_norm", c.Heads);
+            queryKeyValue[1] = HeadNorm(layers, queryKeyValue[1], $"{prefix}.k_norm", c.KeyValueHeads);
         }
         List<OnnxAttribute> attributes = [("num_heads", c.Heads), ("kv_num_heads", c.KeyValueHeads), ("do_rotary", 1), ("scale", 1 / MathF.Sqrt(c.HeadSize))];
         if (c.HasWindow(block)) attributes.Add(("local_window_size", c.Window!.Value));
         string attention = layers.Graph.NextName("attention"); // [B,T,heads·d]
         layers.Graph.Node(
             "GroupQueryAttention",
-            [query, key, value, "", "", inputs.LastIndex, inputs.BatchLength, rotary.Cos, rotary.Sin, "", inputs.AttentionBias],
+            [.. queryKeyValue, "", "", inputs.LastIndex, inputs.BatchLength, rotary.Cos, rotary.Sin, "", inputs.AttentionBias],
             [attention, layers.Graph.NextName("keys"), layers.Graph.NextName("values")],
             [.. attributes]);
-        return layers.LinearFromHeads(attention, $"{prefix}.self_attn.o_proj", c.HiddenSize, heads, c.OutputBias);
+        ProjectionGroup output = new(Heads.Width, Heads, new Projection($"{prefix}.o_proj", HiddenSize, c.OutputBias));
+        return layers.Multiply(layers.Prepare(attention, output), output);
     }
 
     /// <summary>Qwen3 normalises each head's query and key by themselves: [B,T,heads·d] → [B,T,heads,d] → norm → back.</summary>
@@ -109,18 +122,8 @@ internal sealed class Llama : Backbone
     {
         OnnxGraph graph = layers.Graph;
         string split = graph.Node("Reshape", [input, graph.Constant<long>([0, 0, heads, _config.HeadSize], 4)]);
-        string normalized = layers.RmsNorm(split, name, _config.HeadSize, _config.Epsilon);
+        string normalized = layers.RmsNorm(split, new RmsNormWeight(name, _config.HeadSize, _config.Epsilon));
         return graph.Node("Reshape", [normalized, graph.Constant<long>([0, 0, heads * _config.HeadSize], 3)]);
-    }
-
-    private string Mlp(Layers layers, string input, string prefix)
-    {
-        LlamaConfig c = _config;
-        string gate = layers.Linear(input, $"{prefix}.mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias); // [B,T,I]
-        string up = layers.Linear(input, $"{prefix}.mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MlpBias);
-        // QuickGelu with alpha 1 is SiLU, in one pass over the values.
-        string activated = layers.Graph.Node("Mul", [layers.Graph.Node("QuickGelu", [gate], ("alpha", 1f)), up]);
-        return layers.Linear(activated, $"{prefix}.mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MlpBias);
     }
 }
 

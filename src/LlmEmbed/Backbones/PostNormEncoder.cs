@@ -33,7 +33,7 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
     /// <summary>Rows of the token type table; 0 where the architecture has none.</summary>
     protected virtual int TokenTypes => 0;
 
-    protected abstract NormNames EmbeddingNorm { get; }
+    protected abstract LayerNormWeights EmbeddingNorm { get; }
 
     /// <summary>Every token is a word plus its position plus, where there are types, type 0. Summed here, normalised in the graph.</summary>
     public override void Embed(ReadOnlySpan<int> ids, Span<float> destination)
@@ -55,15 +55,19 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
 
     public override void Forward(Layers layers, AttentionInputs inputs, int depth, Action<int, string> keep)
     {
-        string hidden = layers.LayerNorm(inputs.Embeddings, EmbeddingNorm, shape.HiddenSize, shape.Epsilon); // [B,T,H]
+        string hidden = layers.LayerNorm(inputs.Embeddings, EmbeddingNorm); // [B,T,H]
         keep(0, hidden);
+        if (depth == 0) return;
+        Rows rows = layers.Prepare(hidden, QueryKeyValue(Block(0)));
         for (int block = 0; block < depth; block++)
         {
             EncoderBlockNames names = Block(block);
-            string attention = Attention(layers, hidden, names, inputs);
-            hidden = layers.AddAndLayerNorm(attention, hidden, names.AttentionNorm, shape.HiddenSize, shape.Epsilon);
-            string mlp = Mlp(layers, hidden, names);
-            hidden = layers.AddAndLayerNorm(mlp, hidden, names.MlpNorm, shape.HiddenSize, shape.Epsilon);
+            Product attention = Attention(layers, rows, names, inputs);
+            (rows, hidden) = layers.AddAndLayerNorm(attention, hidden, names.AttentionNorm, MlpInput(names));
+            Rows inner = layers.Gelu(rows, MlpInput(names), MlpOutput(names)); // [B,T,I]
+            Product mlp = layers.Multiply(inner, MlpOutput(names));
+            // Nothing reads the last state as rows; naming the block's own projections saves a special case.
+            (rows, hidden) = layers.AddAndLayerNorm(mlp, hidden, names.MlpNorm, QueryKeyValue(Block(Math.Min(block + 1, depth - 1))));
             keep(block + 1, hidden);
         }
     }
@@ -83,8 +87,9 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
     protected virtual int PositionOf(int id, ref int next) => next++;
 
     /// <summary>The names of a layer norm, which the oldest checkpoints call gamma and beta.</summary>
-    protected NormNames Norm(string name) =>
-        Checkpoint.Weights.ContainsKey($"{name}.gamma") ? new($"{name}.gamma", $"{name}.beta") : new($"{name}.weight", $"{name}.bias");
+    protected LayerNormWeights Norm(string name) => Checkpoint.Weights.ContainsKey($"{name}.gamma")
+        ? new($"{name}.gamma", $"{name}.beta", shape.HiddenSize, shape.Epsilon)
+        : new($"{name}.weight", $"{name}.bias", shape.HiddenSize, shape.Epsilon);
 
     /// <summary>The first of these prefixes under which the checkpoint has a table of words; the last one where none has, so that the error names a tensor.</summary>
     protected static string FindPrefix(Checkpoint checkpoint, params ReadOnlySpan<string> prefixes)
@@ -94,21 +99,19 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
         return prefixes[^1];
     }
 
-    private string Attention(Layers layers, string input, EncoderBlockNames names, AttentionInputs inputs)
-    {
-        int h = shape.HiddenSize;
-        string query = layers.Linear(input, names.Query, h, h, bias: true); // [B,T,H]
-        string key = layers.Linear(input, names.Key, h, h, bias: true);
-        string value = layers.Linear(input, names.Value, h, h, bias: true);
-        string attention = layers.Graph.Node("MultiHeadAttention", [query, key, value, "", inputs.KeyMask], ("num_heads", shape.Heads));
-        return layers.Linear(attention, names.AttentionOutput, h, h, bias: true);
-    }
+    private ProjectionGroup QueryKeyValue(EncoderBlockNames names) =>
+        new(HiddenSize, new Projection(names.Query, HiddenSize, true), new Projection(names.Key, HiddenSize, true), new Projection(names.Value, HiddenSize, true));
 
-    private string Mlp(Layers layers, string input, EncoderBlockNames names)
+    private ProjectionGroup MlpInput(EncoderBlockNames names) => new(HiddenSize, new Projection(names.MlpInput, shape.IntermediateSize, true));
+
+    private ProjectionGroup MlpOutput(EncoderBlockNames names) => new(shape.IntermediateSize, new Projection(names.MlpOutput, HiddenSize, true));
+
+    private Product Attention(Layers layers, Rows input, EncoderBlockNames names, AttentionInputs inputs)
     {
-        string inner = layers.Linear(input, names.MlpInput, shape.IntermediateSize, shape.HiddenSize, bias: false); // [B,T,I]
-        string activated = layers.Graph.Node("BiasGelu", [inner, layers.Vector($"{names.MlpInput}.bias", shape.IntermediateSize)]); // exact GELU, by erf
-        return layers.Linear(activated, names.MlpOutput, shape.HiddenSize, shape.IntermediateSize, bias: true);
+        string[] queryKeyValue = layers.Project(input, QueryKeyValue(names)); // [B,T,H] each
+        string attention = layers.Graph.Node("MultiHeadAttention", [.. queryKeyValue, "", inputs.KeyMask], ("num_heads", shape.Heads));
+        ProjectionGroup output = new(HiddenSize, new Projection(names.AttentionOutput, HiddenSize, true));
+        return layers.Multiply(layers.Prepare(attention, output), output);
     }
 }
 
@@ -126,4 +129,4 @@ internal sealed record EncoderShape(int VocabularySize, int HiddenSize, int Inte
 
 /// <summary>The names of one encoder block's layers, without ".weight" and ".bias".</summary>
 internal sealed record EncoderBlockNames(
-    string Query, string Key, string Value, string AttentionOutput, NormNames AttentionNorm, string MlpInput, string MlpOutput, NormNames MlpNorm);
+    string Query, string Key, string Value, string AttentionOutput, LayerNormWeights AttentionNorm, string MlpInput, string MlpOutput, LayerNormWeights MlpNorm);

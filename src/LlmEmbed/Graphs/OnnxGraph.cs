@@ -123,6 +123,7 @@ internal sealed class OnnxGraph
         node.Text(4, operatorType);
         foreach (OnnxAttribute attribute in attributes) node.Message(5, writer => WriteAttribute(writer, attribute));
         if (ContribOperators.Contains(operatorType)) node.Text(7, ContribDomain);
+        else if (FusedOperators.All.Any(fused => fused.Name == operatorType)) node.Text(7, EngineApi.Domain);
         _nodes.Bytes(1, node.Written);
     }
 
@@ -136,7 +137,7 @@ internal sealed class OnnxGraph
         model.Int(1, IrVersion);
         model.Text(2, "LlmEmbed");
         model.Bytes(7, [.. _nodes.Written, .. GraphName(), .. _initializers.Written, .. _inputs.Written, .. _outputs.Written]);
-        foreach ((string domain, int version) in new[] { ("", OpsetVersion), (ContribDomain, 1) })
+        foreach ((string domain, int version) in new[] { ("", OpsetVersion), (ContribDomain, 1), (EngineApi.Domain, 1) })
         {
             model.Message(8, opset =>
             {

@@ -1,0 +1,100 @@
+using LlmEmbed.Checkpoints;
+using LlmEmbed.Graphs;
+
+namespace LlmEmbed.Backbones;
+
+/// <summary>
+/// Layers whose matrix products are int8: inputs u8 with a scale per token, weights s8 with a scale per output (<see cref="Int8Weights"/>), sums exact in 32 bits.
+/// Everything between two products is one pass over the rows (<see cref="FusedOperators"/>). Attention, norms and residual sums are fp32.
+/// </summary>
+internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Weights weights) : Layers(checkpoint, graph)
+{
+    private readonly Float32Layers _float32 = new(checkpoint, graph);
+
+    public override Rows Prepare(string input, ProjectionGroup consumer)
+    {
+        if (weights.IsKept(consumer)) return new Rows(input);
+        Rows rows = NewRows();
+        Graph.Node("QuantizeRows", [input, Smoothing(consumer)], [rows.Value, rows.Scale]);
+        return rows;
+    }
+
+    public override string[] Project(Rows input, ProjectionGroup group)
+    {
+        if (input.IsFloat32) return _float32.Project(input, group);
+        if (group.Parts.Count != 3) throw new ArgumentException("Three parts are what attention reads.", nameof(group));
+        string[] parts = [Graph.NextName("query"), Graph.NextName("key"), Graph.NextName("value")];
+        string[] biases = [.. group.Parts.Select(part => Graph.Constant<float>(part.ReadBias(Checkpoint), part.Width))];
+        Graph.Node("SplitRows", [MatMul(input, group), input.Scale, .. biases], parts);
+        return parts;
+    }
+
+    public override Product Multiply(Rows input, ProjectionGroup group) =>
+        input.IsFloat32 ? _float32.Multiply(input, group) : new(MatMul(input, group), input.Scale, Biases(group));
+
+    public override string Add(Product product, string residual) =>
+        product.IsFloat32 ? _float32.Add(product, residual) : Graph.Node("AddRows", [product.Value, product.Scale, product.Bias, residual]);
+
+    public override (Rows Normalized, string Sum) AddAndRmsNorm(Product product, string residual, RmsNormWeight norm, ProjectionGroup consumer)
+    {
+        if (product.IsFloat32 || weights.IsKept(consumer))
+        {
+            string total = Add(product, residual);
+            return (Prepare(RmsNorm(total, norm), consumer), total);
+        }
+        (Rows rows, string sum) = (NewRows(), Graph.NextName("sum"));
+        float[] weight = Read(norm.Name, norm.Size);
+        System.Numerics.Tensors.TensorPrimitives.Multiply(weight, weights.Smoothing(consumer), weight);
+        Graph.Node(
+            "AddRmsNormQuantize",
+            [product.Value, product.Scale, product.Bias, residual, Graph.Constant<float>(weight, norm.Size), Graph.Constant<float>([norm.Epsilon], 1)],
+            [rows.Value, rows.Scale, sum]);
+        return (rows, sum);
+    }
+
+    public override (Rows Normalized, string Sum) AddAndLayerNorm(Product product, string residual, LayerNormWeights norm, ProjectionGroup consumer)
+    {
+        if (product.IsFloat32 || weights.IsKept(consumer))
+        {
+            string total = LayerNorm(Add(product, residual), norm);
+            return (Prepare(total, consumer), total);
+        }
+        (Rows rows, string normalized) = (NewRows(), Graph.NextName("normalized"));
+        Graph.Node(
+            "AddLayerNormQuantize",
+            [product.Value, product.Scale, product.Bias, residual, Vector(norm.Weight, norm.Size), Vector(norm.Bias, norm.Size), Smoothing(consumer), Graph.Constant<float>([norm.Epsilon], 1)],
+            [rows.Value, rows.Scale, normalized]);
+        return (rows, normalized);
+    }
+
+    public override Rows SwiGlu(Rows input, ProjectionGroup gateAndUp, ProjectionGroup consumer)
+    {
+        if (input.IsFloat32) return Prepare(_float32.SwiGlu(input, gateAndUp, consumer).Value, consumer);
+        Rows rows = NewRows();
+        Graph.Node("SwiGluQuantize", [MatMul(input, gateAndUp), input.Scale, Biases(gateAndUp), Smoothing(consumer)], [rows.Value, rows.Scale]);
+        return rows;
+    }
+
+    public override Rows Gelu(Rows input, ProjectionGroup group, ProjectionGroup consumer)
+    {
+        if (input.IsFloat32) return Prepare(_float32.Gelu(input, group, consumer).Value, consumer);
+        Rows rows = NewRows();
+        Graph.Node("GeluQuantize", [MatMul(input, group), input.Scale, Biases(group), Smoothing(consumer)], [rows.Value, rows.Scale]);
+        return rows;
+    }
+
+    private Rows NewRows() => new(Graph.NextName("quantized"), Graph.NextName("scale"));
+
+    private string Biases(ProjectionGroup group) => Graph.Constant<float>(group.ReadBiases(Checkpoint), group.Width);
+
+    private string Smoothing(ProjectionGroup consumer) => Graph.Constant<float>(weights.Smoothing(consumer), consumer.InputWidth);
+
+    /// <summary>[B,T,in] u8 · [in,out] s8 → [B,T,out] fp32, still to be multiplied by each row's scale.</summary>
+    private string MatMul(Rows input, ProjectionGroup group)
+    {
+        Int8Matrix matrix = weights.Matrix(group);
+        return Graph.Node(
+            "MatMulIntegerToFloat",
+            [input.Value, Graph.Weight(matrix.Values), Graph.Scalar(1f), Graph.Constant(matrix.Scales, group.Width), Graph.Scalar(FusedOperators.ZeroPoint)]);
+    }
+}
