@@ -18,11 +18,9 @@ internal static class EmbedCommand
         Option<string> output = new("--output") { Description = "File to write: tensors 'embeddings' F32 [N,D,H] and 'depths' I64 [D].", HelpName = "FILE.safetensors", Required = true };
         Option<TableFormat?> format = CommonOptions.Format();
         Option<string?> textColumn = CommonOptions.TextColumn();
-        Option<string> precision = new("--precision") { Description = "Precision of the computation: fp32.", HelpName = "fp32", DefaultValueFactory = _ => "fp32" };
-        precision.AcceptOnlyFromAmong("fp32");
         Option<bool> json = CommonOptions.Json();
-        EncoderArguments encoderArguments = new();
-        Command command = new("embed", "Write the pooled hidden states of texts to a safetensors file.") { backbone, data, output, format, textColumn, precision };
+        EncoderArguments encoderArguments = new(Precision.Fp32); // what others compute with these features should be exact unless they say otherwise
+        Command command = new("embed", "Write the pooled hidden states of texts to a safetensors file.") { backbone, data, output, format, textColumn };
         encoderArguments.AddTo(command);
         command.Add(json);
         command.SetAction((parsed, cancellation) =>

@@ -37,6 +37,7 @@ internal static class PredictCommand
             using TextClassifier classifier = TextClassifier.Load(parsed.GetRequiredValue(model), new ClassifierOptions
             {
                 CacheFolder = CommonOptions.CacheFolder(parsed.GetValue(cache), fallback: null),
+                WeightsFolder = CommonOptions.CacheFolder(parsed.GetValue(cache), CommonOptions.DefaultCache),
                 ModelFolders = parsed.GetValue(models) ?? [],
                 Threads = parsed.GetValue(threads),
             });

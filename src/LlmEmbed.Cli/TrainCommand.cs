@@ -82,7 +82,7 @@ internal static class TrainCommand
         foreach ((TextEncoder encoder, EncodingStatistics statistics) in run.Classifier.Encoders.Zip(summary.Encoding))
         {
             string views = string.Join(", ", encoder.Views.Select(view => $"{view.Depth}:{PoolingNames.NameOf(view.Pooling)}"));
-            Console.WriteLine($"{encoder.Name} (depth:pooling {views}, of {encoder.BlockCount} blocks)");
+            Console.WriteLine($"{encoder.Name} (depth:pooling {views}, of {encoder.BlockCount} blocks), {EncodingTotals.Describe(encoder)}");
             Console.WriteLine($"  {new EncodingTotals().Add(statistics).Describe(encoder.MaxTokens)}");
             foreach (string warning in encoder.StoreWarnings) Console.Error.WriteLine($"llmembed: {warning}");
         }

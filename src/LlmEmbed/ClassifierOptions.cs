@@ -9,6 +9,9 @@ public sealed record ClassifierOptions
     /// <summary>Folder in which embeddings are kept; null keeps none.</summary>
     public string? CacheFolder { get; init; }
 
+    /// <summary>Folder in which quantized weights are kept, so that only the first start quantizes; null takes <see cref="CacheFolder"/>.</summary>
+    public string? WeightsFolder { get; init; }
+
     /// <summary>Folders in which the classifier's backbones are looked for, before the usual places.</summary>
     public IReadOnlyList<string> ModelFolders { get; init; } = [];
 }

@@ -30,6 +30,9 @@ public sealed record EncoderOptions
     /// <summary>Folder in which embeddings are kept, one sub-folder per encoder; null keeps none.</summary>
     public string? CacheFolder { get; init; }
 
+    /// <summary>Folder in which quantized weights are kept, so that only the first start quantizes; null takes <see cref="CacheFolder"/>.</summary>
+    public string? WeightsFolder { get; init; }
+
     /// <summary>Folders in which backbones named without a path are looked for, before the usual places.</summary>
     public IReadOnlyList<string> ModelFolders { get; init; } = [];
 
@@ -62,4 +65,13 @@ public enum Precision
 #pragma warning disable CA1720 // int8 is what the field calls it
     Int8,
 #pragma warning restore CA1720
+}
+
+/// <summary>The names of precisions as options and files write them.</summary>
+internal static class PrecisionNames
+{
+    public static string NameOf(Precision precision) => precision.ToString().ToLowerInvariant();
+
+    /// <returns>Null where there is no such precision.</returns>
+    public static Precision? Find(string name) => Enum.GetValues<Precision>().Cast<Precision?>().FirstOrDefault(precision => NameOf(precision!.Value) == name);
 }

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using LlmEmbed.Backbones;
 using LlmEmbed.Checkpoints;
-using LlmEmbed.Graphs;
 using LlmEmbed.Storage;
 using LlmEmbed.Tokenization;
 
@@ -24,7 +23,7 @@ public sealed class TextEncoder : ITextEncoder
     private readonly Checkpoint _checkpoint;
     private readonly Backbone _backbone;
     private readonly Tokenizer _tokenizer;
-    private readonly Lazy<EncoderSession> _session;
+    private readonly EncoderEngine _engine;
     private readonly EmbeddingStore? _store;
     private readonly EncoderOptions _options;
     private bool _isDisposed;
@@ -40,10 +39,15 @@ public sealed class TextEncoder : ITextEncoder
         Views = ViewSelection.Resolve(options, backbone);
         MaxTokens = options.MaxTokens ?? options.PadTo ?? Math.Min(DefaultMaxTokens, backbone.MaxTokens);
         Validate();
-        // Compiling the graph reads the weights: a run that finds everything in the store never pays for it.
-        _session = new(() => new EncoderSession(backbone, Layers(), Views, options.PadTo ?? MaxTokens, options.PadTo, options.Threads ?? 0));
         WeightsSha256 = checkpoint.Sha256();
         TokenizerSha256 = FileHash.OfAll(tokenizer.SourceFiles);
+        // Compiling the graph reads the weights: a run that finds everything in the store never pays for it.
+        _engine = new EncoderEngine(
+            checkpoint,
+            backbone,
+            sentence => tokenizer.Encode(sentence, MaxTokens).Ids,
+            WeightsSha256 + TokenizerSha256,
+            new EngineOptions(Views, options.PadTo ?? MaxTokens, options.PadTo, options.Threads ?? 0, options.Precision, options.WeightsFolder ?? options.CacheFolder));
         Fingerprint = BuildFingerprint();
         if (options.CacheFolder is string folder) _store = EmbeddingStore.Open(folder, Fingerprint, Views.Count, HiddenSize);
     }
@@ -59,6 +63,12 @@ public sealed class TextEncoder : ITextEncoder
 
     /// <summary>Longest input in tokens, special tokens included; what is longer loses its end.</summary>
     public int MaxTokens { get; }
+
+    /// <summary>What matrix products are computed in: <see cref="Precision.Fp32"/> or <see cref="Precision.Int8"/>.</summary>
+    public Precision Precision => _engine.Precision;
+
+    /// <summary>Why that precision was chosen; empty where it was asked for.</summary>
+    internal string PrecisionReason => _engine.Reason;
 
     internal int? PadTo => _options.PadTo;
 
@@ -138,16 +148,9 @@ public sealed class TextEncoder : ITextEncoder
     {
         if (_isDisposed) return;
         _isDisposed = true;
-        if (_session.IsValueCreated) _session.Value.Dispose();
+        _engine.Dispose();
         _store?.Dispose();
         _checkpoint.Dispose();
-    }
-
-    private Layers Layers()
-    {
-        if (_options.Precision != Precision.Int8) return new Float32Layers(_checkpoint, new OnnxGraph());
-        int[][] sentences = [.. Calibration.Sentences.Select(sentence => _tokenizer.Encode(sentence, MaxTokens).Ids)];
-        return new Int8Layers(_checkpoint, new OnnxGraph(), Int8Weights.Quantize(_checkpoint, _backbone, Views.Max(view => view.Depth), sentences, _options.Threads ?? 0));
     }
 
     private int RowLength => Views.Count * HiddenSize;
@@ -171,7 +174,7 @@ public sealed class TextEncoder : ITextEncoder
                 cancellationToken.ThrowIfCancellationRequested();
                 int[][] ids = batch.Select(b => tokens[shard[b]].Ids).ToArray();
                 float[] pooled = new float[batch.Length * RowLength]; // [B,D,H]
-                _session.Value.Run(ids, pooled);
+                _engine.Run(ids, pooled);
                 for (int b = 0; b < batch.Length; b++)
                     pooled.AsSpan(b * RowLength, RowLength).CopyTo(values.AsSpan(shard[batch[b]] * RowLength, RowLength));
                 cost.Add(ids, _options.PadTo);
@@ -258,7 +261,7 @@ public sealed class TextEncoder : ITextEncoder
         ("views", string.Join(' ', Views.Select(view => $"{view.Depth}:{PoolingNames.NameOf(view.Pooling)}"))),
         ("max_tokens", MaxTokens.ToString()),
         ("pad_to", _options.PadTo?.ToString() ?? ""),
-        ("precision", _options.Precision.ToString()));
+        ("precision", PrecisionNames.NameOf(Precision)));
 
     /// <summary>Tokens that a call sent through the backbone.</summary>
     private record struct Cost(long Tokens, long PaddedTokens)

@@ -214,7 +214,7 @@ public sealed class TextEncoderTests : IDisposable
     [Fact]
     public void Encoders_that_differ_in_what_decides_an_embedding_share_no_store()
     {
-        EncoderOptions options = new() { CacheFolder = _folder.File("cache"), Depths = "1", Poolings = [Pooling.Mean] };
+        EncoderOptions options = new() { CacheFolder = _folder.File("cache"), Depths = "1", Poolings = [Pooling.Mean], Precision = Precision.Fp32, WeightsFolder = _folder.File("weights") };
         string changed = _folder.CopyFixture(Encoder);
         TemporaryFolder.EditJson(Path.Combine(changed, "config.json"), config => config["layer_norm_eps"] = 1e-6);
         string otherTokenizer = _folder.CopyFixture(Encoder, "other-tokenizer");
@@ -222,7 +222,7 @@ public sealed class TextEncoderTests : IDisposable
         (string Backbone, EncoderOptions Options)[] different =
         [
             (Encoder, options), (changed, options), (otherTokenizer, options), (Encoder, options with { Depths = "2" }), (Encoder, options with { Poolings = [Pooling.First] }),
-            (Encoder, options with { MaxTokens = 10 }), (Encoder, options with { PadTo = 64 }), ("bert-mlm", options),
+            (Encoder, options with { MaxTokens = 10 }), (Encoder, options with { PadTo = 64 }), (Encoder, options with { Precision = Precision.Int8 }), ("bert-mlm", options),
         ];
         foreach ((string backbone, EncoderOptions variant) in different)
         {
@@ -268,7 +268,7 @@ public sealed class TextEncoderTests : IDisposable
     {
         string folder = _folder.CopyFixture(Decoder);
         TemporaryFolder.EditJson(Path.Combine(folder, "config.json"), config => config["num_hidden_layers"] = 5);
-        using TextEncoder encoder = TextEncoder.Load(folder);
+        using TextEncoder encoder = TextEncoder.Load(folder, new() { Precision = Precision.Fp32 });
         LlmEmbedException error = Assert.Throws<LlmEmbedException>(() => Encode(encoder, ["a text"]));
         Assert.Contains("model.layers.3.", error.Message, StringComparison.Ordinal);
         Assert.Equal(folder, error.FilePath);
@@ -325,7 +325,7 @@ public sealed class TextEncoderTests : IDisposable
     private static void AssertGolden(string path, string goldenFolder)
     {
         using Golden golden = Golden.OfFixture(goldenFolder);
-        using TextEncoder encoder = TextEncoder.Load(path, new() { Depths = "all", Poolings = [Pooling.Mean], MaxTokens = golden.MaxTokens });
+        using TextEncoder encoder = TextEncoder.Load(path, new() { Depths = "all", Poolings = [Pooling.Mean], MaxTokens = golden.MaxTokens, Precision = Precision.Fp32 });
         TextEmbeddings embeddings = Encode(encoder, golden.Texts);
         Assert.Equal(golden.Ids.Sum(ids => ids.Length), embeddings.Statistics.Tokens);
         for (int depth = 0; depth <= encoder.BlockCount; depth++)

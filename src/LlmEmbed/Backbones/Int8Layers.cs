@@ -5,7 +5,8 @@ namespace LlmEmbed.Backbones;
 
 /// <summary>
 /// Layers whose matrix products are int8: inputs u8 with a scale per token, weights s8 with a scale per output (<see cref="Int8Weights"/>), sums exact in 32 bits.
-/// Everything between two products is one pass over the rows (<see cref="FusedOperators"/>). Attention, norms and residual sums are fp32.
+/// Everything between two products is one pass over the rows (<see cref="FusedOperators"/>). Attention, norms and residual sums are fp32, and so is an MLP that the
+/// weights leave out.
 /// </summary>
 internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Weights weights) : Layers(checkpoint, graph)
 {
@@ -13,7 +14,7 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
 
     public override Rows Prepare(string input, ProjectionGroup consumer)
     {
-        if (weights.IsKept(consumer)) return new Rows(input);
+        if (weights.Find(consumer) is null) return new Rows(input);
         Rows rows = NewRows();
         Graph.Node("QuantizeRows", [input, Smoothing(consumer)], [rows.Value, rows.Scale]);
         return rows;
@@ -37,14 +38,14 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
 
     public override (Rows Normalized, string Sum) AddAndRmsNorm(Product product, string residual, RmsNormWeight norm, ProjectionGroup consumer)
     {
-        if (product.IsFloat32 || weights.IsKept(consumer))
+        if (product.IsFloat32 || weights.Find(consumer) is null)
         {
             string total = Add(product, residual);
             return (Prepare(RmsNorm(total, norm), consumer), total);
         }
         (Rows rows, string sum) = (NewRows(), Graph.NextName("sum"));
         float[] weight = Read(norm.Name, norm.Size);
-        System.Numerics.Tensors.TensorPrimitives.Multiply(weight, weights.Smoothing(consumer), weight);
+        System.Numerics.Tensors.TensorPrimitives.Multiply(weight, weights.Find(consumer)!.Smoothing, weight);
         Graph.Node(
             "AddRmsNormQuantize",
             [product.Value, product.Scale, product.Bias, residual, Graph.Constant<float>(weight, norm.Size), Graph.Constant<float>([norm.Epsilon], 1)],
@@ -54,7 +55,7 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
 
     public override (Rows Normalized, string Sum) AddAndLayerNorm(Product product, string residual, LayerNormWeights norm, ProjectionGroup consumer)
     {
-        if (product.IsFloat32 || weights.IsKept(consumer))
+        if (product.IsFloat32 || weights.Find(consumer) is null)
         {
             string total = LayerNorm(Add(product, residual), norm);
             return (Prepare(total, consumer), total);
@@ -87,14 +88,14 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
 
     private string Biases(ProjectionGroup group) => Graph.Constant<float>(group.ReadBiases(Checkpoint), group.Width);
 
-    private string Smoothing(ProjectionGroup consumer) => Graph.Constant<float>(weights.Smoothing(consumer), consumer.InputWidth);
+    private string Smoothing(ProjectionGroup consumer) => Graph.Constant<float>(weights.Find(consumer)!.Smoothing, consumer.InputWidth);
 
     /// <summary>[B,T,in] u8 · [in,out] s8 → [B,T,out] fp32, still to be multiplied by each row's scale.</summary>
     private string MatMul(Rows input, ProjectionGroup group)
     {
-        Int8Matrix matrix = weights.Matrix(group);
+        Int8Matrix matrix = weights.Find(group)!;
         return Graph.Node(
             "MatMulIntegerToFloat",
-            [input.Value, Graph.Weight(matrix.Values), Graph.Scalar(1f), Graph.Constant(matrix.Scales, group.Width), Graph.Scalar(FusedOperators.ZeroPoint)]);
+            [input.Value, Graph.Weight(matrix.Values), Graph.Scalar(1f), Graph.Constant<float>(matrix.Scales, group.Width), Graph.Scalar(FusedOperators.ZeroPoint)]);
     }
 }

@@ -25,7 +25,6 @@ internal sealed class GraphSession : IDisposable
             LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, // what goes wrong is thrown, and said once
         };
         EngineApi.AddOperators(options);
-        if (Environment.GetEnvironmentVariable("PROF") is string prof) { options.ProfileOutputPathPrefix = prof; options.EnableProfiling = true; }
         foreach (WeightBuffer weight in _weights)
         {
             OrtValue value = OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, ElementType(weight.Type), weight.Shape, weight.Address, weight.ByteLength);
@@ -56,7 +55,6 @@ internal sealed class GraphSession : IDisposable
 
     public void Dispose()
     {
-        if (Environment.GetEnvironmentVariable("PROF") is not null) _session.EndProfiling();
         _session.Dispose();
         foreach (OrtValue value in _initializers) value.Dispose();
         foreach (WeightBuffer weight in _weights) weight.Dispose();

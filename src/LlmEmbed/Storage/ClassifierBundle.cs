@@ -19,9 +19,6 @@ internal static class ClassifierBundle
     private const string ManifestFile = "classifier.json";
     private const string HeadFile = "head.safetensors";
 
-    /// <summary>The number format in which backbones run.</summary>
-    private const string Precision = "fp32";
-
     private static readonly JsonSerializerOptions Json = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
@@ -141,7 +138,7 @@ internal static class ClassifierBundle
         foreach (BackboneEntry entry in manifest.Backbones)
         {
             Require(IsSha256(entry.WeightsSha256) && IsSha256(entry.TokenizerSha256), $"two SHA-256 for the backbone '{entry.Name}'");
-            Require(entry.Precision == Precision, $"the precision {Precision} for the backbone '{entry.Name}'");
+            Require(PrecisionNames.Find(entry.Precision) is Precision.Fp32 or Precision.Int8, $"the precision fp32 or int8 for the backbone '{entry.Name}'");
             Require(entry.Views.Count > 0 && entry.Views.All(view => view is not null), $"at least one view of the backbone '{entry.Name}'");
             foreach (ViewEntry view in entry.Views) PoolingNames.Parse(view.Pooling);
         }
@@ -163,7 +160,7 @@ internal static class ClassifierBundle
             encoder.Views.Select(view => new ViewEntry(view.Depth, PoolingNames.NameOf(view.Pooling))).ToArray(),
             encoder.MaxTokens,
             encoder.PadTo,
-            Precision)).ToArray(),
+            PrecisionNames.NameOf(encoder.Precision))).ToArray(),
         classifier.Training?.Examples ?? 0);
 
     private static void WriteHead(string path, IHead head)
@@ -197,6 +194,8 @@ internal static class ClassifierBundle
             Views = entry.Views.Select(view => new View(view.Depth, PoolingNames.Parse(view.Pooling))).ToArray(),
             MaxTokens = entry.MaxTokens,
             PadTo = entry.PadTo,
+            Precision = PrecisionNames.Find(entry.Precision)!.Value,
+            WeightsFolder = options.WeightsFolder,
             Threads = options.Threads,
             CacheFolder = options.CacheFolder,
             ModelFolders = options.ModelFolders,

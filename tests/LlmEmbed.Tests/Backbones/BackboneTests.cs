@@ -1,5 +1,6 @@
 using LlmEmbed.Backbones;
 using LlmEmbed.Checkpoints;
+using LlmEmbed.Graphs;
 using Xunit;
 
 namespace LlmEmbed.Tests.Backbones;
@@ -113,7 +114,8 @@ public sealed class BackboneTests
     public void A_text_gives_the_same_embedding_alone_in_any_batch_and_in_any_order(string folder)
     {
         using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture(folder));
-        AssertBatchInvariant(checkpoint, Golden.OfFixture(folder).Ids);
+        int[][] ids = Golden.OfFixture(folder).Ids;
+        foreach (Precision precision in Precisions) AssertBatchInvariant(checkpoint, ids, precision);
     }
 
     [Theory]
@@ -123,16 +125,20 @@ public sealed class BackboneTests
     {
         using Checkpoint checkpoint = Checkpoint.Open(BackboneLocator.Find(name, [Repository.Models]).Path);
         using Golden golden = new(Repository.Fixture("starter", $"{name}.golden.json"), Repository.Fixture("starter", $"{name}.golden.safetensors"));
-        AssertBatchInvariant(checkpoint, [.. golden.Ids, [.. golden.Ids.SelectMany(ids => ids)]]);
+        foreach (Precision precision in Precisions) AssertBatchInvariant(checkpoint, [.. golden.Ids, [.. golden.Ids.SelectMany(ids => ids)]], precision);
     }
 
+    private static readonly Precision[] Precisions = [Precision.Fp32, Precision.Int8];
+
     /// <summary>The promise is 1e-5 of the largest value of an embedding.</summary>
-    private static void AssertBatchInvariant(Checkpoint checkpoint, int[][] ids)
+    private static void AssertBatchInvariant(Checkpoint checkpoint, int[][] ids, Precision precision)
     {
         Backbone backbone = Backbone.Create(checkpoint);
         View[] views = [.. EncoderOptions.DefaultViews(backbone.IsDecoder, backbone.BlockCount), new(backbone.BlockCount, Pooling.Mean), new(backbone.BlockCount, Pooling.Max)];
         int row = views.Length * backbone.HiddenSize;
-        using EncoderSession session = new(checkpoint, backbone, views, ids.Max(text => text.Length), padTo: null, threads: 2);
+        using Int8Weights? weights = precision == Precision.Int8 ? Int8Weights.Quantize(checkpoint, backbone, backbone.BlockCount, ids, threads: 2) : null;
+        Layers layers = weights is null ? new Float32Layers(checkpoint, new OnnxGraph()) : new Int8Layers(checkpoint, new OnnxGraph(), weights);
+        using EncoderSession session = new(backbone, layers, views, ids.Max(text => text.Length), padTo: null, threads: 2);
         float[] together = Run(session, ids, row);
         float[] reversed = Run(session, ids.Reverse().ToArray(), row);
         for (int text = 0; text < ids.Length; text++)
@@ -142,8 +148,8 @@ public sealed class BackboneTests
             {
                 ReadOnlySpan<float> Part(float[] rows, int index) => rows.AsSpan(index * row + view * backbone.HiddenSize, backbone.HiddenSize);
                 float tolerance = 1e-5f * Part(alone, 0).ToArray().Max(MathF.Abs);
-                Vectors.AssertClose(Part(alone, 0), Part(together, text), tolerance, $"text {text}, {views[view]}, together");
-                Vectors.AssertClose(Part(alone, 0), Part(reversed, ids.Length - 1 - text), tolerance, $"text {text}, {views[view]}, reversed");
+                Vectors.AssertClose(Part(alone, 0), Part(together, text), tolerance, $"{precision}, text {text}, {views[view]}, together");
+                Vectors.AssertClose(Part(alone, 0), Part(reversed, ids.Length - 1 - text), tolerance, $"{precision}, text {text}, {views[view]}, reversed");
             }
         }
     }
@@ -170,7 +176,7 @@ public sealed class BackboneTests
 
     private static float[] Run(Checkpoint checkpoint, Backbone backbone, View[] views, int[][] ids, int? padTo = null)
     {
-        using EncoderSession session = new(checkpoint, backbone, views, padTo ?? ids.Max(text => text.Length), padTo, threads: 1);
+        using EncoderSession session = new(backbone, new Float32Layers(checkpoint, new OnnxGraph()), views, padTo ?? ids.Max(text => text.Length), padTo, threads: 1);
         return Run(session, ids, views.Length * backbone.HiddenSize);
     }
 

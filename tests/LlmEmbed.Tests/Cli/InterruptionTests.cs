@@ -61,7 +61,7 @@ public sealed partial class InterruptionTests : IDisposable
 
     private string[] Train(string output, string cache) =>
     [
-        "train", "--data", _folder.File("data.jsonl"), "--output", _folder.File(output), "--backbone", Repository.Fixture("llama-mha"), "--cache", _folder.File(cache), "--threads", "1", "--json",
+        "train", "--data", _folder.File("data.jsonl"), "--output", _folder.File(output), "--backbone", Repository.Fixture("llama-mha"), "--cache", _folder.File(cache), "--threads", "1", "--precision", "fp32", "--json",
     ];
 
     private static bool HasShard(string cache) => Directory.Exists(cache) && Directory.EnumerateFiles(cache, "*.safetensors", SearchOption.AllDirectories).Any();
