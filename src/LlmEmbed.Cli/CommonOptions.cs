@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Text.Json;
 using LlmEmbed.Data;
+using LlmEmbed.Heads;
 
 namespace LlmEmbed.Cli;
 
@@ -66,6 +68,14 @@ internal static class CommonOptions
         CustomParser = Parser<TableFormat?>(value => TableFormats.Parse(value)),
     };
 
+    public static Option<FusionOperators> Fusion() => new("--fusion")
+    {
+        Description = "How the co-occurrence head (also of the reference recipes) fuses views: cooccurrence, mean, max, concat, or several joined by +. Default: cooccurrence.",
+        HelpName = "A+B",
+        CustomParser = Parser(value => FusionNames.Find(value)
+            ?? throw new LlmEmbedException($"--fusion is '{value}', expected one or several of {FusionNames.KnownNames}, joined by +.")),
+    };
+
     public static Option<bool> SkipBadRows() => new("--skip-bad-rows") { Description = "Leave out rows without text or label and classes with one example, and count them." };
 
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object on standard output instead of text." };
@@ -99,11 +109,11 @@ internal static class CommonOptions
             : throw new LlmEmbedException($"{name} is '{value}', expected a whole number of at least 1.")),
     };
 
-    /// <summary>One of the members of an enumeration, by its name in lower case.</summary>
+    /// <summary>One of the members of an enumeration, by its name in lower case, words joined by hyphens.</summary>
     public static Option<T> Choice<T>(string name, string description)
         where T : struct, Enum
     {
-        string[] known = Enum.GetNames<T>().Select(member => member.ToLowerInvariant()).ToArray();
+        string[] known = Enum.GetNames<T>().Select(JsonNamingPolicy.KebabCaseLower.ConvertName).ToArray();
         return new(name)
         {
             Description = description,

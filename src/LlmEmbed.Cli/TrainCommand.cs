@@ -17,7 +17,9 @@ internal static class TrainCommand
         Option<string?> test = new("--test") { Description = "Labelled texts to measure on. Without it a fifth of the data is held out for measuring, then everything is trained on.", HelpName = "FILE" };
         Option<string> output = new("--output") { Description = "Folder for the classifier.", HelpName = "DIR", Required = true };
         Option<string[]> backbones = CommonOptions.Backbones();
+        ReferenceArguments reference = new();
         Option<HeadKind> head = CommonOptions.Choice<HeadKind>("--head", "linear (logistic regression) or cooccurrence (LLMEmbed's head).");
+        Option<FusionOperators> fusion = CommonOptions.Fusion();
         Option<ClassWeighting> classWeight = CommonOptions.Choice<ClassWeighting>("--class-weight", "none, or balanced: every class counts the same, however rare.");
         Option<int> seed = new("--seed") { Description = "Seed of every random choice. Default: 0.", HelpName = "N" };
         Option<string?> report = new("--report") { Description = "Also write the measured quality as a self-contained HTML page.", HelpName = "FILE.html" };
@@ -27,7 +29,8 @@ internal static class TrainCommand
         Option<bool> skipBadRows = CommonOptions.SkipBadRows();
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new();
-        Command command = new("train", "Train a text classifier on labelled texts.") { data, test, output, backbones, head, classWeight, seed };
+        Command command = new("train", "Train a text classifier on labelled texts.") { data, test, output, backbones, head, fusion, classWeight, seed };
+        reference.AddTo(command);
         encoderArguments.AddTo(command);
         foreach (Option option in new Option[] { textColumn, labelColumn, format, skipBadRows, report, json }) command.Add(option);
         command.SetAction((parsed, cancellation) =>
@@ -48,6 +51,8 @@ internal static class TrainCommand
                 HeldOutShare = parsed.GetValue(test) is null ? HeldOutShare : 0,
             };
             if (parsed.GetValue(backbones) is { Length: > 0 } names) options = options with { Backbones = names };
+            if (parsed.GetResult(fusion) is not null) options = options with { Fusion = parsed.GetValue(fusion) };
+            options = reference.Apply(parsed, options, refused: [backbones, head]);
             string folder = parsed.GetRequiredValue(output);
             ClassifierBundle.RequireUsable(folder);
             LabeledTable training = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions);

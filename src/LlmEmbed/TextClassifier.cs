@@ -46,15 +46,11 @@ public sealed class TextClassifier : IDisposable
     {
         ArgumentNullException.ThrowIfNull(examples);
         options ??= new TrainingOptions();
-        if (options.Backbones.Count == 0) throw new LlmEmbedException("No backbone to train on: name at least one.");
         if (options.HeldOutShare is not (>= 0 and < 1)) throw new LlmEmbedException($"The held-out share is {options.HeldOutShare}, expected at least 0 and less than 1.");
-        if (options.Backbones.GroupBy(backbone => backbone, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } repeated)
-            throw new LlmEmbedException($"The backbone '{repeated.Key}' is named twice. Name it once; several depths and poolings of one backbone are asked for together.");
         string[] labels = examples.Select(example => example.Label).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToArray();
-        List<TextEncoder> encoders = [];
+        IReadOnlyList<TextEncoder> encoders = options.Recipe == Recipe.Auto ? LoadEncoders(options) : ReferenceRecipe.LoadEncoders(options);
         try
         {
-            foreach (string backbone in options.Backbones) encoders.Add(TextEncoder.Load(backbone, options.Encoder));
             TextEmbeddings[] embeddings = encoders.Select(encoder => encoder.Encode(TextsOf(examples), progress, cancellationToken)).ToArray();
             RequireTokens(embeddings, examples);
             FeatureLayout layout = Fusion.LayoutOf(encoders);
@@ -151,6 +147,24 @@ public sealed class TextClassifier : IDisposable
         using IHead _ = head.Head;
         FeatureMatrix rest = data.Features.Select(heldOut);
         return EvaluationReport.Compute(labels, Probabilities(head, rest.Block(0, rest.Rows).ToArray(), rest.Rows), heldOut.Select(row => data.Labels[row]).ToArray());
+    }
+
+    private static List<TextEncoder> LoadEncoders(TrainingOptions options)
+    {
+        if (options.Backbones.Count == 0) throw new LlmEmbedException("No backbone to train on: name at least one.");
+        if (options.Backbones.GroupBy(backbone => backbone, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } repeated)
+            throw new LlmEmbedException($"The backbone '{repeated.Key}' is named twice. Name it once; several depths and poolings of one backbone are asked for together.");
+        List<TextEncoder> encoders = [];
+        try
+        {
+            foreach (string backbone in options.Backbones) encoders.Add(TextEncoder.Load(backbone, options.Encoder));
+            return encoders;
+        }
+        catch
+        {
+            foreach (TextEncoder encoder in encoders) encoder.Dispose();
+            throw;
+        }
     }
 
     private static string[] TextsOf(IReadOnlyList<LabeledText> examples) => examples.Select(example => example.Text).ToArray();

@@ -5,6 +5,12 @@ namespace LlmEmbed;
 /// <summary>How a classifier is trained. Every choice that is left open is made on the training data alone.</summary>
 public sealed record TrainingOptions
 {
+    /// <summary>Which decisions are made in advance. The reference recipes take backbones and head from <see cref="Reference"/> and not from here.</summary>
+    public Recipe Recipe { get; init; }
+
+    /// <summary>What the reference recipes need; nothing else reads it.</summary>
+    public ReferenceOptions? Reference { get; init; }
+
     /// <summary>The frozen backbones whose views are fused. The default are the two that come with the project.</summary>
     public IReadOnlyList<string> Backbones { get; init; } = BackboneLocator.Starters;
 
@@ -13,6 +19,9 @@ public sealed record TrainingOptions
 
     /// <summary>What is trained on top of the frozen backbones.</summary>
     public HeadKind Head { get; init; } = HeadKind.Linear;
+
+    /// <summary>How the co-occurrence head fuses the views; the paper names all of these and their combinations.</summary>
+    public FusionOperators Fusion { get; init; } = FusionOperators.Cooccurrence;
 
     /// <summary>Whether rare classes weigh more than their share of the examples.</summary>
     public ClassWeighting ClassWeighting { get; init; } = ClassWeighting.None;
@@ -32,6 +41,23 @@ public enum HeadKind
 
     /// <summary>LLMEmbed's co-occurrence pooling and multi-layer perceptron (ACL 2024, section 3), trained by Adam with early stopping.</summary>
     Cooccurrence,
+}
+
+/// <summary>How the co-occurrence head makes features of its V vectors of K channels; several stand side by side.</summary>
+[Flags]
+public enum FusionOperators
+{
+    /// <summary>Inner products of all pairs, power-normalised: V² features.</summary>
+    Cooccurrence = 1,
+
+    /// <summary>Mean over the vectors: K features.</summary>
+    Mean = 2,
+
+    /// <summary>Largest value of each channel over the vectors: K features.</summary>
+    Max = 4,
+
+    /// <summary>The vectors one after another: V·K features.</summary>
+    Concat = 8,
 }
 
 /// <summary>Whether rare classes weigh more than their share of the examples.</summary>

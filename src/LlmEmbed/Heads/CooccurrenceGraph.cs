@@ -20,9 +20,11 @@ internal sealed class CooccurrenceGraph
     private readonly List<string> _views = []; // [B,H] each
     private readonly List<string> _compressed = []; // [B,K] each
     private string _stack = ""; // [B,V,K]
+    private string _vectors = ""; // [B,V,K], before they are brought to length 1
+    private string _largest = ""; // [B,1,K]
     private string _lengths = ""; // [B,V,1]
     private string _power = ""; // [B,V²]
-    private string _fused = ""; // [B,V²+H]
+    private string _fused = ""; // [B,F+H]
     private string _hidden1 = ""; // [B,1024]
     private string _hidden2 = ""; // [B,256]
 
@@ -89,6 +91,25 @@ internal sealed class CooccurrenceGraph
         }
 
         _stack = Reshape(_graph.Node("Concat", vectors, ("axis", 1)), -1, _shape.ViewCount, _shape.Width); // [B,V,K]
+        _vectors = _stack;
+        string[] fused = [.. _shape.FusedParts(_options.Fusion).Select(part => part.Operator switch
+        {
+            FusionOperators.Cooccurrence => Cooccurrence(),
+            FusionOperators.Mean => _graph.Node("ReduceMean", [_vectors, Axes(1)], ("keepdims", 0)), // [B,K]
+            FusionOperators.Max => Reshape(_largest = _graph.Node("ReduceMax", [_vectors, Axes(1)], ("keepdims", 1)), -1, _shape.Width), // [B,K]
+            _ => Reshape(_vectors, -1, _shape.ViewCount * _shape.Width), // [B,VK]
+        })];
+
+        string rawMean = _graph.Node("Mean", [.. _shape.DecoderViews.Select(view => _views[view])]); // [B,H]
+        _fused = _graph.Node("Concat", [.. fused, rawMean], ("axis", 1)); // [B,F+H]
+        _hidden1 = ReluLayer("fc1", _fused, _shape.Hidden1);
+        _hidden2 = ReluLayer("fc2", _hidden1, _shape.Hidden2);
+        return Linear("fc3", _hidden2);
+    }
+
+    /// <summary>The power-normalised Gram matrix [B,V²].</summary>
+    private string Cooccurrence()
+    {
         if (_options.GramVectors == GramVectors.UnitLength)
         {
             string squares = _graph.Node("ReduceSumSquare", [_stack, Axes(2)], ("keepdims", 1));
@@ -96,13 +117,7 @@ internal sealed class CooccurrenceGraph
             _stack = _graph.Node("Div", [_stack, _lengths]);
         }
         string gram = Reshape(_graph.Node("FusedMatMul", [_stack, _stack], ("transB", 1)), -1, _shape.GramSize); // [B,V²]
-        _power = Add(Scale(_graph.Node("Sigmoid", [Scale(gram, _options.Sigma)]), 2), -1);
-
-        string rawMean = _graph.Node("Mean", [.. _shape.DecoderViews.Select(view => _views[view])]); // [B,H]
-        _fused = _graph.Node("Concat", [_power, rawMean], ("axis", 1)); // [B,V²+H]
-        _hidden1 = ReluLayer("fc1", _fused, _shape.Hidden1);
-        _hidden2 = ReluLayer("fc2", _hidden1, _shape.Hidden2);
-        return Linear("fc3", _hidden2);
+        return _power = Add(Scale(_graph.Node("Sigmoid", [Scale(gram, _options.Sigma)]), 2), -1);
     }
 
     /// <summary>Adds the loss as an output and returns its gradient by the logits.</summary>
@@ -132,21 +147,19 @@ internal sealed class CooccurrenceGraph
         string hidden1 = ThroughRelu(_graph.Node("MatMul", [hidden2, _parameters["fc2.weight"]]), _hidden1);
         AddGradients("fc1", hidden1, _fused);
 
-        // Only the Gram values lead to further parameters; the raw mean does not.
-        string gramWeights = _graph.Node("Slice", [_parameters["fc1.weight"], Integers(0), Integers(_shape.GramSize), Integers(1)]); // [1024,V²]
-        string power = _graph.Node("MatMul", [hidden1, gramWeights]);
-        string slope = Add(Scale(Multiply(_power, _power), -_options.Sigma / 2), _options.Sigma / 2); // of 2·sigmoid(σp) - 1: σ/2 · (1 - power²)
-        string gram = Reshape(Multiply(power, slope), -1, _shape.ViewCount, _shape.ViewCount);
-        string bothSides = _graph.Node("Add", [gram, _graph.Node("Transpose", [gram], ("perm", [0L, 2, 1]))]); // each vector is in its row and its column
-        string stack = _graph.Node("MatMul", [bothSides, _stack]); // [B,V,K]
-        if (_options.GramVectors == GramVectors.UnitLength)
+        // Only the fused features lead to further parameters; the raw mean does not.
+        string? stack = null; // [B,V,K]
+        int offset = 0;
+        foreach ((FusionOperators part, int size) in _shape.FusedParts(_options.Fusion))
         {
-            string alongVector = _graph.Node("ReduceSum", [Multiply(stack, _stack), Axes(2)], ("keepdims", 1));
-            stack = _graph.Node("Div", [_graph.Node("Sub", [stack, Multiply(_stack, alongVector)]), _lengths]);
+            string weights = _graph.Node("Slice", [_parameters["fc1.weight"], Integers(offset), Integers(offset + size), Integers(1)]); // [1024,size]
+            string gradient = ThroughFusion(part, _graph.Node("MatMul", [hidden1, weights])); // [B,V,K], or [B,1,K] that counts for each vector
+            stack = stack is null ? _graph.Node("Expand", [gradient, _graph.Node("Shape", [_vectors])]) : _graph.Node("Add", [stack, gradient]);
+            offset += size;
         }
 
         string[] vectors = [.. Enumerable.Range(0, _shape.ViewCount).Select(_ => _graph.NextName("vector"))];
-        _graph.Node("Split", [Reshape(stack, -1, _shape.ViewCount * _shape.Width)], vectors, ("axis", 1), ("num_outputs", _shape.ViewCount)); // [B,K] each
+        _graph.Node("Split", [Reshape(stack!, -1, _shape.ViewCount * _shape.Width)], vectors, ("axis", 1), ("num_outputs", _shape.ViewCount)); // [B,K] each
         for (int layer = 0; layer < _shape.CompressedViews.Count; layer++)
         {
             int view = _shape.CompressedViews[layer];
@@ -159,6 +172,30 @@ internal sealed class CooccurrenceGraph
             gradients.Add($"{layer}.weight", _graph.Node("Gemm", [outputs, inputs], ("transA", 1))); // [out,in]
             gradients.Add($"{layer}.bias", _graph.Node("ReduceSum", [outputs, Axes(0)], ("keepdims", 0)));
         }
+    }
+
+    /// <summary>From the gradient by an operator's features to that by the vectors.</summary>
+    private string ThroughFusion(FusionOperators part, string gradient) => part switch
+    {
+        FusionOperators.Cooccurrence => ThroughCooccurrence(gradient),
+        FusionOperators.Mean => Scale(Reshape(gradient, -1, 1, _shape.Width), 1f / _shape.ViewCount),
+        FusionOperators.Max => _graph.Node(
+            "Where", [_graph.Node("Equal", [_vectors, _largest]), Reshape(gradient, -1, 1, _shape.Width), _graph.Scalar(0f)]),
+        _ => Reshape(gradient, -1, _shape.ViewCount, _shape.Width),
+    };
+
+    private string ThroughCooccurrence(string power)
+    {
+        string slope = Add(Scale(Multiply(_power, _power), -_options.Sigma / 2), _options.Sigma / 2); // of 2·sigmoid(σp) - 1: σ/2 · (1 - power²)
+        string gram = Reshape(Multiply(power, slope), -1, _shape.ViewCount, _shape.ViewCount);
+        string bothSides = _graph.Node("Add", [gram, _graph.Node("Transpose", [gram], ("perm", [0L, 2, 1]))]); // each vector is in its row and its column
+        string stack = _graph.Node("MatMul", [bothSides, _stack]); // [B,V,K]
+        if (_options.GramVectors == GramVectors.UnitLength)
+        {
+            string alongVector = _graph.Node("ReduceSum", [Multiply(stack, _stack), Axes(2)], ("keepdims", 1));
+            stack = _graph.Node("Div", [_graph.Node("Sub", [stack, Multiply(_stack, alongVector)]), _lengths]);
+        }
+        return stack;
     }
 
     private string Linear(string layer, string inputs) => _graph.Node("Gemm", [inputs, _parameters[$"{layer}.weight"], _parameters[$"{layer}.bias"]], ("transB", 1));

@@ -23,6 +23,7 @@ internal sealed class CooccurrenceHead : IHead
         {
             ["sigma"] = options.Sigma,
             ["gram_vectors"] = options.GramVectors.ToString(),
+            ["fusion"] = FusionNames.NameOf(options.Fusion),
             ["hidden1"] = shape.Hidden1,
             ["hidden2"] = shape.Hidden2,
         };
@@ -46,9 +47,10 @@ internal sealed class CooccurrenceHead : IHead
             GramVectors = Enum.TryParse(Setting<string>(settings, "gram_vectors"), out GramVectors vectors) && Enum.IsDefined(vectors)
                 ? vectors
                 : throw WrongSetting(settings, "gram_vectors"),
+            Fusion = settings["fusion"] is null ? FusionOperators.Cooccurrence : FusionNames.Find(Setting<string>(settings, "fusion")) ?? throw WrongSetting(settings, "fusion"),
             Threads = threads,
         };
-        CooccurrenceShape shape = new(layout, classCount, Setting<int>(settings, "hidden1"), Setting<int>(settings, "hidden2"));
+        CooccurrenceShape shape = new(layout, classCount, Setting<int>(settings, "hidden1"), Setting<int>(settings, "hidden2"), options.Fusion);
         Standardization standardization = Standardization.Load(tensors, layout.FeatureCount);
         return new CooccurrenceHead(shape, options, standardization, [.. shape.Parameters.Select(p => new HeadTensor(p.Name, p.Shape, HeadTensor.Take(tensors, p.Name, p.Shape)))]);
     }

@@ -34,6 +34,8 @@ internal sealed record CooccurrenceOptions
 
     public GramVectors GramVectors { get; init; }
 
+    public FusionOperators Fusion { get; init; } = FusionOperators.Cooccurrence;
+
     public CooccurrenceLoss Loss { get; init; }
 
     public ClassWeighting ClassWeighting { get; init; }

@@ -8,7 +8,7 @@ internal sealed class CooccurrenceShape
 {
     private const int MaxWidth = 1024;
 
-    public CooccurrenceShape(FeatureLayout layout, int classCount, int hidden1, int hidden2)
+    public CooccurrenceShape(FeatureLayout layout, int classCount, int hidden1, int hidden2, FusionOperators fusion = FusionOperators.Cooccurrence)
     {
         (Layout, ClassCount) = (layout, classCount);
         string decoder = layout.Views[0].Backbone;
@@ -19,9 +19,12 @@ internal sealed class CooccurrenceShape
         Width = layout.Views.FirstOrDefault(view => view.Backbone != decoder)?.Size ?? Math.Min(decoderSize, MaxWidth);
         CompressedViews = [.. Enumerable.Range(0, layout.Views.Count).Where(view => DecoderViews.Contains(view) || layout.Views[view].Size != Width)];
 
+        FusedSize = FusedParts(fusion).Sum(part => part.Size);
+        if (FusedSize == 0) throw new LlmEmbedException("No fusion operator to train with: name at least one.");
+
         List<(string, long[])> parameters = [];
         for (int i = 0; i < CompressedViews.Count; i++) AddLayer(CompressName(i), layout.Views[CompressedViews[i]].Size, Width);
-        AddLayer("fc1", GramSize + decoderSize, hidden1);
+        AddLayer("fc1", FusedSize + decoderSize, hidden1);
         AddLayer("fc2", hidden1, hidden2);
         AddLayer("fc3", hidden2, classCount);
         (Parameters, Hidden1, Hidden2) = (parameters, hidden1, hidden2);
@@ -49,6 +52,9 @@ internal sealed class CooccurrenceShape
 
     public int GramSize => ViewCount * ViewCount;
 
+    /// <summary>The features that the fusion operators give together.</summary>
+    public int FusedSize { get; }
+
     /// <summary>Indices into the layout's views.</summary>
     public IReadOnlyList<int> DecoderViews { get; }
 
@@ -57,6 +63,15 @@ internal sealed class CooccurrenceShape
 
     /// <summary>Every trained tensor, weights as [out, in].</summary>
     public IReadOnlyList<(string Name, long[] Shape)> Parameters { get; }
+
+    /// <summary>The chosen operators in the order of their features, each with its number of features.</summary>
+    public IEnumerable<(FusionOperators Operator, int Size)> FusedParts(FusionOperators fusion) =>
+        Enum.GetValues<FusionOperators>().Where(part => fusion.HasFlag(part)).Select(part => (part, part switch
+        {
+            FusionOperators.Cooccurrence => GramSize,
+            FusionOperators.Concat => ViewCount * Width,
+            _ => Width,
+        }));
 
     public static string CompressName(int layer) => $"compress.{layer}";
 

@@ -36,7 +36,7 @@ internal sealed class CooccurrenceTrainer : IDisposable
     public CooccurrenceTrainer(HeadTrainingData data, CooccurrenceOptions options, CancellationToken cancellation, IReadOnlyList<HeadTensor>? initial = null)
     {
         (_data, _options) = (data, options);
-        _shape = new CooccurrenceShape(data.Layout, data.ClassCount, options.Hidden1, options.Hidden2);
+        _shape = new CooccurrenceShape(data.Layout, data.ClassCount, options.Hidden1, options.Hidden2, options.Fusion);
         _standardization = options.Standardize ? Standardization.Of(data, options.Threads, cancellation) : Standardization.None(data.Features.Columns);
         _classWeights = ClassWeights.Of(options.ClassWeighting, data.ClassCounts);
         _random = new DeterministicRandom(options.Seed);

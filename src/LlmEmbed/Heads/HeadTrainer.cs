@@ -15,8 +15,9 @@ internal static class HeadTrainer
 {
     public static TrainedHead Train(HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken) => options.Head switch
     {
+        _ when options.Recipe != Recipe.Auto => TrainCooccurrence(data, options, ReferenceRecipe.HeadOptions(options), progress, cancellationToken),
         HeadKind.Linear => TrainLinear(data, options, progress, cancellationToken),
-        HeadKind.Cooccurrence => TrainCooccurrence(data, options, progress, cancellationToken),
+        HeadKind.Cooccurrence => TrainCooccurrence(data, options, new CooccurrenceOptions(), progress, cancellationToken),
         _ => throw new ArgumentOutOfRangeException(nameof(options), options.Head, "Unknown head."),
     };
 
@@ -53,15 +54,18 @@ internal static class HeadTrainer
         return new TrainedHead(training.Head, training.Temperature, choice, details);
     }
 
-    private static TrainedHead TrainCooccurrence(HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    private static TrainedHead TrainCooccurrence(HeadTrainingData data, TrainingOptions options, CooccurrenceOptions head, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
         CooccurrenceTraining training = CooccurrenceTrainer.Train(
             data,
-            new CooccurrenceOptions { ClassWeighting = options.ClassWeighting, Seed = (ulong)options.Seed, Threads = options.Encoder.Threads ?? Environment.ProcessorCount },
+            head with { Fusion = options.Fusion, ClassWeighting = options.ClassWeighting, Seed = (ulong)options.Seed, Threads = options.Encoder.Threads ?? Environment.ProcessorCount },
             progress,
             cancellationToken);
-        string choice = string.Create(
-            CultureInfo.InvariantCulture, $"co-occurrence head, stopped after {training.Epochs} epochs by its loss on {training.HeldOutRows.Length} examples held out of the training data");
+        string recipe = options.Recipe switch { Recipe.Reference => "released LLMEmbed recipe: ", Recipe.ReferenceRepaired => "repaired LLMEmbed recipe: ", _ => "" };
+        string end = head.Patience is null
+            ? $"trained for {training.Epochs} epochs"
+            : $"stopped after {training.Epochs} epochs by its loss on {training.HeldOutRows.Length} examples held out of the training data";
+        string choice = string.Create(CultureInfo.InvariantCulture, $"{recipe}co-occurrence head, σ = {head.Sigma}, {end}");
         JsonObject details = new() { ["epochs"] = training.Epochs, ["class_weighting"] = options.ClassWeighting.ToString().ToLowerInvariant() };
         return new TrainedHead(training.Head, training.Temperature, choice, details);
     }
