@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using System.Text.Json;
 using LlmEmbed.Data;
 using LlmEmbed.Heads;
@@ -51,6 +52,13 @@ internal static class CommonOptions
     {
         Description = "Folder in which backbones are looked for by name, before the usual places. May be repeated.",
         HelpName = "DIR",
+    };
+
+    public static Option<long?> Memory() => new("--memory")
+    {
+        Description = "Memory to get along with, e.g. 4GB: backbones that need more are loaded block by block. Default: what the backbone needs.",
+        HelpName = "SIZE",
+        CustomParser = Parser<long?>(ParseSize),
     };
 
     public static Option<int?> Threads() => Count("--threads", "N", "Threads of the engine. Default: one for each physical core.");
@@ -108,6 +116,16 @@ internal static class CommonOptions
             ? count
             : throw new LlmEmbedException($"{name} is '{value}', expected a whole number of at least 1.")),
     };
+
+    /// <summary>"4GB", "500 MB".</summary>
+    private static long? ParseSize(string value)
+    {
+        (string Unit, double Bytes)[] units = [("GB", 1e9), ("MB", 1e6)];
+        foreach ((string unit, double bytes) in units)
+            if (value.EndsWith(unit, StringComparison.OrdinalIgnoreCase) && double.TryParse(value.AsSpan()[..^2], NumberStyles.AllowDecimalPoint | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out double number) && number > 0)
+                return (long)(number * bytes);
+        throw new LlmEmbedException($"--memory is '{value}', expected a size such as 4GB or 800MB.");
+    }
 
     /// <summary>One of the members of an enumeration, by its name in lower case, words joined by hyphens.</summary>
     public static Option<T> Choice<T>(string name, string description)

@@ -15,11 +15,12 @@ internal sealed class EncoderArguments(Precision precision = Precision.Auto)
         $"Default: {PrecisionNames.NameOf(precision)}.");
     private readonly Option<string?> _cache = CommonOptions.Cache();
     private readonly Option<string[]> _models = CommonOptions.ModelFolders();
+    private readonly Option<long?> _memory = CommonOptions.Memory();
     private readonly Option<int?> _threads = CommonOptions.Threads();
 
     public void AddTo(Command command)
     {
-        foreach (Option option in new Option[] { _depths, _poolings, _maxTokens, _padTo, _precision, _cache, _models, _threads }) command.Add(option);
+        foreach (Option option in new Option[] { _depths, _poolings, _maxTokens, _padTo, _precision, _cache, _models, _memory, _threads }) command.Add(option);
     }
 
     public EncoderOptions Read(ParseResult parsed) => new()
@@ -31,6 +32,7 @@ internal sealed class EncoderArguments(Precision precision = Precision.Auto)
         CacheFolder = CommonOptions.CacheFolder(parsed.GetValue(_cache), CommonOptions.DefaultCache),
         ModelFolders = parsed.GetValue(_models) ?? [],
         Precision = parsed.GetResult(_precision) is null ? precision : parsed.GetValue(_precision),
+        MemoryBytes = parsed.GetValue(_memory),
         Threads = parsed.GetValue(_threads),
     };
 }

@@ -17,11 +17,12 @@ internal static class EvaluateCommand
         Option<bool> skipBadRows = CommonOptions.SkipBadRows();
         Option<string?> cache = CommonOptions.Cache();
         Option<string[]> models = CommonOptions.ModelFolders();
+        Option<long?> memory = CommonOptions.Memory();
         Option<int?> threads = CommonOptions.Threads();
         Option<bool> json = CommonOptions.Json();
         Command command = new("evaluate", "Measure a classifier on labelled texts: accuracy, F1 scores, confusion matrix, calibration.")
         {
-            model, data, report, textColumn, labelColumn, format, skipBadRows, cache, models, threads, json,
+            model, data, report, textColumn, labelColumn, format, skipBadRows, cache, models, memory, threads, json,
         };
         command.SetAction((parsed, cancellation) =>
         {
@@ -36,6 +37,7 @@ internal static class EvaluateCommand
             {
                 CacheFolder = CommonOptions.CacheFolder(parsed.GetValue(cache), CommonOptions.DefaultCache),
                 ModelFolders = parsed.GetValue(models) ?? [],
+                MemoryBytes = parsed.GetValue(memory),
                 Threads = parsed.GetValue(threads),
             });
             EvaluationReport result = ConsoleProgress.Show(progress => classifier.Evaluate(table.Examples, progress, cancellation));

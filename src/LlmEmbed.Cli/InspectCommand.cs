@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json.Nodes;
 using LlmEmbed.Backbones;
 using LlmEmbed.Checkpoints;
+using LlmEmbed.Graphs;
 using LlmEmbed.Storage;
 using LlmEmbed.Tokenization;
 
@@ -17,7 +18,8 @@ internal static class InspectCommand
         Option<IReadOnlyList<Pooling>?> poolings = CommonOptions.Poolings();
         Option<string[]> models = CommonOptions.ModelFolders();
         Option<bool> json = CommonOptions.Json();
-        Command command = new("inspect", "Explain a checkpoint and what it costs, an embedding store, or a trained classifier.") { path, depths, poolings, models, json };
+        Option<long?> memory = CommonOptions.Memory();
+        Command command = new("inspect", "Explain a checkpoint and what it costs, an embedding store, or a trained classifier.") { path, depths, poolings, models, memory, json };
         command.SetAction((parsed, _) =>
         {
             EncoderOptions options = new()
@@ -25,6 +27,7 @@ internal static class InspectCommand
                 Depths = parsed.GetValue(depths),
                 Poolings = parsed.GetValue(poolings),
                 ModelFolders = parsed.GetValue(models) ?? [],
+                MemoryBytes = parsed.GetValue(memory),
             };
             JsonObject facts = Describe(parsed.GetRequiredValue(path), options);
             if (parsed.GetValue(json)) Console.WriteLine(facts.ToJsonString());
@@ -75,8 +78,22 @@ internal static class InspectCommand
                 ["share_of_all_blocks"] = Math.Round((double)parameters / backbone.ParameterCount(backbone.BlockCount), 4),
                 // Each weight takes part in one multiplication and one addition per token; attention over short texts adds little.
                 ["flops_per_token"] = 2 * parameters,
-                ["fp32_weight_bytes"] = 4 * parameters,
+                ["fp32"] = Estimate(backbone, deepest, Precision.Fp32, options.MemoryBytes),
+                ["int8"] = Estimate(backbone, deepest, Precision.Int8, options.MemoryBytes),
             },
+        };
+    }
+
+    /// <summary>What to expect on this machine, from a matrix product measured now and the share of it that extraction reached with the starter backbones.</summary>
+    private static JsonObject Estimate(Backbone backbone, int depth, Precision precision, long? memoryBytes)
+    {
+        double share = precision == Precision.Int8 ? 0.5 : 0.75;
+        MemoryPlan plan = MemoryPlan.Of(backbone, depth, precision, memoryBytes);
+        return new JsonObject
+        {
+            ["estimated_memory_bytes"] = plan.Bytes,
+            ["loaded_in_parts"] = plan.Runs.Count,
+            ["estimated_tokens_per_second"] = depth == 0 ? null : (long)(share * EnginePeak.Measure(precision, threads: 0) / (2.0 * backbone.ParameterCount(depth))),
         };
     }
 

@@ -23,10 +23,11 @@ internal static class PredictCommand
         Option<string?> cache = CommonOptions.Cache();
         cache.Description = "Folder that keeps embeddings. Default: none, so that a stream of any length needs constant memory.";
         Option<string[]> models = CommonOptions.ModelFolders();
+        Option<long?> memory = CommonOptions.Memory();
         Option<int?> threads = CommonOptions.Threads();
         Command command = new("predict", "Classify texts, in their order, in constant memory.")
         {
-            model, texts, data, textColumn, format, output, outputFormat, top, all, cache, models, threads,
+            model, texts, data, textColumn, format, output, outputFormat, top, all, cache, models, memory, threads,
         };
         command.SetAction((parsed, cancellation) =>
         {
@@ -39,6 +40,7 @@ internal static class PredictCommand
                 CacheFolder = CommonOptions.CacheFolder(parsed.GetValue(cache), fallback: null),
                 WeightsFolder = CommonOptions.CacheFolder(parsed.GetValue(cache), CommonOptions.DefaultCache),
                 ModelFolders = parsed.GetValue(models) ?? [],
+                MemoryBytes = parsed.GetValue(memory),
                 Threads = parsed.GetValue(threads),
             });
             using TableReader? table = given.Length > 0 ? null : OpenTable(parsed.GetValue(data), parsed.GetValue(format));

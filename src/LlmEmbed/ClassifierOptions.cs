@@ -6,6 +6,9 @@ public sealed record ClassifierOptions
     /// <summary>Threads of the engine; null takes one for each physical core. Results do not depend on it.</summary>
     public int? Threads { get; init; }
 
+    /// <inheritdoc cref="EncoderOptions.MemoryBytes"/>
+    public long? MemoryBytes { get; init; }
+
     /// <summary>Folder in which embeddings are kept; null keeps none.</summary>
     public string? CacheFolder { get; init; }
 

@@ -24,6 +24,11 @@ public sealed record EncoderOptions
     /// <summary>The numbers that matrix products are computed in.</summary>
     public Precision Precision { get; init; }
 
+    /// <summary>
+    /// Memory to get along with; a backbone that needs more is loaded block by block, with many texts going through each before the next. Null uses what the backbone needs.
+    /// </summary>
+    public long? MemoryBytes { get; init; }
+
     /// <summary>Threads of the engine; null takes one for each physical core. Results do not depend on it.</summary>
     public int? Threads { get; init; }
 

@@ -14,9 +14,6 @@ public sealed class TextEncoder : ITextEncoder
 {
     private const int DefaultMaxTokens = 256;
 
-    /// <summary>Tokens after which finished embeddings go to the store: the most that a killed run loses, half a minute of work for a small decoder on two cores.</summary>
-    private const int ShardTokens = 32 * 1024;
-
     /// <summary>The format of what the store keeps; part of the fingerprint, so that a change of the mathematics never meets old embeddings.</summary>
     private const string FormatVersion = "1";
 
@@ -41,13 +38,12 @@ public sealed class TextEncoder : ITextEncoder
         Validate();
         WeightsSha256 = checkpoint.Sha256();
         TokenizerSha256 = FileHash.OfAll(tokenizer.SourceFiles);
-        // Compiling the graph reads the weights: a run that finds everything in the store never pays for it.
         _engine = new EncoderEngine(
             checkpoint,
             backbone,
             sentence => tokenizer.Encode(sentence, MaxTokens).Ids,
             WeightsSha256 + TokenizerSha256,
-            new EngineOptions(Views, options.PadTo ?? MaxTokens, options.PadTo, options.Threads ?? 0, options.Precision, options.WeightsFolder ?? options.CacheFolder));
+            new EngineOptions(Views, options.PadTo ?? MaxTokens, options.PadTo, options.Threads ?? 0, options.Precision, options.MemoryBytes, options.WeightsFolder ?? options.CacheFolder));
         Fingerprint = BuildFingerprint();
         if (options.CacheFolder is string folder) _store = EmbeddingStore.Open(folder, Fingerprint, Views.Count, HiddenSize);
     }
@@ -69,6 +65,8 @@ public sealed class TextEncoder : ITextEncoder
 
     /// <summary>Why that precision was chosen; empty where it was asked for.</summary>
     internal string PrecisionReason => _engine.Reason;
+
+    internal MemoryPlan MemoryPlan => _engine.Plan;
 
     internal int? PadTo => _options.PadTo;
 
@@ -169,23 +167,23 @@ public sealed class TextEncoder : ITextEncoder
         Cost cost = default;
         foreach (int[] shard in Shards(missing, tokens))
         {
-            foreach (int[] batch in BatchPlanner.Plan(shard.Select(i => tokens[i].Ids.Length).ToArray(), _options.PadTo))
+            IReadOnlyList<int[]> plan = BatchPlanner.Plan(shard.Select(i => tokens[i].Ids.Length).ToArray(), _options.PadTo);
+            int[][][] batches = [.. plan.Select(batch => batch.Select(b => tokens[shard[b]].Ids).ToArray())];
+            void Take(int index, float[] pooled) // [B,D,H]
             {
-                cancellationToken.ThrowIfCancellationRequested();
-                int[][] ids = batch.Select(b => tokens[shard[b]].Ids).ToArray();
-                float[] pooled = new float[batch.Length * RowLength]; // [B,D,H]
-                _engine.Run(ids, pooled);
-                for (int b = 0; b < batch.Length; b++)
-                    pooled.AsSpan(b * RowLength, RowLength).CopyTo(values.AsSpan(shard[batch[b]] * RowLength, RowLength));
-                cost.Add(ids, _options.PadTo);
-                reporter.Advance(batch.Length);
+                for (int b = 0; b < plan[index].Length; b++)
+                    pooled.AsSpan(b * RowLength, RowLength).CopyTo(values.AsSpan(shard[plan[index][b]] * RowLength, RowLength));
+                cost.Add(batches[index], _options.PadTo);
+                reporter.Advance(plan[index].Length);
             }
+
+            _engine.Run(batches, Take, cancellationToken);
             _store?.Append(shard.Select(i => keys[i]).ToArray(), CopyRows(shard, values));
         }
         return cost;
     }
 
-    /// <summary>Consecutive texts of about <see cref="ShardTokens"/> tokens. The cut depends only on the texts, so a resumed run forms the same batches as an undisturbed one.</summary>
+    /// <summary>Consecutive texts of as many tokens as go through the engine together. The cut depends only on the texts, so a resumed run forms the same batches as an undisturbed one.</summary>
     private IEnumerable<int[]> Shards(int[] indexes, TokenizedText[] tokens)
     {
         List<int> shard = [];
@@ -194,7 +192,7 @@ public sealed class TextEncoder : ITextEncoder
         {
             shard.Add(i);
             shardTokens += _options.PadTo ?? tokens[i].Ids.Length;
-            if (shardTokens < ShardTokens) continue;
+            if (shardTokens < _engine.Plan.TextTokens) continue;
             yield return shard.ToArray();
             shard.Clear();
             shardTokens = 0;

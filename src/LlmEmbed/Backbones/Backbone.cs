@@ -58,12 +58,12 @@ internal abstract class Backbone
     /// <summary>Writes what enters the first block for each token: [T,H], row after row.</summary>
     public abstract void Embed(ReadOnlySpan<int> ids, Span<float> destination);
 
-    /// <summary>Adds the forward pass of the first <paramref name="depth"/> blocks to the graph.</summary>
+    /// <summary>Adds the forward pass of some blocks to the graph.</summary>
     /// <param name="layers">Where nodes and weights go.</param>
     /// <param name="inputs">The values that each run feeds.</param>
-    /// <param name="depth">The deepest depth that is wanted, 0..L.</param>
-    /// <param name="keep">Called with each depth from 0 to <paramref name="depth"/> and the name of its hidden state [B,T,H].</param>
-    public abstract void Forward(Layers layers, AttentionInputs inputs, int depth, Action<int, string> keep);
+    /// <param name="blocks">The blocks. What enters is the token embeddings for the first block of all, else the hidden state before the first one here.</param>
+    /// <param name="keep">Called with each depth that is reached, depth 0 included if it is among them, and the name of its hidden state [B,T,H].</param>
+    public abstract void Forward(Layers layers, AttentionInputs inputs, BlockRange blocks, Action<int, string> keep);
 
     /// <summary>Adds BERT's pooler on top of the state of depth L.</summary>
     /// <param name="graph">Where nodes and weights go.</param>
@@ -82,8 +82,11 @@ internal abstract class Backbone
     }
 }
 
+/// <summary>Blocks <paramref name="First"/> to <paramref name="End"/> − 1: they lead from depth First to depth End.</summary>
+internal readonly record struct BlockRange(int First, int End);
+
 /// <summary>Names of the values that a run feeds to a backbone's graph.</summary>
-/// <param name="Embeddings">Token embeddings, F32 [B,T,H].</param>
+/// <param name="Embeddings">What enters the first block: token embeddings or an earlier block's hidden state, F32 [B,T,H].</param>
 /// <param name="KeyMask">Encoders: I32 [B,T], 1 for tokens and 0 for padding.</param>
 /// <param name="LastIndex">Decoders: I32 [B], the index of each text's last token; T − 1 for all where an <paramref name="AttentionBias"/> is given.</param>
 /// <param name="BatchLength">Decoders: I32 scalar, T.</param>

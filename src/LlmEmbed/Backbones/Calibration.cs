@@ -56,18 +56,24 @@ internal static class Calibration
         "He opened the letter, read it twice and put it back without a word.",
     ];
 
-    public static IReadOnlyList<(ProjectionGroup Group, float[] Largest)> Measure(
+    /// <summary>Goes through the blocks one after the other, so that the fp32 weights of one are in memory at a time.</summary>
+    public static IEnumerable<(int Block, IReadOnlyList<(ProjectionGroup Group, float[] Largest)> Inputs)> Measure(
         Checkpoint checkpoint, Backbone backbone, int depth, IReadOnlyList<int[]> sentences, int threads)
     {
-        OnnxGraph graph = new();
-        CalibrationLayers layers = new(checkpoint, graph);
-        using EncoderSession session = new(backbone, layers, [new View(depth, Pooling.Mean)], sentences.Max(ids => ids.Length), padTo: null, threads);
-        float[][] largest = [.. layers.Groups.Select(group => new float[group.InputWidth])];
-        foreach (int[] ids in sentences)
+        float[][] states = [.. sentences.Select(ids => new float[ids.Length * backbone.HiddenSize])];
+        View[] views = [new View(depth, Pooling.Mean)];
+        for (int block = 0; block < depth; block++)
         {
-            using GraphResults results = session.RunGraph([ids]);
-            for (int i = 0; i < largest.Length; i++) TensorPrimitives.Max(largest[i], results.Span<float>(i), largest[i]);
+            CalibrationLayers layers = new(checkpoint, new OnnxGraph());
+            using EncoderSession session = new(backbone, layers, new BlockRange(block, block + 1), views, sentences.Max(ids => ids.Length), padTo: null, threads);
+            float[][] largest = [.. layers.Groups.Select(group => new float[group.InputWidth])];
+            for (int sentence = 0; sentence < sentences.Count; sentence++)
+            {
+                using GraphResults results = session.RunGraph([sentences[sentence]], states[sentence]);
+                for (int i = 0; i < largest.Length; i++) TensorPrimitives.Max(largest[i], results.Span<float>(i), largest[i]);
+                if (block + 1 < depth) results.Span<float>(results.Count - 1).CopyTo(states[sentence]);
+            }
+            yield return (block, [.. layers.Groups.Zip(largest)]);
         }
-        return [.. layers.Groups.Zip(largest)];
     }
 }

@@ -13,8 +13,9 @@ namespace LlmEmbed.Backbones;
 /// <param name="PadTo">Fixed T, or null.</param>
 /// <param name="Threads">Engine threads, 0 for one per physical core.</param>
 /// <param name="Precision">What was asked for.</param>
+/// <param name="MemoryBytes">What may be used, null for all there is.</param>
 /// <param name="Folder">Where quantized weights are kept, null for nowhere.</param>
-internal sealed record EngineOptions(IReadOnlyList<View> Views, int MaxTokens, int? PadTo, int Threads, Precision Precision, string? Folder);
+internal sealed record EngineOptions(IReadOnlyList<View> Views, int MaxTokens, int? PadTo, int Threads, Precision Precision, long? MemoryBytes, string? Folder);
 
 /// <summary>
 /// Chooses the precision and compiles the backbone in it, when it is first needed. Quantized weights are kept on disk, so that only the first start of all quantizes;
@@ -30,11 +31,13 @@ internal sealed class EncoderEngine : IDisposable
     private readonly Func<string, int[]> _tokenize;
     private readonly EngineOptions _options;
     private readonly string _weightsKey;
-    private readonly Lazy<EncoderSession> _session;
     private Int8Weights? _weights;
 
-    /// <summary>The session that the choice of the precision had to compile; used if int8 was chosen.</summary>
-    private EncoderSession? _int8;
+    /// <summary>All blocks compiled, where they are in memory together.</summary>
+    private (Precision Precision, EncoderSession Session)? _compiled;
+
+    /// <summary>Holds quantized weights that must not be in memory and have no folder of their own.</summary>
+    private DirectoryInfo? _temporary;
 
     /// <param name="checkpoint">Must outlive the engine.</param>
     /// <param name="backbone">The architecture over it.</param>
@@ -45,9 +48,9 @@ internal sealed class EncoderEngine : IDisposable
     {
         (_checkpoint, _backbone, _tokenize, _options) = (checkpoint, backbone, tokenize, options);
         _weightsKey = new EncoderFingerprint(
-            ("int8", Version), ("backbone", identity), ("depth", Depth.ToString(CultureInfo.InvariantCulture)), ("steps", Int8Weights.Steps.ToString(CultureInfo.InvariantCulture))).Sha256;
+            ("int8", Version), ("backbone", identity), ("steps", Int8Weights.Steps.ToString(CultureInfo.InvariantCulture))).Sha256;
         (Precision, Reason) = options.Precision == Precision.Auto ? Choose() : (options.Precision, "");
-        _session = new(() => Precision == Precision.Int8 && _int8 is { } compiled ? compiled : Compile(Precision));
+        Plan = PlanOf(Precision);
     }
 
     /// <summary>Fp32 or int8.</summary>
@@ -58,54 +61,105 @@ internal sealed class EncoderEngine : IDisposable
 
     private int Depth => _options.Views.Max(view => view.Depth);
 
-    /// <inheritdoc cref="EncoderSession.Run"/>
-    public void Run(IReadOnlyList<int[]> batch, Span<float> destination) => _session.Value.Run(batch, destination);
+    public MemoryPlan Plan { get; }
+
+    /// <summary>Runs batches.</summary>
+    /// <param name="batches">Token ids of the texts of each batch, none empty.</param>
+    /// <param name="done">Told each batch's index and its pooled states [B,D,H], in order.</param>
+    /// <param name="cancellationToken">Stops between two batches.</param>
+    public void Run(IReadOnlyList<int[][]> batches, Action<int, float[]> done, CancellationToken cancellationToken) => Run(Precision, batches, done, cancellationToken);
 
     public void Dispose()
     {
-        if (_session.IsValueCreated && _session.Value != _int8) _session.Value.Dispose();
-        _int8?.Dispose();
+        _compiled?.Session.Dispose();
         _weights?.Dispose();
+        _temporary?.Delete(recursive: true);
     }
 
-    private EncoderSession Compile(Precision precision)
+    private MemoryPlan PlanOf(Precision precision) => MemoryPlan.Of(_backbone, Depth, precision, _options.MemoryBytes);
+
+    private void Run(Precision precision, IReadOnlyList<int[][]> batches, Action<int, float[]> done, CancellationToken cancellationToken)
+    {
+        MemoryPlan plan = PlanOf(precision);
+        int row = _options.Views.Count * _backbone.HiddenSize;
+        if (!plan.IsStreamed)
+        {
+            EncoderSession session = Compiled(precision, plan.Runs[0]);
+            for (int i = 0; i < batches.Count; i++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                float[] pooled = new float[batches[i].Length * row]; // [B,D,H]
+                session.Run(batches[i], pooled);
+                done(i, pooled);
+            }
+            return;
+        }
+        float[][] states = new float[batches.Count][], results = [.. batches.Select(batch => new float[batch.Length * row])];
+        foreach (BlockRange blocks in plan.Runs)
+        {
+            using EncoderSession session = Compile(precision, blocks);
+            for (int i = 0; i < batches.Count; i++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                session.Run(batches[i], results[i], states[i] ??= new float[batches[i].Length * session.LengthOf(batches[i]) * _backbone.HiddenSize]);
+            }
+        }
+        for (int i = 0; i < batches.Count; i++) done(i, results[i]);
+    }
+
+    /// <summary>The session of all blocks, kept for the next run. Compiling reads the weights: whoever finds everything in a store never pays for it.</summary>
+    private EncoderSession Compiled(Precision precision, BlockRange blocks)
+    {
+        lock (_options)
+        {
+            if (_compiled is { } compiled && compiled.Precision == precision) return compiled.Session;
+            _compiled?.Session.Dispose();
+            _compiled = null;
+            EncoderSession session = Compile(precision, blocks);
+            _compiled = (precision, session);
+            return session;
+        }
+    }
+
+    private EncoderSession Compile(Precision precision, BlockRange blocks)
     {
         OnnxGraph graph = new();
         Layers layers = precision == Precision.Int8 ? new Int8Layers(_checkpoint, graph, _weights ??= LoadWeights()) : new Float32Layers(_checkpoint, graph);
-        return new EncoderSession(_backbone, layers, _options.Views, _options.MaxTokens, _options.PadTo, _options.Threads);
+        return new EncoderSession(_backbone, layers, blocks, _options.Views, _options.MaxTokens, _options.PadTo, _options.Threads);
     }
 
     private Int8Weights LoadWeights()
     {
-        if (_options.Folder is not string folder) return QuantizeWeights();
-        string path = Path.Combine(folder, "weights", $"{_weightsKey}.safetensors");
+        string? parent = _options.Folder is string kept ? Path.Combine(kept, "weights") : null;
+        if (parent is null && PlanOf(Precision.Int8).IsStreamed) parent = (_temporary = Directory.CreateTempSubdirectory("llmembed-")).FullName;
+        int[][] sentences = Tokenize(Calibration.Sentences);
+        if (parent is null) return Int8Weights.Quantize(_checkpoint, _backbone, Depth, sentences, _options.Threads);
+
+        string folder = Path.Combine(parent, _weightsKey[..16]);
+        string PathOf(int block) => Path.Combine(folder, $"block-{block:000}.safetensors");
         try
         {
-            if (File.Exists(path)) return Int8Weights.Open(path);
+            string[] paths = [.. Enumerable.Range(0, Depth).Select(PathOf)];
+            if (paths.All(File.Exists)) return Int8Weights.Open(paths);
         }
         catch (LlmEmbedException)
         {
-            // Damaged: it is made again from the checkpoint.
+            // Damaged: they are made again from the checkpoint.
         }
-        Int8Weights weights = QuantizeWeights();
-        TryWrite(path, weights.Save);
-        return weights;
-    }
-
-    /// <summary>A full or read-only disk costs the next start its time, not this one its work.</summary>
-    private static void TryWrite(string path, Action<string> write)
-    {
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            write(path);
+            Directory.CreateDirectory(folder);
+            return Int8Weights.Quantize(_checkpoint, _backbone, Depth, sentences, _options.Threads, PathOf);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or LlmEmbedException)
+        catch (Exception exception) when (_temporary is null && Wraps<IOException>(exception) | Wraps<UnauthorizedAccessException>(exception))
         {
+            // A full or read-only disk costs the next start its time, not this one its work.
+            return Int8Weights.Quantize(_checkpoint, _backbone, Depth, sentences, _options.Threads);
         }
     }
 
-    private Int8Weights QuantizeWeights() => Int8Weights.Quantize(_checkpoint, _backbone, Depth, Tokenize(Calibration.Sentences), _options.Threads);
+    private static bool Wraps<T>(Exception exception)
+        where T : Exception => exception is T || exception.InnerException is T;
 
     /// <summary>Keeps the outcome beside the weights: it takes both precisions to find.</summary>
     private (Precision Precision, string Reason) Choose()
@@ -122,6 +176,20 @@ internal sealed class EncoderEngine : IDisposable
         string views = string.Join('-', _options.Views.Select(view => $"{view.Depth}{PoolingNames.NameOf(view.Pooling)}"));
         string key = new EncoderFingerprint(("weights", _weightsKey), ("views", views), ("pad_to", $"{_options.PadTo}"), ("max_tokens", $"{_options.MaxTokens}")).Sha256;
         return _options.Folder is string folder ? Path.Combine(folder, "weights", $"{key}.json") : null;
+    }
+
+    private void Keep(double[] similarities)
+    {
+        if (SimilaritiesPath() is not string path) return;
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            AtomicFile.WriteText(path, JsonSerializer.Serialize(similarities));
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // The next start measures again.
+        }
     }
 
     private double[]? KeptSimilarities()
@@ -142,10 +210,7 @@ internal sealed class EncoderEngine : IDisposable
     private double[] MeasureSimilarities()
     {
         int[][] texts = Tokenize(Calibration.CheckedSentences);
-        float[] exact;
-        using (EncoderSession session = Compile(Precision.Fp32)) exact = RunAll(session, texts);
-        _int8 = Compile(Precision.Int8);
-        float[] quantized = RunAll(_int8, texts);
+        float[] exact = RunAll(Precision.Fp32, texts), quantized = RunAll(Precision.Int8, texts);
         int size = _backbone.HiddenSize, row = _options.Views.Count * size;
         double[] similarities = [.. _options.Views.Select((_, view) =>
         {
@@ -160,16 +225,15 @@ internal sealed class EncoderEngine : IDisposable
                 return (double)TensorPrimitives.CosineSimilarity<float>(a, b);
             });
         })];
-        if (SimilaritiesPath() is string path) TryWrite(path, file => AtomicFile.WriteText(file, JsonSerializer.Serialize(similarities)));
+        Keep(similarities);
         return similarities;
     }
 
-    private float[] RunAll(EncoderSession session, int[][] texts)
+    private float[] RunAll(Precision precision, int[][] texts)
     {
-        int row = _options.Views.Count * _backbone.HiddenSize;
-        float[] values = new float[texts.Length * row];
-        for (int text = 0; text < texts.Length; text++) session.Run([texts[text]], values.AsSpan(text * row, row));
-        return values;
+        float[][] values = new float[texts.Length][];
+        Run(precision, [.. texts.Select(text => new[] { text })], (text, pooled) => values[text] = pooled, CancellationToken.None);
+        return [.. values.SelectMany(text => text)];
     }
 
     private int[][] Tokenize(IReadOnlyList<string> sentences) => [.. sentences.Select(_tokenize).Where(ids => ids.Length > 0)];

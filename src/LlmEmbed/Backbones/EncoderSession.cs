@@ -19,32 +19,44 @@ internal sealed class EncoderSession : IDisposable
     private const string MaxBias = "max_bias";
 
     private readonly Backbone _backbone;
+    private readonly BlockRange _blocks;
+    private readonly int _viewCount;
+    private readonly int[] _ownViews;
     private readonly IReadOnlyList<View> _views;
+    private readonly bool _passesOn;
     private readonly int? _padTo;
     private readonly GraphSession _session;
 
     /// <param name="backbone">The architecture; its checkpoint must outlive the session, since token embeddings and fp32 weights are read from its memory map.</param>
     /// <param name="layers">How the blocks' layers are computed; its graph is taken over.</param>
-    /// <param name="views">The D views, already checked against the backbone.</param>
+    /// <param name="blocks">The blocks that run here; the views of other depths are left to other sessions.</param>
+    /// <param name="views">All D views, already checked against the backbone.</param>
     /// <param name="maxTokens">The longest T of any run.</param>
     /// <param name="padTo">Fixed T, whose padding takes part in <see cref="Pooling.MeanWithPads"/>; null pads to the longest text of a batch.</param>
     /// <param name="threads">Engine threads, 0 for one per physical core.</param>
-    public EncoderSession(Backbone backbone, Layers layers, IReadOnlyList<View> views, int maxTokens, int? padTo, int threads)
+    public EncoderSession(Backbone backbone, Layers layers, BlockRange blocks, IReadOnlyList<View> views, int maxTokens, int? padTo, int threads)
     {
         _backbone = backbone;
-        _views = views;
+        _blocks = blocks;
+        _viewCount = views.Count;
+        _ownViews = [.. Enumerable.Range(0, views.Count).Where(v => (views[v].Depth > blocks.First && views[v].Depth <= blocks.End) || (views[v].Depth == 0 && blocks.First == 0))];
+        _views = [.. _ownViews.Select(v => views[v])];
         _padTo = padTo;
         OnnxGraph graph = layers.Graph;
         AttentionInputs inputs = DeclareInputs(graph, maxTokens);
-        string[] pooled = new string[views.Count];
+        string[] pooled = new string[_views.Count];
+        string state = "";
         try
         {
-            backbone.Forward(layers, inputs, views.Max(view => view.Depth), (depth, state) =>
+            backbone.Forward(layers, inputs, blocks, (depth, hidden) =>
             {
-                for (int v = 0; v < views.Count; v++)
-                    if (views[v].Depth == depth) pooled[v] = graph.Node("Unsqueeze", [Pool(graph, state, views[v].Pooling), graph.Constant<long>([1], 1)]); // [B,1,H]
+                state = hidden;
+                for (int v = 0; v < pooled.Length; v++)
+                    if (_views[v].Depth == depth) pooled[v] = graph.Node("Unsqueeze", [Pool(graph, hidden, _views[v].Pooling), graph.Constant<long>([1], 1)]); // [B,1,H]
             });
-            graph.Output(graph.Node("Concat", pooled, ("axis", 1)), "pooled", OnnxType.Float, null, views.Count, backbone.HiddenSize);
+            if (pooled.Length > 0) graph.Output(graph.Node("Concat", pooled, ("axis", 1)), "pooled", OnnxType.Float, null, pooled.Length, backbone.HiddenSize);
+            if (HasState(views)) graph.Output(state, "state", OnnxType.Float, null, null, backbone.HiddenSize);
+            _passesOn = HasState(views);
             _session = new GraphSession(graph, threads);
         }
         catch
@@ -57,23 +69,37 @@ internal sealed class EncoderSession : IDisposable
 
     /// <summary>Runs one batch.</summary>
     /// <param name="batch">The token ids of B texts, none empty.</param>
-    /// <param name="destination">[B,D,H].</param>
-    public void Run(IReadOnlyList<int[]> batch, Span<float> destination)
+    /// <param name="destination">[B,D,H], of which the views of this session's depths are written.</param>
+    /// <param name="state">[B,T,H] where other sessions run the blocks before or after: what entered here, and then what comes out; null where this session runs them all.</param>
+    public void Run(IReadOnlyList<int[]> batch, Span<float> destination, float[]? state = null)
     {
-        using GraphResults results = RunGraph(batch);
-        results.Span<float>(0).CopyTo(destination);
+        using GraphResults results = RunGraph(batch, state);
+        int output = results.Count - (_passesOn ? 1 : 0) - 1, size = _backbone.HiddenSize;
+        if (_ownViews.Length > 0)
+        {
+            ReadOnlySpan<float> pooled = results.Span<float>(output); // [B,own,H]
+            for (int row = 0; row < batch.Count * _ownViews.Length; row++)
+                pooled.Slice(row * size, size).CopyTo(destination[((row / _ownViews.Length * _viewCount + _ownViews[row % _ownViews.Length]) * size)..]);
+        }
+        if (_passesOn) results.Span<float>(results.Count - 1).CopyTo(state);
     }
 
-    /// <summary>All outputs of the graph, the pooled states last.</summary>
-    public GraphResults RunGraph(IReadOnlyList<int[]> batch)
+    /// <summary>All outputs of the graph.</summary>
+    public GraphResults RunGraph(IReadOnlyList<int[]> batch, float[]? state)
     {
-        int length = _padTo ?? batch.Max(ids => ids.Length);
+        int length = LengthOf(batch);
         using GraphFeeds feeds = new();
-        AddEmbeddings(feeds, batch, length);
+        if (_blocks.First > 0) feeds.Add(Embeddings, state!, batch.Count, length, _backbone.HiddenSize);
+        else AddEmbeddings(feeds, batch, length);
         AddAttention(feeds, batch, length);
         AddPooling(feeds, batch, length);
         return _session.Run(feeds);
     }
+
+    /// <summary>T of a batch.</summary>
+    public int LengthOf(IReadOnlyList<int[]> batch) => _padTo ?? batch.Max(ids => ids.Length);
+
+    private bool HasState(IReadOnlyList<View> views) => views.Max(view => view.Depth) > _blocks.End;
 
     public void Dispose() => _session.Dispose();
 

@@ -8,6 +8,8 @@ internal class Float32Layers(Checkpoint checkpoint, OnnxGraph graph) : Layers(ch
 {
     public override Rows Prepare(string input, ProjectionGroup consumer) => new(input);
 
+    public override Rows PreparedRmsNorm(string input, RmsNormWeight norm, ProjectionGroup consumer) => Prepare(RmsNorm(input, norm), consumer);
+
     public override string[] Project(Rows input, ProjectionGroup group)
     {
         string[] products = new string[group.Parts.Count];

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using LlmEmbed.Checkpoints;
 using LlmEmbed.Graphs;
 
@@ -17,6 +18,14 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
         if (weights.Find(consumer) is null) return new Rows(input);
         Rows rows = NewRows();
         Graph.Node("QuantizeRows", [input, Smoothing(consumer)], [rows.Value, rows.Scale]);
+        return rows;
+    }
+
+    public override Rows PreparedRmsNorm(string input, RmsNormWeight norm, ProjectionGroup consumer)
+    {
+        if (weights.Find(consumer) is null) return new Rows(RmsNorm(input, norm));
+        Rows rows = NewRows();
+        Graph.Node("RmsNormQuantize", [input, .. NormConstants(norm, consumer)], [rows.Value, rows.Scale]);
         return rows;
     }
 
@@ -41,15 +50,10 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
         if (product.IsFloat32 || weights.Find(consumer) is null)
         {
             string total = Add(product, residual);
-            return (Prepare(RmsNorm(total, norm), consumer), total);
+            return (PreparedRmsNorm(total, norm, consumer), total);
         }
         (Rows rows, string sum) = (NewRows(), Graph.NextName("sum"));
-        float[] weight = Read(norm.Name, norm.Size);
-        System.Numerics.Tensors.TensorPrimitives.Multiply(weight, weights.Find(consumer)!.Smoothing, weight);
-        Graph.Node(
-            "AddRmsNormQuantize",
-            [product.Value, product.Scale, product.Bias, residual, Graph.Constant<float>(weight, norm.Size), Graph.Constant<float>([norm.Epsilon], 1)],
-            [rows.Value, rows.Scale, sum]);
+        Graph.Node("AddRmsNormQuantize", [product.Value, product.Scale, product.Bias, residual, .. NormConstants(norm, consumer)], [rows.Value, rows.Scale, sum]);
         return (rows, sum);
     }
 
@@ -82,6 +86,14 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
         Rows rows = NewRows();
         Graph.Node("GeluQuantize", [MatMul(input, group), input.Scale, Biases(group), Smoothing(consumer)], [rows.Value, rows.Scale]);
         return rows;
+    }
+
+    /// <summary>The norm's weight with the consumer's smoothing in it, and epsilon.</summary>
+    private string[] NormConstants(RmsNormWeight norm, ProjectionGroup consumer)
+    {
+        float[] weight = Read(norm.Name, norm.Size);
+        TensorPrimitives.Multiply(weight, weights.Find(consumer)!.Smoothing, weight);
+        return [Graph.Constant<float>(weight, norm.Size), Graph.Constant<float>([norm.Epsilon], 1)];
     }
 
     private Rows NewRows() => new(Graph.NextName("quantized"), Graph.NextName("scale"));

@@ -21,10 +21,12 @@ internal sealed class Int8Weights : IDisposable
 
     private const string SmoothingSuffix = ".smoothing", ScaleSuffix = ".scale", ValuesSuffix = ".int8";
 
-    private readonly Dictionary<string, Int8Matrix> _matrices;
-    private readonly SafetensorsFile? _file;
+    private readonly Dictionary<string, Int8Matrix> _matrices = new(StringComparer.Ordinal);
+    private readonly List<SafetensorsFile> _files = [];
 
-    private Int8Weights(Dictionary<string, Int8Matrix> matrices, SafetensorsFile? file) => (_matrices, _file) = (matrices, file);
+    private Int8Weights()
+    {
+    }
 
     /// <summary>
     /// Largest magnitude of a weight. Where the processor adds pairs of products in 16 bits (x86 before VNNI), sums of larger weights would not fit.
@@ -35,38 +37,64 @@ internal sealed class Int8Weights : IDisposable
     public Int8Matrix? Find(ProjectionGroup group) => _matrices.GetValueOrDefault(group.Name);
 
     /// <summary>Measures and quantizes the first <paramref name="depth"/> blocks.</summary>
-    public static Int8Weights Quantize(Checkpoint checkpoint, Backbone backbone, int depth, IReadOnlyList<int[]> sentences, int threads)
+    /// <param name="checkpoint">Where the weights are.</param>
+    /// <param name="backbone">The architecture over it.</param>
+    /// <param name="depth">How many blocks.</param>
+    /// <param name="sentences">What the blocks are measured on.</param>
+    /// <param name="threads">Engine threads, 0 for one per physical core.</param>
+    /// <param name="pathOf">The file of a block, which is then mapped; null keeps the weights in memory.</param>
+    public static Int8Weights Quantize(Checkpoint checkpoint, Backbone backbone, int depth, IReadOnlyList<int[]> sentences, int threads, Func<int, string>? pathOf = null)
     {
-        Dictionary<string, Int8Matrix> matrices = new(StringComparer.Ordinal);
-        IReadOnlyList<(ProjectionGroup Group, float[] Largest)> measured = Calibration.Measure(checkpoint, backbone, depth, sentences, threads);
-        for (int i = 0; i < measured.Count; i++)
+        Int8Weights weights = new();
+        foreach ((int block, IReadOnlyList<(ProjectionGroup, float[])> inputs) in Calibration.Measure(checkpoint, backbone, depth, sentences, threads))
         {
-            // An MLP is its input and its output projections, which follow each other.
-            bool isKept = IsMassive(measured[i].Largest) || (i + 1 < measured.Count && IsMassive(measured[i + 1].Largest));
-            (ProjectionGroup group, float[] largest) = measured[i];
-            if (!isKept && !matrices.ContainsKey(group.Name)) matrices.Add(group.Name, Quantize(checkpoint, group, largest));
+            List<KeyValuePair<string, Int8Matrix>> matrices = QuantizeBlock(checkpoint, inputs);
+            if (pathOf is null)
+            {
+                foreach ((string name, Int8Matrix matrix) in matrices) weights._matrices.Add(name, matrix);
+                continue;
+            }
+            Save(pathOf(block), matrices);
+            foreach ((_, Int8Matrix matrix) in matrices) matrix.Values.Dispose();
+            weights.Map(pathOf(block));
         }
-        return new Int8Weights(matrices, file: null);
+        return weights;
     }
 
-    /// <summary>Maps what <see cref="Save"/> wrote.</summary>
-    public static Int8Weights Open(string path)
+    /// <summary>Maps files that <see cref="Quantize(Checkpoint, Backbone, int, IReadOnlyList{int[]}, int, Func{int, string}?)"/> wrote.</summary>
+    /// <exception cref="LlmEmbedException">A file is missing or damaged.</exception>
+    public static Int8Weights Open(IEnumerable<string> paths)
+    {
+        Int8Weights weights = new();
+        try
+        {
+            foreach (string path in paths) weights.Map(path);
+            return weights;
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Frees mapped files. Matrices that are in memory belong to the graph that uses them.</summary>
+    public void Dispose() => _files.ForEach(file => file.Dispose());
+
+    private void Map(string path)
     {
         SafetensorsFile file = SafetensorsFile.Open(path);
-        Dictionary<string, Int8Matrix> matrices = new(StringComparer.Ordinal);
+        _files.Add(file);
         foreach (SafetensorsTensor values in file.Tensors.Values.Where(tensor => tensor.Name.EndsWith(ValuesSuffix, StringComparison.Ordinal)))
         {
             string name = values.Name[..^ValuesSuffix.Length];
             WeightBuffer view = WeightBuffer.View<sbyte>(values.File.Address(values.Offset, values.ByteLength), [.. values.Shape]);
-            matrices.Add(name, new Int8Matrix(file.ReadFloat32(name + SmoothingSuffix, values.Shape[0]), file.ReadFloat32(name + ScaleSuffix, values.Shape[1]), view));
+            _matrices.Add(name, new Int8Matrix(file.ReadFloat32(name + SmoothingSuffix, values.Shape[0]), file.ReadFloat32(name + ScaleSuffix, values.Shape[1]), view));
         }
-        return new Int8Weights(matrices, file);
     }
 
-    /// <summary>Writes a file that another start maps instead of quantizing again.</summary>
-    public void Save(string path)
+    private static void Save(string path, List<KeyValuePair<string, Int8Matrix>> matrices)
     {
-        KeyValuePair<string, Int8Matrix>[] matrices = [.. _matrices.OrderBy(pair => pair.Key, StringComparer.Ordinal)];
         using SafetensorsWriter writer = SafetensorsWriter.Create(
             path,
             [],
@@ -81,8 +109,19 @@ internal sealed class Int8Weights : IDisposable
         writer.Commit();
     }
 
-    /// <summary>Frees the mapped file. Matrices that are in memory belong to the graph that uses them.</summary>
-    public void Dispose() => _file?.Dispose();
+    private static List<KeyValuePair<string, Int8Matrix>> QuantizeBlock(Checkpoint checkpoint, IReadOnlyList<(ProjectionGroup Group, float[] Largest)> inputs)
+    {
+        List<KeyValuePair<string, Int8Matrix>> matrices = [];
+        for (int i = 0; i < inputs.Count; i++)
+        {
+            (ProjectionGroup group, float[] largest) = inputs[i];
+            // An MLP is its input and its output projections, which follow each other.
+            bool isKept = IsMassive(largest) || (i + 1 < inputs.Count && IsMassive(inputs[i + 1].Largest));
+            // An encoder's block names its first group again for what leaves it.
+            if (!isKept && matrices.TrueForAll(pair => pair.Key != group.Name)) matrices.Add(new(group.Name, Quantize(checkpoint, group, largest)));
+        }
+        return matrices;
+    }
 
     private static bool AddsExactly()
     {

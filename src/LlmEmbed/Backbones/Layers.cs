@@ -17,6 +17,9 @@ internal abstract class Layers(Checkpoint checkpoint, OnnxGraph graph)
     /// <summary>Makes an fp32 value ready for these projections.</summary>
     public abstract Rows Prepare(string input, ProjectionGroup consumer);
 
+    /// <summary>The root-mean-square norm of an fp32 value, for the projections that read it.</summary>
+    public abstract Rows PreparedRmsNorm(string input, RmsNormWeight norm, ProjectionGroup consumer);
+
     /// <summary>Products of each part of the group, in fp32: [B,T,in] → [B,T,out] each.</summary>
     public abstract string[] Project(Rows input, ProjectionGroup group);
 

@@ -38,21 +38,20 @@ internal sealed class Llama : Backbone
         for (int t = 0; t < ids.Length; t++) _tokenEmbeddings.CopyRow(ids[t], destination.Slice(t * HiddenSize, HiddenSize));
     }
 
-    public override void Forward(Layers layers, AttentionInputs inputs, int depth, Action<int, string> keep)
+    public override void Forward(Layers layers, AttentionInputs inputs, BlockRange blocks, Action<int, string> keep)
     {
-        LlamaConfig c = _config;
         string hidden = inputs.Embeddings; // [B,T,H]
-        keep(0, hidden);
-        if (depth == 0) return;
+        if (blocks.First == 0) keep(0, hidden);
+        if (blocks.End == blocks.First) return;
 
-        Rotary rotary = Rotary.Build(layers.Graph, c, Checkpoint, inputs.Positions);
-        Rows rows = layers.Prepare(layers.RmsNorm(hidden, Norm("model.layers.0.input_layernorm")), QueryKeyValue(0));
-        for (int block = 0; block < depth; block++)
+        Rotary rotary = Rotary.Build(layers.Graph, _config, Checkpoint, inputs.Positions);
+        Rows rows = layers.PreparedRmsNorm(hidden, Norm($"model.layers.{blocks.First}.input_layernorm"), QueryKeyValue(blocks.First));
+        for (int block = blocks.First; block < blocks.End; block++)
         {
             Product attention = Attention(layers, rows, block, inputs, rotary);
             (rows, hidden) = layers.AddAndRmsNorm(attention, hidden, Norm($"model.layers.{block}.post_attention_layernorm"), GateAndUp(block));
             Product mlp = layers.Multiply(layers.SwiGlu(rows, GateAndUp(block), Down(block)), Down(block));
-            if (block + 1 < depth)
+            if (block + 1 < blocks.End)
             {
                 (rows, hidden) = layers.AddAndRmsNorm(mlp, hidden, Norm($"model.layers.{block + 1}.input_layernorm"), QueryKeyValue(block + 1));
                 keep(block + 1, hidden);
@@ -60,7 +59,7 @@ internal sealed class Llama : Backbone
             }
             hidden = layers.Add(mlp, hidden);
             // The last hidden state is the one after the final norm.
-            keep(depth, depth == BlockCount ? layers.RmsNorm(hidden, Norm("model.norm")) : hidden);
+            keep(blocks.End, blocks.End == BlockCount ? layers.RmsNorm(hidden, Norm("model.norm")) : hidden);
         }
     }
 

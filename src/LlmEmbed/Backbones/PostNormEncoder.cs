@@ -53,13 +53,14 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
         }
     }
 
-    public override void Forward(Layers layers, AttentionInputs inputs, int depth, Action<int, string> keep)
+    public override void Forward(Layers layers, AttentionInputs inputs, BlockRange blocks, Action<int, string> keep)
     {
-        string hidden = layers.LayerNorm(inputs.Embeddings, EmbeddingNorm); // [B,T,H]
-        keep(0, hidden);
-        if (depth == 0) return;
-        Rows rows = layers.Prepare(hidden, QueryKeyValue(Block(0)));
-        for (int block = 0; block < depth; block++)
+        string hidden = inputs.Embeddings; // [B,T,H]
+        if (blocks.First == 0) keep(0, hidden = layers.LayerNorm(hidden, EmbeddingNorm));
+        if (blocks.End == blocks.First) return;
+
+        Rows rows = layers.Prepare(hidden, QueryKeyValue(Block(blocks.First)));
+        for (int block = blocks.First; block < blocks.End; block++)
         {
             EncoderBlockNames names = Block(block);
             Product attention = Attention(layers, rows, names, inputs);
@@ -67,7 +68,7 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
             Rows inner = layers.Gelu(rows, MlpInput(names), MlpOutput(names)); // [B,T,I]
             Product mlp = layers.Multiply(inner, MlpOutput(names));
             // Nothing reads the last state as rows; naming the block's own projections saves a special case.
-            (rows, hidden) = layers.AddAndLayerNorm(mlp, hidden, names.MlpNorm, QueryKeyValue(Block(Math.Min(block + 1, depth - 1))));
+            (rows, hidden) = layers.AddAndLayerNorm(mlp, hidden, names.MlpNorm, QueryKeyValue(Block(Math.Min(block + 1, blocks.End - 1))));
             keep(block + 1, hidden);
         }
     }

@@ -23,6 +23,7 @@ internal static unsafe class FusedOperators
         new("QuantizeRows", [F, F], [new(Q, LikeInput), new(F, One)], &QuantizeRows),
         new("SplitRows", [F, F, F, F, F], [new(F, a => a.InputWidths[2]), new(F, a => a.InputWidths[3]), new(F, a => a.InputWidths[4])], &SplitRows),
         new("AddRows", [F, F, F, F], [new(F, LikeInput)], &AddRows),
+        new("RmsNormQuantize", [F, F, F], [new(Q, LikeInput), new(F, One)], &RmsNormQuantize),
         new("AddRmsNormQuantize", [F, F, F, F, F, F], [new(Q, LikeInput), new(F, One), new(F, LikeInput)], &AddRmsNormQuantize),
         new("AddLayerNormQuantize", [F, F, F, F, F, F, F, F], [new(Q, LikeInput), new(F, One), new(F, LikeInput)], &AddLayerNormQuantize),
         new("SwiGluQuantize", [F, F, F, F], [new(Q, a => a.InputWidths[0] / 2), new(F, One)], &SwiGluQuantize),
@@ -67,6 +68,20 @@ internal static unsafe class FusedOperators
         for (int row = begin; row < end; row++) Sum(a.Row(0, row), a.Row(1, row)[0], a.Vector(2), a.Row(3, row), a.Output(0, row));
     }
 
+    /// <summary>(x [.,H], weight / smoothing [H], epsilon [1]) → u8 [.,H], scale [.,1].</summary>
+    private static void RmsNormQuantize(in RowArguments a, int begin, int end)
+    {
+        Span<float> scratch = new float[a.InputWidths[0]];
+        for (int row = begin; row < end; row++) RmsNormQuantize(a.Row(0, row), a.Vector(1), a.Vector(2)[0], scratch, a.Bytes(0, row), out a.Scalar(1, row));
+    }
+
+    private static void RmsNormQuantize(ReadOnlySpan<float> values, ReadOnlySpan<float> weight, float epsilon, Span<float> scratch, Span<byte> destination, out float scale)
+    {
+        float norm = 1 / MathF.Sqrt(TensorPrimitives.SumOfSquares(values) / values.Length + epsilon);
+        float largest = Scale(values, norm, weight, scratch);
+        Quantize(scratch, largest, destination, out scale);
+    }
+
     /// <summary>(product [.,H], scale [.,1], bias [H], residual [.,H], weight / smoothing [H], epsilon [1]) → u8 [.,H], scale [.,1], residual sum [.,H].</summary>
     private static void AddRmsNormQuantize(in RowArguments a, int begin, int end)
     {
@@ -77,9 +92,7 @@ internal static unsafe class FusedOperators
         {
             Span<float> sum = a.Output(2, row);
             Sum(a.Row(0, row), a.Row(1, row)[0], a.Vector(2), a.Row(3, row), sum);
-            float norm = 1 / MathF.Sqrt(TensorPrimitives.SumOfSquares<float>(sum) / width + epsilon);
-            float largest = Scale(sum, norm, a.Vector(4), scratch);
-            Quantize(scratch, largest, a.Bytes(0, row), out a.Scalar(1, row));
+            RmsNormQuantize(sum, a.Vector(4), epsilon, scratch, a.Bytes(0, row), out a.Scalar(1, row));
         }
     }
 

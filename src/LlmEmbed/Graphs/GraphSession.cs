@@ -107,6 +107,8 @@ internal sealed class GraphFeeds : IDisposable
 /// <summary>The outputs of one run.</summary>
 internal sealed class GraphResults(IDisposableReadOnlyCollection<OrtValue> values) : IDisposable
 {
+    public int Count => values.Count;
+
     public ReadOnlySpan<T> Span<T>(int output)
         where T : unmanaged => values[output].GetTensorDataAsSpan<T>();
 

@@ -195,6 +195,7 @@ internal static class ClassifierBundle
             MaxTokens = entry.MaxTokens,
             PadTo = entry.PadTo,
             Precision = PrecisionNames.Find(entry.Precision)!.Value,
+            MemoryBytes = options.MemoryBytes,
             WeightsFolder = options.WeightsFolder,
             Threads = options.Threads,
             CacheFolder = options.CacheFolder,

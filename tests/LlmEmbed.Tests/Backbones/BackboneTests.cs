@@ -138,7 +138,7 @@ public sealed class BackboneTests
         int row = views.Length * backbone.HiddenSize;
         using Int8Weights? weights = precision == Precision.Int8 ? Int8Weights.Quantize(checkpoint, backbone, backbone.BlockCount, ids, threads: 2) : null;
         Layers layers = weights is null ? new Float32Layers(checkpoint, new OnnxGraph()) : new Int8Layers(checkpoint, new OnnxGraph(), weights);
-        using EncoderSession session = new(backbone, layers, views, ids.Max(text => text.Length), padTo: null, threads: 2);
+        using EncoderSession session = new(backbone, layers, new BlockRange(0, backbone.BlockCount), views, ids.Max(text => text.Length), padTo: null, threads: 2);
         float[] together = Run(session, ids, row);
         float[] reversed = Run(session, ids.Reverse().ToArray(), row);
         for (int text = 0; text < ids.Length; text++)
@@ -176,7 +176,7 @@ public sealed class BackboneTests
 
     private static float[] Run(Checkpoint checkpoint, Backbone backbone, View[] views, int[][] ids, int? padTo = null)
     {
-        using EncoderSession session = new(backbone, new Float32Layers(checkpoint, new OnnxGraph()), views, padTo ?? ids.Max(text => text.Length), padTo, threads: 1);
+        using EncoderSession session = new(backbone, new Float32Layers(checkpoint, new OnnxGraph()), new BlockRange(0, views.Max(view => view.Depth)), views, padTo ?? ids.Max(text => text.Length), padTo, threads: 1);
         return Run(session, ids, views.Length * backbone.HiddenSize);
     }
 

@@ -102,7 +102,7 @@ public sealed class ConfigVariantTests : IDisposable
         Backbone backbone = Backbone.Create(checkpoint);
         using Golden golden = Golden.OfFixture(fixture);
         View[] views = [.. Enumerable.Range(0, backbone.BlockCount + 1).Select(depth => new View(depth, Pooling.Mean))];
-        using EncoderSession session = new(backbone, new Float32Layers(checkpoint, new OnnxGraph()), views, golden.MaxTokens, padTo: null, threads: 1);
+        using EncoderSession session = new(backbone, new Float32Layers(checkpoint, new OnnxGraph()), new BlockRange(0, views.Max(view => view.Depth)), views, golden.MaxTokens, padTo: null, threads: 1);
         float[] states = new float[golden.Ids.Length * views.Length * backbone.HiddenSize];
         session.Run(golden.Ids, states);
         return states;

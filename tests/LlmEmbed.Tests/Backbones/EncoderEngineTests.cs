@@ -43,7 +43,7 @@ public sealed class EncoderEngineTests : IDisposable
     public void Weights_that_were_kept_give_the_same_embeddings_as_those_quantized_now(string backbone)
     {
         float[] now = Encode(backbone, null), first = Encode(backbone, _folder.Path), kept = Encode(backbone, _folder.Path);
-        Assert.Single(Directory.GetFiles(Path.Combine(_folder.Path, "weights"), "*.safetensors"));
+        Assert.NotEmpty(KeptFiles());
         Assert.Equal(now, first);
         Assert.Equal(now, kept);
     }
@@ -52,7 +52,7 @@ public sealed class EncoderEngineTests : IDisposable
     public void Kept_weights_that_are_damaged_are_made_again()
     {
         float[] expected = Encode("all-minilm-l6-v2", _folder.Path);
-        string file = Assert.Single(Directory.GetFiles(Path.Combine(_folder.Path, "weights"), "*.safetensors"));
+        string file = KeptFiles()[^1];
         byte[] bytes = File.ReadAllBytes(file);
         File.WriteAllBytes(file, bytes[..^100]);
         Assert.Equal(expected, Encode("all-minilm-l6-v2", _folder.Path));
@@ -62,7 +62,32 @@ public sealed class EncoderEngineTests : IDisposable
     [Fact]
     public void A_folder_that_cannot_be_written_costs_only_time() => Assert.Equal(Encode("all-minilm-l6-v2", null), Encode("all-minilm-l6-v2", _folder.Write("file", "")));
 
+    [Theory]
+    [InlineData("smollm2-135m-instruct", 500_000_000)]
+    [InlineData("all-minilm-l6-v2", 330_000_000)]
+    public void A_backbone_that_is_loaded_in_parts_gives_the_same_embeddings(string backbone, long memory)
+    {
+        foreach (Precision precision in new[] { Precision.Fp32, Precision.Int8 })
+        {
+            EncoderOptions options = new() { Precision = precision, ModelFolders = [Repository.Models], Depths = "0,50%,-1" };
+            using TextEncoder whole = TextEncoder.Load(backbone, options), parts = TextEncoder.Load(backbone, options with { MemoryBytes = memory });
+            float[] expected = [.. whole.Encode(Texts, cancellationToken: TestContext.Current.CancellationToken).Values];
+            float[] actual = [.. parts.Encode(Texts, cancellationToken: TestContext.Current.CancellationToken).Values];
+            if (precision == Precision.Fp32) Assert.True(parts.MemoryPlan.IsStreamed);
+            Vectors.AssertClose(expected, actual, 1e-5f * expected.Max(MathF.Abs), $"{precision}");
+        }
+    }
+
+    [Fact]
+    public void Memory_that_does_not_hold_one_block_is_refused()
+    {
+        EncoderOptions options = new() { MemoryBytes = 250_000_000, Precision = Precision.Fp32, ModelFolders = [Repository.Models] };
+        Assert.Contains("one block at a time takes about", Assert.Throws<LlmEmbedException>(() => TextEncoder.Load("smollm2-135m-instruct", options)).Message, StringComparison.Ordinal);
+    }
+
     public void Dispose() => _folder.Dispose();
+
+    private string[] KeptFiles() => [.. Directory.GetFiles(Path.Combine(_folder.Path, "weights"), "*.safetensors", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
 
     private static TextEncoder Load(string backbone, Precision precision, string? folder = null) =>
         TextEncoder.Load(backbone, new() { Precision = precision, WeightsFolder = folder, ModelFolders = [Repository.Models] });

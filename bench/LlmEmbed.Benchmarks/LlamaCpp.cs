@@ -1,0 +1,54 @@
+using System.Diagnostics;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace LlmEmbed.Benchmarks;
+
+/// <summary>Tokens per second at full depth, in turn with llama.cpp on the same file (its other formats as further arguments).</summary>
+internal static class LlamaCpp
+{
+    public static int Run(string[] otherFormats)
+    {
+        string file = Directory.GetFiles(Path.Combine(Bench.Root(), "models", Bench.Starters[0]), "*.gguf").Single();
+        List<string[]> rows = [];
+        using TextEncoder int8 = Bench.Load(file, Precision.Int8, "-1", maxTokens: 1024), fp32 = Bench.Load(file, Precision.Fp32, "-1", maxTokens: 1024);
+        foreach ((int words, int count) in new[] { (12, 160), (50, 48), (400, 8) })
+        {
+            string[] texts = Bench.Texts(count, words);
+            string textsFile = Path.GetTempFileName();
+            File.WriteAllText(textsFile, JsonSerializer.Serialize(texts));
+            Measurement ours = new(), ours32 = new();
+            Dictionary<string, Measurement> theirs = [];
+            long tokens = 0;
+            for (int i = 0; i < Bench.Repetitions; i++)
+            {
+                ours.Add(Bench.Rate(int8, texts));
+                ours32.Add(Bench.Rate(fp32, texts));
+                foreach (string theirFile in otherFormats.Prepend(file))
+                {
+                    JsonNode result = Peer(theirFile, textsFile);
+                    tokens = (long)result["tokens"]!;
+                    string name = Path.GetFileNameWithoutExtension(theirFile);
+                    theirs.TryAdd(name, new Measurement());
+                    theirs[name].Add(Math.Max((double)result["single"]!, (double)result["batched"]!));
+                }
+            }
+            File.Delete(textsFile);
+            string length = $"{tokens / count}";
+            rows.Add([length, "LlmEmbed int8", ours.Show(), ""]);
+            rows.Add([length, "LlmEmbed fp32", ours32.Show(), (ours.Median / ours32.Median).ToString("0.0")]);
+            rows.AddRange(theirs.Select(pair => new[] { length, $"llama.cpp {pair.Key}", pair.Value.Show(), (ours.Median / pair.Value.Median).ToString("0.0") }));
+        }
+        return Bench.Table("SmolLM2-135M, all 30 blocks; median of 5 repetitions (range), measured in turn; llama.cpp at the better of one by one and batched.", ["tokens per text", "engine", "tokens/s", "int8 is faster by"], rows);
+    }
+
+    private static JsonNode Peer(string file, string textsFile)
+    {
+        ProcessStartInfo start = new("node") { RedirectStandardOutput = true, UseShellExecute = false, WorkingDirectory = Path.Combine(Bench.Root(), "bench", "peers") };
+        foreach (string argument in new[] { "llama.mjs", Path.GetFullPath(file), textsFile, $"{Environment.ProcessorCount}" }) start.ArgumentList.Add(argument);
+        using Process process = Process.Start(start)!;
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return JsonNode.Parse(output.Trim().Split('\n')[^1])!;
+    }
+}

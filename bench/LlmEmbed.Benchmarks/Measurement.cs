@@ -1,0 +1,63 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace LlmEmbed.Benchmarks;
+
+/// <summary>Repetitions of one measurement.</summary>
+internal sealed class Measurement
+{
+    private readonly List<double> _values = [];
+
+    public double Median => _values.Order().ElementAt(_values.Count / 2);
+
+    public void Add(double value) => _values.Add(value);
+
+    /// <summary>"4,712 (4,650 to 4,790)": median and range.</summary>
+    public string Show(string format = "N0") =>
+        string.Create(CultureInfo.InvariantCulture, $"{Median.ToString(format, CultureInfo.InvariantCulture)} ({_values.Min().ToString(format, CultureInfo.InvariantCulture)} to {_values.Max().ToString(format, CultureInfo.InvariantCulture)})");
+}
+
+internal static class Bench
+{
+    public const int Repetitions = 5;
+
+    public static readonly string[] Starters = ["smollm2-135m-instruct", "all-minilm-l6-v2"];
+
+    /// <summary>Texts of so many words, drawn from the sample data.</summary>
+    public static string[] Texts(int count, int words, int seed = 1)
+    {
+        string[] all = File.ReadAllLines(Path.Combine(Root(), "samples", "support-requests", "train.csv")).Skip(1).SelectMany(line => line.Split([' ', ',', '"'], StringSplitOptions.RemoveEmptyEntries)).ToArray();
+        Random random = new(seed);
+        return [.. Enumerable.Range(0, count).Select(_ => string.Join(' ', Enumerable.Range(0, words).Select(_ => all[random.Next(all.Length)])))];
+    }
+
+    /// <summary>Tokens per second, the engine being warm.</summary>
+    public static double Rate(TextEncoder encoder, string[] texts)
+    {
+        long start = Stopwatch.GetTimestamp();
+        EncodingStatistics statistics = encoder.Encode(texts).Statistics;
+        return statistics.Tokens / Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    public static TextEncoder Load(string backbone, Precision precision, string? depths = null, int maxTokens = 256)
+    {
+        TextEncoder encoder = TextEncoder.Load(backbone, new() { Precision = precision, Depths = depths, MaxTokens = maxTokens, ModelFolders = [Path.Combine(Root(), "models")] });
+        encoder.Encode(Texts(64, 20, seed: 2)); // compiles
+        return encoder;
+    }
+
+    /// <summary>The repository's folder.</summary>
+    public static string Root()
+    {
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            if (File.Exists(Path.Combine(folder.FullName, "LlmEmbed.slnx"))) return folder.FullName;
+        throw new InvalidOperationException("Run this inside the repository.");
+    }
+
+    public static int Table(string title, string[] columns, IEnumerable<string[]> rows)
+    {
+        Console.WriteLine($"{title}\n\n| {string.Join(" | ", columns)} |\n|{string.Concat(Enumerable.Repeat("---|", columns.Length))}");
+        foreach (string[] row in rows) Console.WriteLine($"| {string.Join(" | ", row)} |");
+        return 0;
+    }
+}
