@@ -46,10 +46,10 @@ internal static class SevenBillion
     public static int Run(string folder, string limit)
     {
         long bytes = (long)(double.Parse(limit) * 1e9);
-        string[] texts = Bench.Texts(120, 80);
+        string[] texts = Bench.Texts(60, 80);
         using TextEncoder few = Bench.Load(folder, Precision.Fp32, "4");
         Measurement inMemory = new();
-        for (int i = 0; i < 3; i++) inMemory.Add(4 * Bench.Rate(few, texts));
+        for (int i = 0; i < 2; i++) inMemory.Add(4 * Bench.Rate(few, texts));
         few.Dispose();
         long start = Stopwatch.GetTimestamp();
         using TextEncoder all = TextEncoder.Load(folder, new() { Precision = Precision.Fp32, Depths = "-1", MemoryBytes = bytes });

@@ -1,10 +1,11 @@
 using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
 using LlmEmbed.Storage;
 
 namespace LlmEmbed.Checkpoints;
 
 /// <summary>A file mapped into memory for reading. Whoever reads checks offsets first: a span outside the file is a programming error.</summary>
-internal sealed unsafe class MappedFile : IDisposable
+internal sealed unsafe partial class MappedFile : IDisposable
 {
     private readonly MemoryMappedFile? _map;
     private readonly MemoryMappedViewAccessor? _view;
@@ -68,6 +69,23 @@ internal sealed unsafe class MappedFile : IDisposable
         ObjectDisposedException.ThrowIf(_start == null && Length > 0, this);
         return (nint)(_start + offset);
     }
+
+    /// <summary>
+    /// Says that these bytes are not needed for now, so that they stop counting as this process's memory: a file larger than memory can be read through once without filling it.
+    /// Reading them again maps them again.
+    /// </summary>
+    public void Release(long offset, long length)
+    {
+        if (!OperatingSystem.IsLinux()) return;
+        long page = Environment.SystemPageSize, start = Address(offset, length);
+        long first = (start + page - 1) / page * page, end = (start + length) / page * page;
+        if (end > first) _ = Advise((nint)first, (nuint)(end - first), DontNeed); // advice that is not taken costs nothing but memory
+    }
+
+    private const int DontNeed = 4;
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    private static partial int Advise(nint address, nuint length, int advice);
 
     public void Dispose()
     {

@@ -49,6 +49,7 @@ internal sealed unsafe class MappedWeight : Weight
             nint start = (nint)pinned; // a lambda cannot capture the span
             CheckRows(row => WidenRow(row, new Span<float>((float*)start + row * RowLength, RowLength)));
         }
+        _file.Release(_offset, ByteLength); // whoever copies has what it wants
     }
 
     public override bool TryGetMappedFloat32(out nint address)
