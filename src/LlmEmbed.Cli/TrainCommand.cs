@@ -84,6 +84,7 @@ internal static class TrainCommand
         Console.WriteLine($"{run.Training.Source}: {summary.Examples:N0} examples of {run.Classifier.Labels.Count} classes");
         PrintNotes(run.Training);
         if (run.Testing is not null) PrintNotes(run.Testing);
+        if (summary.Selection is { } selection) SelectionText.Print(selection);
         foreach ((TextEncoder encoder, EncodingStatistics statistics) in run.Classifier.Encoders.Zip(summary.Encoding))
         {
             string views = string.Join(", ", encoder.Views.Select(view => $"{view.Depth}:{PoolingNames.NameOf(view.Pooling)}"));
@@ -126,6 +127,7 @@ internal static class TrainCommand
             backbone["views"] = new JsonArray([.. pair.First.Views.Select(view => (JsonNode)$"{view.Depth}:{PoolingNames.NameOf(view.Pooling)}")]);
             return backbone;
         })]);
+        json["selection"] = summary.Selection is { } selection ? SelectionText.ToJson(selection) : null;
         json["training_seconds"] = Math.Round(run.TrainingTime.TotalSeconds, 3);
         json["head_seconds"] = Math.Round(summary.HeadTime.TotalSeconds, 3);
         json["total_seconds"] = Math.Round(run.TotalTime.TotalSeconds, 3);

@@ -6,6 +6,9 @@ public sealed record EncoderOptions
     /// <summary>The views to keep, exactly; null leaves them to <see cref="Depths"/> and <see cref="Poolings"/>.</summary>
     public IReadOnlyList<View>? Views { get; init; }
 
+    /// <summary>Keeps every view that training would choose among, and ignores the options below.</summary>
+    internal bool UsesCandidateViews { get; init; }
+
     /// <summary>
     /// Depths as a comma-separated list of: a number, a negative number counted from the last depth, a share of the blocks (50%), last5 (the last five), all.
     /// Null takes the depths of <see cref="DefaultViews"/>.

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LlmEmbed.Evaluation;
 using LlmEmbed.Heads;
+using LlmEmbed.Selection;
 using LlmEmbed.Storage;
 
 namespace LlmEmbed;
@@ -37,7 +38,7 @@ public sealed class TextClassifier : IDisposable
 
     /// <summary>Trains a classifier.</summary>
     /// <param name="examples">At least two classes with two examples each.</param>
-    /// <param name="options">Null takes the defaults: both starter backbones, views from the middle of the networks, logistic regression.</param>
+    /// <param name="options">Null takes the defaults: both starter backbones, views chosen on the examples, logistic regression.</param>
     /// <param name="progress">Told about every stage.</param>
     /// <param name="cancellationToken">Stops the work; embeddings finished by then are kept where a cache is used.</param>
     /// <exception cref="LlmEmbedException">A backbone or an example cannot be used.</exception>
@@ -48,23 +49,27 @@ public sealed class TextClassifier : IDisposable
         options ??= new TrainingOptions();
         if (options.HeldOutShare is not (>= 0 and < 1)) throw new LlmEmbedException($"The held-out share is {options.HeldOutShare}, expected at least 0 and less than 1.");
         string[] labels = examples.Select(example => example.Label).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToArray();
-        IReadOnlyList<TextEncoder> encoders = options.Recipe == Recipe.Auto ? LoadEncoders(options) : ReferenceRecipe.LoadEncoders(options);
+        int[] labelIndexes = IndexesOf(examples, labels);
+        (int[] kept, int[] heldOut) = options.HeldOutShare > 0 ? StratifiedSplit.HoldOut(labelIndexes, options.HeldOutShare, (ulong)options.Seed) : ([.. Enumerable.Range(0, examples.Count)], []);
+        // What is held out is read, but neither the choice of views nor the head that is measured on it sees it.
+        ExtractedFeatures features = AutoRecipe.Applies(options)
+            ? new AutoRecipe(options, progress, cancellationToken).Extract(TextsOf(examples), labelIndexes, labels.Length, kept)
+            : ReadFixedViews(TextsOf(examples), options, progress, cancellationToken);
         try
         {
-            TextEmbeddings[] embeddings = encoders.Select(encoder => encoder.Encode(TextsOf(examples), progress, cancellationToken)).ToArray();
-            RequireTokens(embeddings, examples);
-            FeatureLayout layout = Fusion.LayoutOf(encoders);
-            HeadTrainingData data = new(new ArrayFeatures(Fusion.Fuse(embeddings), examples.Count, layout.FeatureCount), IndexesOf(examples, labels), labels.Length, layout);
+            RequireTokens(features.Statistics, examples);
+            FeatureLayout layout = Fusion.LayoutOf(features.Encoders);
+            HeadTrainingData data = new(new ArrayFeatures(features.Values, examples.Count, layout.FeatureCount), labelIndexes, labels.Length, layout);
 
-            EvaluationReport? heldOut = options.HeldOutShare > 0 ? MeasureHeldOut(data, labels, options, progress, cancellationToken) : null;
+            EvaluationReport? measured = heldOut.Length > 0 ? MeasureHeldOut(data, kept, heldOut, labels, options, progress, cancellationToken) : null;
             long start = Stopwatch.GetTimestamp();
             TrainedHead head = HeadTrainer.Train(data, options, progress, cancellationToken);
-            TrainingSummary summary = new(examples.Count, embeddings.Select(part => part.Statistics).ToArray(), head.Choice, Stopwatch.GetElapsedTime(start), heldOut);
-            return new TextClassifier(encoders, labels, head, summary);
+            TrainingSummary summary = new(examples.Count, features.Statistics, head.Choice, Stopwatch.GetElapsedTime(start), measured) { Selection = features.Selection };
+            return new TextClassifier(features.Encoders, labels, head, summary);
         }
         catch
         {
-            foreach (TextEncoder encoder in encoders) encoder.Dispose();
+            foreach (TextEncoder encoder in features.Encoders) encoder.Dispose();
             throw;
         }
     }
@@ -97,7 +102,7 @@ public sealed class TextClassifier : IDisposable
     {
         ArgumentNullException.ThrowIfNull(examples);
         (float[] probabilities, TextEmbeddings[] embeddings) = Probabilities(TextsOf(examples), progress, cancellationToken);
-        RequireTokens(embeddings, examples);
+        RequireTokens(embeddings.Select(part => part.Statistics), examples);
         string[] labels = [.. Labels, .. examples.Select(example => example.Label).Distinct(StringComparer.Ordinal).Except(Labels, StringComparer.Ordinal).Order(StringComparer.Ordinal)];
         return EvaluationReport.Compute(labels, probabilities, IndexesOf(examples, labels));
     }
@@ -140,25 +145,24 @@ public sealed class TextClassifier : IDisposable
     }
 
     /// <summary>Trains on a part and measures on the rest, as the final training will go: what it reports is what a user may expect of new texts.</summary>
-    private static EvaluationReport MeasureHeldOut(HeadTrainingData data, string[] labels, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    private static EvaluationReport MeasureHeldOut(
+        HeadTrainingData data, int[] kept, int[] heldOut, string[] labels, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
-        (int[] kept, int[] heldOut) = StratifiedSplit.HoldOut(data.Labels, options.HeldOutShare, (ulong)options.Seed);
         TrainedHead head = HeadTrainer.Train(data.Select(kept), options, progress, cancellationToken);
         using IHead _ = head.Head;
         FeatureMatrix rest = data.Features.Select(heldOut);
         return EvaluationReport.Compute(labels, Probabilities(head, rest.Block(0, rest.Rows).ToArray(), rest.Rows), heldOut.Select(row => data.Labels[row]).ToArray());
     }
 
-    private static List<TextEncoder> LoadEncoders(TrainingOptions options)
+    private static ExtractedFeatures ReadFixedViews(string[] texts, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
-        if (options.Backbones.Count == 0) throw new LlmEmbedException("No backbone to train on: name at least one.");
-        if (options.Backbones.GroupBy(backbone => backbone, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } repeated)
-            throw new LlmEmbedException($"The backbone '{repeated.Key}' is named twice. Name it once; several depths and poolings of one backbone are asked for together.");
-        List<TextEncoder> encoders = [];
+        IReadOnlyList<TextEncoder> encoders = options.Recipe == Recipe.Auto
+            ? AutoRecipe.LoadAll(options, options.Backbones.Select(_ => options.Encoder))
+            : ReferenceRecipe.LoadEncoders(options);
         try
         {
-            foreach (string backbone in options.Backbones) encoders.Add(TextEncoder.Load(backbone, options.Encoder));
-            return encoders;
+            TextEmbeddings[] embeddings = encoders.Select(encoder => encoder.Encode(texts, progress, cancellationToken)).ToArray();
+            return new ExtractedFeatures(encoders, Fusion.Fuse(embeddings), embeddings.Select(part => part.Statistics).ToArray(), Selection: null);
         }
         catch
         {
@@ -175,10 +179,10 @@ public sealed class TextClassifier : IDisposable
         return examples.Select(example => indexes[example.Label]).ToArray();
     }
 
-    private static void RequireTokens(TextEmbeddings[] embeddings, IReadOnlyList<LabeledText> examples)
+    private static void RequireTokens(IEnumerable<EncodingStatistics> statistics, IReadOnlyList<LabeledText> examples)
     {
-        foreach (TextEmbeddings part in embeddings)
-            if (part.Statistics.TextsWithoutTokens is [int first, ..])
+        foreach (EncodingStatistics part in statistics)
+            if (part.TextsWithoutTokens is [int first, ..])
                 throw new LlmEmbedException($"Example {first + 1} of {examples.Count} (label '{examples[first].Label}') gives no token, so it has no embedding. Remove it or give it a text.");
     }
 }
@@ -189,4 +193,8 @@ public sealed class TextClassifier : IDisposable
 /// <param name="Choice">What was chosen and why, in one sentence.</param>
 /// <param name="HeadTime">Time of the head's final training, the choice included.</param>
 /// <param name="HeldOut">Measured on the share that was held out, by a classifier trained on the rest; null where nothing was held out.</param>
-public sealed record TrainingSummary(int Examples, IReadOnlyList<EncodingStatistics> Encoding, string Choice, TimeSpan HeadTime, EvaluationReport? HeldOut);
+public sealed record TrainingSummary(int Examples, IReadOnlyList<EncodingStatistics> Encoding, string Choice, TimeSpan HeadTime, EvaluationReport? HeldOut)
+{
+    /// <summary>How the views were chosen; null where they were given.</summary>
+    internal SelectionSummary? Selection { get; init; }
+}

@@ -48,4 +48,19 @@ public sealed class TextEmbeddings
 /// <param name="Elapsed">Wall-clock time of the call.</param>
 /// <param name="TextsWithoutTokens">Indexes of texts that gave no token at all; their rows are zeros.</param>
 public sealed record EncodingStatistics(
-    int Texts, int ComputedTexts, int CachedTexts, int TruncatedTexts, long Tokens, long PaddedTokens, TimeSpan Elapsed, IReadOnlyList<int> TextsWithoutTokens);
+    int Texts, int ComputedTexts, int CachedTexts, int TruncatedTexts, long Tokens, long PaddedTokens, TimeSpan Elapsed, IReadOnlyList<int> TextsWithoutTokens)
+{
+    /// <summary>Two calls on two parts of a list of texts as one.</summary>
+    /// <param name="other">The other call.</param>
+    /// <param name="rows">The texts of this call as indexes into the list.</param>
+    /// <param name="otherRows">The texts of the other call.</param>
+    internal EncodingStatistics Plus(EncodingStatistics other, int[] rows, int[] otherRows) => new(
+        Texts + other.Texts,
+        ComputedTexts + other.ComputedTexts,
+        CachedTexts + other.CachedTexts,
+        TruncatedTexts + other.TruncatedTexts,
+        Tokens + other.Tokens,
+        PaddedTokens + other.PaddedTokens,
+        Elapsed + other.Elapsed,
+        [.. TextsWithoutTokens.Select(text => rows[text]).Concat(other.TextsWithoutTokens.Select(text => otherRows[text])).Order()]);
+}

@@ -1,4 +1,5 @@
 using System.Globalization;
+using LlmEmbed.Selection;
 
 namespace LlmEmbed.Backbones;
 
@@ -11,6 +12,7 @@ internal static class ViewSelection
     {
         if (options.Views is not null) return options.Views;
         IReadOnlyList<View> defaults = EncoderOptions.DefaultViews(backbone.IsDecoder, backbone.BlockCount);
+        if (options.UsesCandidateViews) return CandidateViews.With(defaults, backbone.IsDecoder, backbone.BlockCount);
         if (options.Depths is null && options.Poolings is null) return defaults;
 
         IReadOnlyList<Pooling> poolings = options.Poolings ?? [backbone.IsDecoder ? Pooling.MeanSkipFirst : Pooling.Mean];

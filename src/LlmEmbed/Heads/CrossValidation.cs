@@ -74,15 +74,7 @@ internal sealed class PenaltyCandidate
         return candidates.Count > 2 && candidates.TakeLast(2).All(candidate => candidate != best && Excess(candidate, best) is var (mean, error) && mean > error);
     }
 
-    /// <summary>Mean and standard error of the rows' differences in loss.</summary>
-    private static (double Mean, double StandardError) Excess(PenaltyCandidate candidate, PenaltyCandidate best)
-    {
-        double[] differences = new double[best._rowLosses.Length];
-        TensorPrimitives.Subtract(candidate._rowLosses, best._rowLosses, differences);
-        double mean = differences.Average();
-        double variance = differences.Average(d => (d - mean) * (d - mean));
-        return (mean, Math.Sqrt(variance / differences.Length));
-    }
+    private static (double Mean, double StandardError) Excess(PenaltyCandidate candidate, PenaltyCandidate best) => PairedLosses.Excess(candidate._rowLosses, best._rowLosses);
 
     private static double[] FoldAccuracies(int[] predicted, int[] labels, int[] folds, int foldCount)
     {
@@ -105,5 +97,19 @@ internal sealed class PenaltyCandidate
             if (predicted[row] == labels[row]) right[labels[row]]++;
         }
         return right.Zip(either, (r, e) => e == 0 ? 0 : 2.0 * r / e).Average();
+    }
+}
+
+/// <summary>Two choices compared on the same rows.</summary>
+internal static class PairedLosses
+{
+    /// <summary>Mean and standard error of the rows' differences in loss.</summary>
+    public static (double Mean, double StandardError) Excess(double[] losses, double[] best)
+    {
+        double[] differences = new double[best.Length];
+        TensorPrimitives.Subtract(losses, best, differences);
+        double mean = differences.Average();
+        double variance = differences.Average(d => (d - mean) * (d - mean));
+        return (mean, Math.Sqrt(variance / differences.Length));
     }
 }

@@ -30,6 +30,27 @@ internal sealed record HeadTrainingData
     /// <summary>The chosen rows, copied.</summary>
     public HeadTrainingData Select(int[] rows) => new(Features.Select(rows), [.. rows.Select(row => Labels[row])], ClassCount, Layout);
 
+    /// <summary>The chosen views of all rows, copied, in the given order.</summary>
+    public HeadTrainingData SelectViews(IReadOnlyList<int> views)
+    {
+        FeatureView[] chosen = [.. views.Select(view => Layout.Views[view])];
+        int columns = chosen.Sum(view => view.Size);
+        float[] values = new float[checked(Rows * columns)];
+        for (int row = 0; row < Rows; row++)
+        {
+            ReadOnlySpan<float> source = Features.Row(row);
+            Span<float> target = values.AsSpan(row * columns, columns);
+            foreach (FeatureView view in chosen)
+            {
+                source.Slice(view.Offset, view.Size).CopyTo(target);
+                target = target[view.Size..];
+            }
+        }
+        int offset = 0;
+        FeatureLayout layout = new([.. chosen.Select(view => view with { Offset = (offset += view.Size) - view.Size })]);
+        return new HeadTrainingData(new ArrayFeatures(values, Rows, columns), Labels, ClassCount, layout);
+    }
+
     /// <summary>Names the first feature that is NaN or infinite.</summary>
     public LlmEmbedException NonFinite()
     {

@@ -58,6 +58,17 @@ internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions opt
         HeadTrainingData data, LinearOptions options, IProgress<WorkProgress>? progress = null, CancellationToken cancellation = default) =>
         new LinearHeadTrainer(data, options, progress, cancellation).Train();
 
+    /// <summary>Chooses the penalty only.</summary>
+    /// <returns>Null where fewer than two classes have two rows, so that nothing can be held out.</returns>
+    public static CrossValidation? CrossValidate(HeadTrainingData data, LinearOptions options, CancellationToken cancellation = default)
+    {
+        if (!CanHoldOut(data)) return null;
+        return new LinearHeadTrainer(data, options, progress: null, cancellation).ChoosePenalty(options.Penalties ?? DefaultPenalties(data.Features.Columns)).CrossValidation;
+    }
+
+    /// <summary>Each training part needs two classes, so two classes must have two rows.</summary>
+    public static bool CanHoldOut(HeadTrainingData data) => data.ClassCounts.Count(count => count >= 2) >= 2;
+
     /// <summary>Half decades with C × F from about 0.3 to 3000: with F standardised features a row's squared length is F.</summary>
     public static IReadOnlyList<double> DefaultPenalties(int featureCount)
     {
@@ -69,8 +80,7 @@ internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions opt
     {
         IReadOnlyList<double> penalties = options.Penalties ?? DefaultPenalties(data.Features.Columns);
         if (penalties.Count == 1) return FitAll(penalties[0], start: null, crossValidation: null);
-        // Each training part needs two classes, so two classes must have two rows.
-        if (data.ClassCounts.Count(count => count >= 2) < 2) return FitAll(FallbackC, start: null, crossValidation: null);
+        if (!CanHoldOut(data)) return FitAll(FallbackC, start: null, crossValidation: null);
         (CrossValidation crossValidation, double[] start) = ChoosePenalty(penalties);
         return FitAll(crossValidation.Chosen.C, start, crossValidation);
     }

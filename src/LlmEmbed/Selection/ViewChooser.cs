@@ -1,0 +1,149 @@
+using System.Numerics.Tensors;
+using LlmEmbed.Evaluation;
+using LlmEmbed.Heads;
+
+namespace LlmEmbed.Selection;
+
+/// <summary>What cross-validation found for one set of views.</summary>
+/// <param name="Views">Indexes into the candidates, ascending.</param>
+/// <param name="Score">Of a logistic regression on these views side by side, at the best penalty.</param>
+/// <param name="Cost">Work per token: deepest block × hidden size², summed over backbones.</param>
+/// <param name="RowLosses">[N], the calibrated log loss of each text while it was held out, averaged over repetitions.</param>
+internal sealed record ViewSetScore(IReadOnlyList<int> Views, PenaltyScore Score, double Cost, double[] RowLosses)
+{
+    public double Loss { get; } = RowLosses.Average();
+}
+
+/// <summary>The outcome of a choice of views.</summary>
+/// <param name="Singles">Each candidate alone, in the order of the candidates.</param>
+/// <param name="Sets">The sets that were compared, the cheapest first.</param>
+/// <param name="Chosen">One of <paramref name="Sets"/>.</param>
+/// <param name="Best">The one with the least loss.</param>
+internal sealed record ViewChoice(IReadOnlyList<ViewSetScore> Singles, IReadOnlyList<ViewSetScore> Sets, ViewSetScore Chosen, ViewSetScore Best);
+
+/// <summary>
+/// Chooses views by the log loss of logistic regressions on texts they have not seen, which sees small differences that accuracy on few texts cannot.
+/// (1) Each candidate alone. (2) For each depth that the graph could be cut at, a set grows greedily by the candidate whose out-of-fold predictions
+/// complement the set's the most; averaging predictions costs nothing, so all candidates compete at each step. (3) The sets are compared as they will be
+/// used, fused and fitted together. (4) Among those within one standard error of the best the cheapest wins.
+/// </summary>
+internal sealed class ViewChooser
+{
+    private const int LargestSet = 12;
+
+    /// <summary>Rows up to which cross-validation is repeated with other folds, as few rows make it noisy.</summary>
+    private const int FewRows = 500;
+
+    private const int Repetitions = 4;
+
+    private readonly HeadTrainingData _data;
+    private readonly LinearOptions _options;
+    private readonly IProgress<WorkProgress>? _progress;
+    private readonly CancellationToken _cancellation;
+    private readonly int _repetitions;
+
+    private ViewChooser(HeadTrainingData data, LinearOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellation)
+    {
+        (_data, _options, _progress, _cancellation) = (data, options, progress, cancellation);
+        _repetitions = data.Rows <= FewRows ? Repetitions : 1;
+    }
+
+    /// <param name="data">Every candidate's pooled states, fused.</param>
+    /// <param name="defaults">Indexes of the default views; they are compared with the sets that are found, and win ties where there are few rows.</param>
+    /// <param name="options">How the regressions are fitted.</param>
+    /// <param name="progress">Told about each regression.</param>
+    /// <param name="cancellation">Stops the work.</param>
+    /// <returns>Null where there are too few texts to hold any out.</returns>
+    public static ViewChoice? Choose(
+        HeadTrainingData data, IReadOnlyList<int> defaults, LinearOptions options, IProgress<WorkProgress>? progress = null, CancellationToken cancellation = default) =>
+        LinearHeadTrainer.CanHoldOut(data) ? new ViewChooser(data, options, progress, cancellation).Choose(defaults) : null;
+
+    private ViewChoice Choose(IReadOnlyList<int> defaults)
+    {
+        int[] candidates = [.. Enumerable.Range(0, _data.Layout.Views.Count)];
+        List<Scored> singles = [];
+        foreach (int view in candidates)
+        {
+            _progress?.Report(new WorkProgress("Comparing views", singles.Count, candidates.Length, "views"));
+            singles.Add(Score([view]));
+        }
+        _progress?.Report(new WorkProgress("Comparing views", candidates.Length, candidates.Length, "views"));
+
+        List<int[]> sets = [[.. defaults], .. CutDepths().SelectMany(cut => Grow(singles, [.. candidates.Where(view => IsWithin(view, cut))]))];
+        int[][] distinct = [.. sets.DistinctBy(set => string.Join(',', set))];
+        List<ViewSetScore> scores = [];
+        foreach (int[] set in distinct)
+        {
+            _progress?.Report(new WorkProgress("Comparing sets of views", scores.Count, distinct.Length, "sets"));
+            scores.Add(set is [int single] ? singles[single].Score : Score(set).Score);
+        }
+        _progress?.Report(new WorkProgress("Comparing sets of views", distinct.Length, distinct.Length, "sets"));
+
+        ViewSetScore best = scores.MinBy(score => score.Loss)!;
+        ViewSetScore[] close = [.. scores.Where(score => score == best || PairedLosses.Excess(score.RowLosses, best.RowLosses) is var (mean, error) && mean <= error)];
+        // With few rows much is within one error of the best; what has proved itself elsewhere is then the better guess.
+        ViewSetScore chosen = _data.Rows <= FewRows && close.Contains(scores[0])
+            ? scores[0]
+            : close.OrderBy(score => score.Cost).ThenBy(score => score.Loss).First();
+        return new ViewChoice([.. singles.Select(single => single.Score)], [.. scores.OrderBy(score => score.Cost).ThenBy(score => score.Loss)], chosen, best);
+    }
+
+    /// <summary>The deepest depth allowed in each backbone, as shares of the backbone's deepest candidate: from half of the blocks to all.</summary>
+    private static IEnumerable<double> CutDepths() => [0.5, 0.6, 0.7, 0.8, 1.0];
+
+    private bool IsWithin(int view, double cut)
+    {
+        FeatureView candidate = _data.Layout.Views[view];
+        int deepest = _data.Layout.Views.Where(other => other.Backbone == candidate.Backbone).Max(other => other.Depth);
+        // Shallow encoders cost little beside a decoder, and a seventh of six blocks is none.
+        return deepest < 12 || candidate.Depth <= Math.Round(cut * deepest, MidpointRounding.AwayFromZero);
+    }
+
+    /// <summary>A set that grows by the view that lowers the loss of the averaged predictions the most; some of its sizes are worth fitting.</summary>
+    private IEnumerable<int[]> Grow(List<Scored> singles, int[] candidates)
+    {
+        List<int> set = [];
+        double[] sum = new double[_data.Rows * _data.ClassCount];
+        double[] trial = new double[sum.Length];
+        List<double> losses = [];
+        while (set.Count < Math.Min(LargestSet, candidates.Length))
+        {
+            _cancellation.ThrowIfCancellationRequested();
+            (int next, double loss) = candidates.Except(set).Select(view => (view, LossWith(view))).MinBy(pair => pair.Item2);
+            set.Add(next);
+            losses.Add(loss);
+            TensorPrimitives.Add(sum, singles[next].Logits, sum);
+        }
+        int best = losses.IndexOf(losses.Min()) + 1;
+        return new[] { 1, 2, 3, 5, 8, best, set.Count }.Where(size => size <= set.Count).Distinct().Select(size => set.Take(size).Order().ToArray());
+
+        double LossWith(int view)
+        {
+            TensorPrimitives.Add(sum, singles[view].Logits, trial);
+            return TemperatureScaling.NegativeLogLikelihoods(trial, _data.Labels, set.Count + 1).Average();
+        }
+    }
+
+    private Scored Score(int[] views)
+    {
+        HeadTrainingData part = _data.SelectViews(views);
+        double[] losses = new double[_data.Rows], logits = new double[_data.Rows * _data.ClassCount];
+        PenaltyScore? score = null;
+        for (int repetition = 0; repetition < _repetitions; repetition++)
+        {
+            CrossValidation validation = LinearHeadTrainer.CrossValidate(part, _options with { Seed = _options.Seed + (ulong)repetition, MaxCrossValidationRows = int.MaxValue }, _cancellation)!;
+            double temperature = validation.Chosen.Temperature;
+            TensorPrimitives.MultiplyAdd(validation.Logits, 1 / (temperature * _repetitions), logits, logits);
+            TensorPrimitives.MultiplyAdd(TemperatureScaling.NegativeLogLikelihoods(validation.Logits, _data.Labels, temperature), 1.0 / _repetitions, losses, losses);
+            score ??= validation.Chosen;
+        }
+        return new Scored(new ViewSetScore(views, score!, CostOf(views), losses), logits);
+    }
+
+    private double CostOf(int[] views) => views.Select(view => _data.Layout.Views[view]).GroupBy(view => view.Backbone)
+        .Sum(backbone => backbone.Max(view => view.Depth) * (double)backbone.First().Size * backbone.First().Size);
+
+    /// <param name="Score">What is reported.</param>
+    /// <param name="Logits">[N,C], out of fold and calibrated.</param>
+    private sealed record Scored(ViewSetScore Score, double[] Logits);
+}
