@@ -20,7 +20,7 @@ internal static class TrainCommand
         ReferenceArguments reference = new();
         Option<HeadKind> head = CommonOptions.Choice<HeadKind>("--head", "linear (logistic regression) or cooccurrence (LLMEmbed's head).");
         Option<FusionOperators> fusion = CommonOptions.Fusion();
-        Option<ClassWeighting> classWeight = CommonOptions.Choice<ClassWeighting>("--class-weight", "none, or balanced: every class counts the same, however rare.");
+        Option<ClassWeighting> classWeight = CommonOptions.Choice<ClassWeighting>("--class-weight", "none, balanced (every class counts the same, however rare), or auto: what cross-validation prefers. Default: auto.");
         Option<int> seed = new("--seed") { Description = "Seed of every random choice. Default: 0.", HelpName = "N" };
         Option<string?> report = new("--report") { Description = "Also write the measured quality as a self-contained HTML page.", HelpName = "FILE.html" };
         Option<TableFormat?> format = CommonOptions.Format();

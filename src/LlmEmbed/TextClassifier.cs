@@ -57,7 +57,7 @@ public sealed class TextClassifier : IDisposable
             : ReadFixedViews(TextsOf(examples), options, progress, cancellationToken);
         try
         {
-            RequireTokens(features.Statistics, examples);
+            RequireTokens(features.Statistics.Concat(features.Selection?.Encoding.Select(part => part.Statistics) ?? []), examples);
             FeatureLayout layout = Fusion.LayoutOf(features.Encoders);
             HeadTrainingData data = new(new ArrayFeatures(features.Values, examples.Count, layout.FeatureCount), labelIndexes, labels.Length, layout);
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics.Tensors;
 using System.Text.Json.Nodes;
 
 namespace LlmEmbed.Heads;
@@ -13,6 +14,9 @@ internal sealed record TrainedHead(IHead Head, double Temperature, string Choice
 /// <summary>Trains and restores heads by kind.</summary>
 internal static class HeadTrainer
 {
+    /// <summary>Classes whose sizes differ by less than this factor are not worth the time to weigh them.</summary>
+    private const int LeastImbalance = 2;
+
     public static TrainedHead Train(HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken) => options.Head switch
     {
         _ when options.Recipe != Recipe.Auto => TrainCooccurrence(data, options, ReferenceRecipe.HeadOptions(options), progress, cancellationToken),
@@ -30,18 +34,18 @@ internal static class HeadTrainer
 
     private static TrainedHead TrainLinear(HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
-        LinearTraining training = LinearHeadTrainer.Train(
-            data,
-            new LinearOptions { ClassWeighting = options.ClassWeighting, Seed = (ulong)options.Seed, Threads = options.Encoder.Threads ?? Environment.ProcessorCount },
-            progress,
-            cancellationToken);
+        LinearOptions linear = new() { ClassWeighting = options.ClassWeighting, Seed = (ulong)options.Seed, Threads = options.Encoder.Threads ?? Environment.ProcessorCount };
+        (LinearTraining training, ClassWeighting weighting) = options.ClassWeighting == ClassWeighting.Auto
+            ? ChooseWeighting(data, linear, progress, cancellationToken)
+            : (LinearHeadTrainer.Train(data, linear, progress, cancellationToken), options.ClassWeighting);
+        string weights = weighting == ClassWeighting.Balanced ? " and balanced class weights" : "";
         string choice = training.CrossValidation is { } validation
-            ? string.Create(CultureInfo.InvariantCulture, $"logistic regression with C = {training.C:0.#####}, chosen among {validation.Table.Count} by cross-validation (accuracy {validation.Chosen.Accuracy:P1} ± {validation.Chosen.AccuracyDeviation:P1})")
-            : string.Create(CultureInfo.InvariantCulture, $"logistic regression with C = {training.C:0.#####}; too few examples to choose it by cross-validation");
+            ? string.Create(CultureInfo.InvariantCulture, $"logistic regression with C = {training.C:0.#####}{weights}, chosen among {validation.Table.Count} by cross-validation (accuracy {validation.Chosen.Accuracy:P1} ± {validation.Chosen.AccuracyDeviation:P1})")
+            : string.Create(CultureInfo.InvariantCulture, $"logistic regression with C = {training.C:0.#####}{weights}; too few examples to choose it by cross-validation");
         JsonObject details = new()
         {
             ["c"] = training.C,
-            ["class_weighting"] = options.ClassWeighting.ToString().ToLowerInvariant(),
+            ["class_weighting"] = weighting.ToString().ToLowerInvariant(),
             ["cross_validation"] = new JsonArray([.. (training.CrossValidation?.Table ?? []).Select(score => new JsonObject
             {
                 ["c"] = score.C,
@@ -53,6 +57,25 @@ internal static class HeadTrainer
         };
         return new TrainedHead(training.Head, training.Temperature, choice, details);
     }
+
+    /// <summary>Balanced weights lift rare classes and cost common ones; which is worth more is asked of texts that were held out.</summary>
+    private static (LinearTraining Training, ClassWeighting Weighting) ChooseWeighting(
+        HeadTrainingData data, LinearOptions linear, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        LinearTraining even = LinearHeadTrainer.Train(data, linear with { ClassWeighting = ClassWeighting.None }, progress, cancellationToken);
+        int[] counts = [.. data.ClassCounts.Where(count => count > 0)];
+        if (even.CrossValidation is not { } plain || counts.Max() < LeastImbalance * counts.Min()) return (even, ClassWeighting.None);
+
+        LinearTraining balanced = LinearHeadTrainer.Train(data, linear with { ClassWeighting = ClassWeighting.Balanced }, progress, cancellationToken);
+        CrossValidation weighted = balanced.CrossValidation!;
+        (double moreErrors, double error) = PairedLosses.Excess(Errors(weighted, data), Errors(plain, data));
+        bool isBetter = weighted.Chosen.MacroF1 > plain.Chosen.MacroF1 && moreErrors <= error;
+        return isBetter ? (balanced, ClassWeighting.Balanced) : (even, ClassWeighting.None);
+    }
+
+    /// <summary>For each row that took part 1 where the class with the highest logit is not its own.</summary>
+    private static double[] Errors(CrossValidation validation, HeadTrainingData data) =>
+        [.. validation.Rows.Select((row, i) => TensorPrimitives.IndexOfMax<double>(validation.Logits.AsSpan(i * data.ClassCount, data.ClassCount)) == data.Labels[row] ? 0.0 : 1.0)];
 
     private static TrainedHead TrainCooccurrence(HeadTrainingData data, TrainingOptions options, CooccurrenceOptions head, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
@@ -66,7 +89,8 @@ internal static class HeadTrainer
             ? $"trained for {training.Epochs} epochs"
             : $"stopped after {training.Epochs} epochs by its loss on {training.HeldOutRows.Length} examples held out of the training data";
         string choice = string.Create(CultureInfo.InvariantCulture, $"{recipe}co-occurrence head, σ = {head.Sigma}, {end}");
-        JsonObject details = new() { ["epochs"] = training.Epochs, ["class_weighting"] = options.ClassWeighting.ToString().ToLowerInvariant() };
+        ClassWeighting weighting = options.ClassWeighting == ClassWeighting.Balanced ? ClassWeighting.Balanced : ClassWeighting.None;
+        JsonObject details = new() { ["epochs"] = training.Epochs, ["class_weighting"] = weighting.ToString().ToLowerInvariant() };
         return new TrainedHead(training.Head, training.Temperature, choice, details);
     }
 }

@@ -77,7 +77,7 @@ internal static class ClassWeights
     /// <param name="counts">[C], how often each class occurs; absent classes weigh nothing.</param>
     public static double[] Of(ClassWeighting weighting, IReadOnlyList<int> counts)
     {
-        if (weighting == ClassWeighting.None) return [.. counts.Select(_ => 1.0)];
+        if (weighting != ClassWeighting.Balanced) return [.. counts.Select(_ => 1.0)];
         double present = counts.Count(count => count > 0), total = counts.Sum();
         return [.. counts.Select(count => count == 0 ? 0 : total / (present * count))];
     }

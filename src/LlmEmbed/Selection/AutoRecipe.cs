@@ -22,7 +22,9 @@ internal sealed record ExtractedFeatures(IReadOnlyList<TextEncoder> Encoders, fl
 internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellation)
 {
     /// <summary>Texts on which views are compared. More would cost more than the cut saves on ordinary data, and separate views by less than matters.</summary>
-    private const int SampleTexts = 2000;
+    private const int DefaultSampleTexts = 1500;
+
+    public int SampleTexts { get; init; } = DefaultSampleTexts;
 
     /// <summary>Whether views are left to this recipe.</summary>
     public static bool Applies(TrainingOptions options) =>
@@ -55,7 +57,7 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
         {
             foreach (TextEncoder encoder in candidates) encoder.Dispose();
         }
-        SelectionSummary summary = new(layout, choice, sample.Length, [.. candidates.Zip(sampled, (encoder, part) => (encoder.Name, part.Statistics))], Stopwatch.GetElapsedTime(start));
+        SelectionSummary summary = new(layout, choice, sample.Length, [.. candidates.Zip(sampled, (encoder, part) => (encoder.Name, part.Statistics with { TextsWithoutTokens = [.. part.Statistics.TextsWithoutTokens.Select(text => sample[text])] }))], Stopwatch.GetElapsedTime(start));
         int[] chosen = [.. choice?.Chosen.Views ?? DefaultIndexes(candidates)];
         return ReadAll(texts, sample, candidates, sampled, chosen, summary);
     }

@@ -1,0 +1,67 @@
+using LlmEmbed.Heads;
+using LlmEmbed.Selection;
+using Xunit;
+
+namespace LlmEmbed.Tests.Selection;
+
+public sealed class AutoRecipeTests
+{
+    private static readonly string[] Labels = ["billing", "delivery", "technical"];
+
+    [Fact]
+    public void Features_are_those_of_the_chosen_views_whether_a_text_was_in_the_sample_or_not()
+    {
+        LabeledText[] examples = Requests.Generate(60);
+        string[] texts = [.. examples.Select(example => example.Text)];
+        TrainingOptions options = Requests.Options("llama-gqa", "bert");
+        ExtractedFeatures features = new AutoRecipe(options, progress: null, Cancellation) { SampleTexts = 30 }
+            .Extract(texts, LabelsOf(examples), Labels.Length, [.. Enumerable.Range(0, texts.Length)]);
+        Assert.Equal(30, features.Selection!.SampleTexts);
+
+        TextEmbeddings[] expected = [.. features.Encoders.Select(encoder =>
+        {
+            using TextEncoder again = TextEncoder.Load(encoder.Source, options.Encoder with { Views = encoder.Views, Precision = encoder.Precision });
+            return again.Encode(texts, cancellationToken: Cancellation);
+        })];
+        float[] fused = Fusion.Fuse(expected);
+        float largest = fused.Max(Math.Abs);
+        Assert.Equal(fused.Length, features.Values.Length);
+        for (int i = 0; i < fused.Length; i++) Assert.Equal(fused[i], features.Values[i], 1e-5f * largest);
+        Assert.Equal(60, features.Statistics[0].Texts);
+        foreach (TextEncoder encoder in features.Encoders) encoder.Dispose();
+    }
+
+    [Fact]
+    public void What_is_held_out_does_not_influence_the_choice()
+    {
+        LabeledText[] examples = Requests.Generate(60);
+        int[] labels = LabelsOf(examples), kept = [.. Enumerable.Range(0, 45)];
+        int[] noise = [.. labels.Select((label, row) => row < 45 ? label : (label + 1) % 3)];
+        string[] texts = [.. examples.Select(example => example.Text)];
+        double[][] losses = [.. new[] { labels, noise }.Select(given =>
+        {
+            ExtractedFeatures features = new AutoRecipe(Requests.Options("llama-gqa", "bert"), progress: null, Cancellation).Extract(texts, given, Labels.Length, kept);
+            foreach (TextEncoder encoder in features.Encoders) encoder.Dispose();
+            return features.Selection!.Choice!.Chosen.RowLosses;
+        })];
+        Assert.Equal(45, losses[0].Length);
+        Assert.Equal(losses[0], losses[1]);
+    }
+
+    [Theory]
+    [InlineData(true, 30)]
+    [InlineData(true, 2)]
+    [InlineData(false, 6)]
+    [InlineData(false, 1)]
+    public void Default_views_are_candidates_and_all_depths_exist(bool isDecoder, int blockCount)
+    {
+        IReadOnlyList<View> candidates = CandidateViews.With(EncoderOptions.DefaultViews(isDecoder, blockCount), isDecoder, blockCount);
+        Assert.Subset(candidates.ToHashSet(), EncoderOptions.DefaultViews(isDecoder, blockCount).ToHashSet());
+        Assert.All(candidates, view => Assert.InRange(view.Depth, 1, blockCount));
+        Assert.Equal(candidates.Count, candidates.Distinct().Count());
+    }
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    private static int[] LabelsOf(LabeledText[] examples) => [.. examples.Select(example => Array.IndexOf(Labels, example.Label))];
+}

@@ -1,0 +1,98 @@
+using LlmEmbed.Heads;
+using LlmEmbed.Selection;
+using Xunit;
+
+namespace LlmEmbed.Tests.Selection;
+
+public sealed class ViewChooserTests
+{
+    private const int Channels = 6;
+
+    [Fact]
+    public void A_view_that_carries_the_label_is_chosen_and_noise_is_not()
+    {
+        ViewChoice choice = Choose(800, [Noise(2), Signal(5), Noise(8)], defaults: [0]);
+        Assert.Equal([1], choice.Chosen.Views);
+        Assert.Equal(1, choice.Singles.Index().MinBy(single => single.Item.Loss).Index);
+    }
+
+    [Fact]
+    public void Views_that_know_different_things_are_chosen_together()
+    {
+        ViewChoice choice = Choose(800, [PartOfSignal(2, 0), Noise(5), PartOfSignal(8, 1)], defaults: [1]);
+        Assert.Equal([0, 2], choice.Chosen.Views);
+    }
+
+    [Fact]
+    public void Of_equal_views_the_shallower_is_chosen()
+    {
+        ViewChoice choice = Choose(800, [Certain(30), Certain(15), Noise(20)], defaults: [0]);
+        Assert.Equal([1], choice.Chosen.Views);
+        Assert.True(choice.Chosen.Cost < choice.Sets[^1].Cost);
+    }
+
+    [Fact]
+    public void With_few_texts_the_default_views_stay_unless_others_are_clearly_better()
+    {
+        Assert.Equal([0], Choose(24, [Signal(30), Signal(15)], defaults: [0]).Chosen.Views);
+        Assert.DoesNotContain(0, Choose(60, [Noise(30), Signal(15)], defaults: [0]).Chosen.Views);
+    }
+
+    [Fact]
+    public void One_text_of_each_class_decides_nothing()
+    {
+        Assert.Null(ViewChooser.Choose(Data(2, [Signal(1), Noise(2)]), [0], new LinearOptions(), cancellation: TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public void The_same_data_and_seed_choose_the_same()
+    {
+        ViewChoice[] choices = [.. Enumerable.Range(0, 2).Select(_ => Choose(120, [Noise(2), Signal(5), PartOfSignal(8, 0)], defaults: [0]))];
+        Assert.Equal(choices[0].Chosen.RowLosses, choices[1].Chosen.RowLosses);
+        Assert.Equal(choices[0].Chosen.Views, choices[1].Chosen.Views);
+    }
+
+    private delegate void View(int label, DeterministicRandom random, Span<float> channels);
+
+    /// <summary>The class, one of four, shows in the first two channels.</summary>
+    private static (int Depth, View Fill) Signal(int depth) => (depth, (label, random, channels) =>
+    {
+        Fill(random, channels);
+        channels[0] += 3 * (label & 1);
+        channels[1] += 3 * (label >> 1);
+    }
+    );
+
+    /// <summary>The class and nothing else: two such views are the same.</summary>
+    private static (int Depth, View Fill) Certain(int depth) => (depth, (label, _, channels) => (channels[0], channels[1]) = (label & 1, label >> 1));
+
+    /// <summary>One bit of the class's number shows.</summary>
+    private static (int Depth, View Fill) PartOfSignal(int depth, int bit) => (depth, (label, random, channels) =>
+    {
+        Fill(random, channels);
+        channels[0] += 4 * ((label >> bit) & 1);
+    }
+    );
+
+    private static (int Depth, View Fill) Noise(int depth) => (depth, (_, random, channels) => Fill(random, channels));
+
+    private static void Fill(DeterministicRandom random, Span<float> channels)
+    {
+        for (int channel = 0; channel < channels.Length; channel++) channels[channel] = (float)(random.NextDouble() + random.NextDouble() - 1);
+    }
+
+    private static ViewChoice Choose(int rows, (int Depth, View Fill)[] views, int[] defaults) =>
+        ViewChooser.Choose(Data(rows, views), defaults, new LinearOptions(), cancellation: TestContext.Current.CancellationToken)!;
+
+    private static HeadTrainingData Data(int rows, (int Depth, View Fill)[] views)
+    {
+        DeterministicRandom random = new(5);
+        float[] values = new float[rows * views.Length * Channels];
+        int[] labels = [.. Enumerable.Range(0, rows).Select(row => row % 4)];
+        for (int row = 0; row < rows; row++)
+            for (int view = 0; view < views.Length; view++)
+                views[view].Fill(labels[row], random, values.AsSpan((row * views.Length + view) * Channels, Channels));
+        FeatureLayout layout = new([.. views.Select((view, index) => new FeatureView("decoder", view.Depth, Pooling.Mean, index * Channels, Channels))]);
+        return new HeadTrainingData(new ArrayFeatures(values, rows, layout.FeatureCount), labels, classCount: 4, layout);
+    }
+}
