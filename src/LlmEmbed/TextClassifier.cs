@@ -127,6 +127,13 @@ public sealed class TextClassifier : IDisposable
         return (predictions, embeddings.Select(part => part.Statistics).ToArray());
     }
 
+    /// <summary>Calibrated probabilities [N,C] of all texts at once, and the tokens that were read for them.</summary>
+    internal (float[] Probabilities, long Tokens) ProbabilitiesOf(IReadOnlyList<string> texts, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        (float[] probabilities, TextEmbeddings[] embeddings) = Probabilities(texts, progress, cancellationToken);
+        return (probabilities, embeddings.Sum(part => part.Statistics.Tokens));
+    }
+
     private IEnumerable<Prediction> PredictChunk(IReadOnlyList<string> texts, CancellationToken cancellationToken) => PredictWithStatistics(texts, cancellationToken).Predictions;
 
     /// <summary>Texts → calibrated probabilities [N,C].</summary>

@@ -19,6 +19,24 @@ internal abstract class FeatureMatrix(int rows, int columns)
         for (int i = 0; i < rows.Length; i++) Row(rows[i]).CopyTo(selected.AsSpan(i * Columns, Columns));
         return new ArrayFeatures(selected, rows.Length, Columns);
     }
+
+    /// <summary>The columns of the chosen views, copied, in the given order.</summary>
+    public FeatureMatrix Select(IReadOnlyList<FeatureView> views)
+    {
+        int width = views.Sum(view => view.Size);
+        float[] selected = new float[checked(Rows * width)];
+        for (int row = 0; row < Rows; row++)
+        {
+            ReadOnlySpan<float> source = Row(row);
+            Span<float> target = selected.AsSpan(row * width, width);
+            foreach (FeatureView view in views)
+            {
+                source.Slice(view.Offset, view.Size).CopyTo(target);
+                target = target[view.Size..];
+            }
+        }
+        return new ArrayFeatures(selected, Rows, width);
+    }
 }
 
 /// <summary>Features in memory.</summary>

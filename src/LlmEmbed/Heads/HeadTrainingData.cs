@@ -34,21 +34,9 @@ internal sealed record HeadTrainingData
     public HeadTrainingData SelectViews(IReadOnlyList<int> views)
     {
         FeatureView[] chosen = [.. views.Select(view => Layout.Views[view])];
-        int columns = chosen.Sum(view => view.Size);
-        float[] values = new float[checked(Rows * columns)];
-        for (int row = 0; row < Rows; row++)
-        {
-            ReadOnlySpan<float> source = Features.Row(row);
-            Span<float> target = values.AsSpan(row * columns, columns);
-            foreach (FeatureView view in chosen)
-            {
-                source.Slice(view.Offset, view.Size).CopyTo(target);
-                target = target[view.Size..];
-            }
-        }
         int offset = 0;
         FeatureLayout layout = new([.. chosen.Select(view => view with { Offset = (offset += view.Size) - view.Size })]);
-        return new HeadTrainingData(new ArrayFeatures(values, Rows, columns), Labels, ClassCount, layout);
+        return new HeadTrainingData(Features.Select(chosen), Labels, ClassCount, layout);
     }
 
     /// <summary>Names the first feature that is NaN or infinite.</summary>
