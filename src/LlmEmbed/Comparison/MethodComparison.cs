@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Numerics.Tensors;
 using LlmEmbed.Evaluation;
 using LlmEmbed.Heads;
@@ -57,6 +58,7 @@ internal sealed class MethodComparison : IDisposable
     public IEnumerable<ComparisonRow> Run()
     {
         yield return Majority();
+        yield return Tfidf();
         ReadBaselineViews();
         Pass? decoder = _passes.Find(pass => pass.Encoder.Backbone.IsDecoder), encoder = _passes.Find(pass => !pass.Encoder.Backbone.IsDecoder);
         if (encoder is not null) yield return Linear("sentence embedding + LR", encoder, [View(encoder, Pooling.Mean, 0)]);
@@ -105,6 +107,26 @@ internal sealed class MethodComparison : IDisposable
         return Row("majority class", _labels[Array.IndexOf(counts, counts.Max())], probabilities, 0, 0, 0, default, default);
     }
 
+    private ComparisonRow Tfidf()
+    {
+        CostMeter meter = new();
+        TfidfVectorizer vectorizer = new([.. _training.Select(example => example.Text)]);
+        SparseMatrix features = vectorizer.Transform([.. _training.Select(example => example.Text)]);
+        SparseLogisticRegression head = SparseLogisticRegression.Train(features, _trainLabels, ClassCount, (ulong)_options.Training.Seed, _cancellation);
+        Cost training = meter.Read();
+        meter = new();
+        double[] probabilities = head.Probabilities(vectorizer.Transform([.. _testing.Select(example => example.Text)]));
+        return Row(
+            "TF-IDF + LR",
+            string.Create(CultureInfo.InvariantCulture, $"{features.Columns:N0} words and pairs of words, C = {head.C}"),
+            probabilities,
+            head.ParameterCount,
+            0,
+            features.Rows.Sum(row => 8L * row.Columns.Length),
+            training,
+            meter.Read());
+    }
+
     /// <summary>One pass of the first decoder and one of the first encoder over all texts, at every view that a baseline needs.</summary>
     private void ReadBaselineViews()
     {
@@ -135,7 +157,7 @@ internal sealed class MethodComparison : IDisposable
         CostMeter meter = new();
         TrainedHead head = HeadTrainer.Train(train, _options.Training with { Recipe = Recipe.Auto, Head = HeadKind.Linear }, _progress, _cancellation);
         Cost training = meter.Read();
-        return WithHead(name, $"{pass.Encoder.Name}, {head.Choice}", [pass], train, pass.Select(views), [head], training);
+        return WithHead(name, $"{pass.Encoder.Name} in {PrecisionNames.NameOf(pass.Encoder.Precision)}, {head.Choice}", [pass], train, pass.Select(views), [head], training);
     }
 
     private ComparisonRow Reference(Recipe recipe, Pass decoder, Pass encoder)
@@ -159,7 +181,7 @@ internal sealed class MethodComparison : IDisposable
             if (seed == 0) training = meter.Read();
         }
         string name = recipe == Recipe.Reference ? "released recipe" : "repaired recipe";
-        return WithHead(name, $"{decoder.Encoder.Name} and {encoder.Encoder.Name} twice, real tokens only, {heads[0].Choice}", [decoder, encoder], train, test, heads, training);
+        return WithHead(name, $"{decoder.Encoder.Name} in {PrecisionNames.NameOf(decoder.Encoder.Precision)}, {encoder.Encoder.Name} in BERT's and RoBERTa's place, real tokens only, {heads[0].Choice}", [decoder, encoder], train, test, heads, training);
     }
 
     /// <summary>σ and epochs by accuracy on a held-out part of the training texts.</summary>
@@ -198,7 +220,7 @@ internal sealed class MethodComparison : IDisposable
         long selected = summary.Selection is { } selection
             ? selection.Encoding.Where(part => classifier.Encoders.All(encoder => encoder.Name != part.Backbone)).Sum(part => part.Statistics.Tokens)
             : 0;
-        string views = string.Join("; ", classifier.Encoders.Select(encoder => $"{encoder.Name} {string.Join(", ", encoder.Views.Select(view => $"{view.Depth}:{PoolingNames.NameOf(view.Pooling)}"))}"));
+        string views = string.Join("; ", classifier.Encoders.Select(encoder => $"{encoder.Name} in {PrecisionNames.NameOf(encoder.Precision)} {string.Join(", ", encoder.Views.Select(view => $"{view.Depth}:{PoolingNames.NameOf(view.Pooling)}"))}"));
         return Row(
             "auto",
             $"{views}; {summary.Choice}",
@@ -224,7 +246,8 @@ internal sealed class MethodComparison : IDisposable
             passes.Sum(pass => pass.Tokens),
             4L * train.Rows * train.Features.Columns,
             passes.Aggregate(headTraining, (sum, pass) => sum + pass.TrainingCost),
-            passes.Aggregate(headPrediction, (sum, pass) => sum + pass.TestCost)) with { SeedAccuracies = accuracies };
+            passes.Aggregate(headPrediction, (sum, pass) => sum + pass.TestCost)) with
+        { SeedAccuracies = accuracies };
         foreach (TrainedHead head in heads) head.Head.Dispose();
         return row;
     }

@@ -1,0 +1,59 @@
+using System.Text.Json.Nodes;
+using Xunit;
+
+namespace LlmEmbed.Tests.Cli;
+
+public sealed class CompareCommandTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void Every_method_is_measured_on_the_same_texts_with_its_cost()
+    {
+        JsonNode json = Compare("llama-mha", "bert").Succeeded().Json;
+        JsonNode[] methods = [.. json["methods"]!.AsArray().Select(row => row!)];
+        Assert.Equal(
+            ["majority class", "TF-IDF + LR", "sentence embedding + LR", "last layer + LR", "last five layers + LR", "released recipe", "repaired recipe", "auto"],
+            methods.Select(row => (string)row["method"]!));
+        Assert.Equal(1.0 / 3, (double)methods[0]["accuracy"]!, 1e-9);
+        Assert.Equal(1, (double)methods[1]["accuracy"]!, 0.1);
+        Assert.All(methods, row => Assert.InRange((double)row["accuracy"]!, (double)row["accuracy_low"]!, (double)row["accuracy_high"]!));
+        Assert.Equal([1, 2], methods.Select(row => row["seed_accuracies"]!.AsArray().Count).Distinct());
+        Assert.All(methods[5..7], row => Assert.Equal(2, row["seed_accuracies"]!.AsArray().Count));
+        Assert.All(methods[2..], row => Assert.True((long)row["tokens"]! > 0 && (long)row["parameters"]! > 0 && (double)row["training"]!["seconds"]! > 0));
+        // Three texts of four are right by the words alone; a classifier that guesses is clearly worse.
+        Assert.InRange((double)methods[0]["p_against_auto"]!, 0, 0.05);
+        Assert.Null(methods[^1]["p_against_auto"]);
+    }
+
+    [Fact]
+    public void Auto_is_what_train_gives()
+    {
+        JsonNode json = Compare("llama-mha", "bert").Succeeded().Json;
+        JsonNode trained = Tool.Run(
+            "train", "--data", _folder.File("train.csv"), "--test", _folder.File("test.csv"), "--output", _folder.File("model"),
+            "--backbone", Repository.Fixture("llama-mha"), "--backbone", Repository.Fixture("bert"), "--cache", "none", "--json").Succeeded().Json;
+        Assert.Equal((double)trained["accuracy"]!, (double)json["methods"]!.AsArray()[^1]!["accuracy"]!, 1e-9);
+    }
+
+    [Fact]
+    public void Methods_without_their_backbone_are_named_as_left_out()
+    {
+        string table = _folder.File("table.md");
+        ToolResult result = Compare("bert", null, "--output", table);
+        Assert.DoesNotContain("released recipe", result.Succeeded().Json["methods"]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.Contains("need a decoder", (string)result.Json["left_out"]![0]!, StringComparison.Ordinal);
+        Assert.Contains("\n| auto | ", File.ReadAllText(table), StringComparison.Ordinal);
+        Assert.Contains("- left out: released recipe", File.ReadAllText(table), StringComparison.Ordinal);
+    }
+
+    private ToolResult Compare(string first, string? second, params string[] more)
+    {
+        foreach ((string file, int count, int seed) in new[] { ("train.csv", 45, 1), ("test.csv", 30, 2) })
+            File.WriteAllLines(_folder.File(file), ["text,label", .. Requests.Generate(count, seed).Select(example => $"{example.Text},{example.Label}")]);
+        string[] backbones = [.. new[] { first, second }.OfType<string>().SelectMany(name => new[] { "--backbone", Repository.Fixture(name) })];
+        return Tool.Run(["compare", "--data", _folder.File("train.csv"), "--test", _folder.File("test.csv"), "--seeds", "2", "--cache", "none", "--json", .. backbones, .. more]);
+    }
+}
