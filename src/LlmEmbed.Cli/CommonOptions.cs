@@ -86,6 +86,17 @@ internal static class CommonOptions
 
     public static Option<bool> SkipBadRows() => new("--skip-bad-rows") { Description = "Leave out rows without text or label and classes with one example, and count them." };
 
+    public static Option<int?> Examples() => Count("--examples", "N", "Train on a sample of N examples, the classes in their shares. Default: all.");
+
+    /// <summary>A sample of the examples, in their order; all where none is asked for.</summary>
+    public static IReadOnlyList<LabeledText> Sample(IReadOnlyList<LabeledText> examples, int? count, int seed)
+    {
+        if (count is not int limit) return examples;
+        string[] labels = [.. examples.Select(example => example.Label).Distinct(StringComparer.Ordinal)];
+        int[] indexes = [.. examples.Select(example => Array.IndexOf(labels, example.Label))];
+        return [.. StratifiedSplit.Sample(indexes, limit, (ulong)seed).Select(row => examples[row])];
+    }
+
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object on standard output instead of text." };
 
     /// <summary>Where embeddings are kept unless told otherwise: the user's cache folder.</summary>

@@ -16,6 +16,7 @@ internal static class CompareCommand
         Option<string> test = new("--test") { Description = "Labelled texts to measure on; no choice looks at them.", HelpName = "FILE", Required = true };
         Option<string?> output = new("--output") { Description = "Also write the table as Markdown.", HelpName = "FILE.md" };
         Option<string[]> backbones = CommonOptions.Backbones();
+        Option<int?> examples = CommonOptions.Examples();
         Option<int?> seeds = CommonOptions.Count("--seeds", "N", "Trainings of each method in which chance plays a part. Default: 5.");
         Option<int> seed = new("--seed") { Description = "The first seed. Default: 0.", HelpName = "N" };
         Option<TableFormat?> format = CommonOptions.Format();
@@ -24,7 +25,7 @@ internal static class CompareCommand
         Option<bool> skipBadRows = CommonOptions.SkipBadRows();
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new();
-        Command command = new("compare", "Compare the default recipe with baselines and the released LLMEmbed recipe: quality, uncertainty, cost.") { data, test, output, backbones, seeds, seed };
+        Command command = new("compare", "Compare the default recipe with baselines and the released LLMEmbed recipe: quality, uncertainty, cost.") { data, test, output, examples, backbones, seeds, seed };
         encoderArguments.AddTo(command);
         foreach (Option option in new Option[] { textColumn, labelColumn, format, skipBadRows, json }) command.Add(option);
         command.SetAction((parsed, cancellation) =>
@@ -43,12 +44,13 @@ internal static class CompareCommand
             LabeledTable train = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions);
             LabeledTable held = LabeledTableReader.Read(parsed.GetRequiredValue(test), tableOptions);
 
+            IReadOnlyList<LabeledText> sample = CommonOptions.Sample(train.Examples, parsed.GetValue(examples), training.Seed);
             (IReadOnlyList<ComparisonRow> rows, List<string> leftOut) = ConsoleProgress.Show(progress =>
             {
-                using MethodComparison comparison = new(train.Examples, held.Examples, options, progress, cancellation);
+                using MethodComparison comparison = new(sample, held.Examples, options, progress, cancellation);
                 return (comparison.Complete([.. comparison.Run()]), comparison.LeftOut);
             });
-            string table = ToMarkdown(rows, leftOut, train, held, options);
+            string table = ToMarkdown(rows, leftOut, sample.Count, train, held);
             if (parsed.GetValue(output) is string path) AtomicFile.WriteText(path, table);
             Console.Write(parsed.GetValue(json) ? ToJson(rows, leftOut).ToJsonString() + Environment.NewLine : table);
             return Task.FromResult(ExitCode.Success);
@@ -56,11 +58,11 @@ internal static class CompareCommand
         return command;
     }
 
-    private static string ToMarkdown(IReadOnlyList<ComparisonRow> rows, List<string> leftOut, LabeledTable train, LabeledTable test, ComparisonOptions options)
+    private static string ToMarkdown(IReadOnlyList<ComparisonRow> rows, List<string> leftOut, int examples, LabeledTable train, LabeledTable test)
     {
         List<string> lines =
         [
-            $"{train.Examples.Count:N0} training texts ({Path.GetFileName(train.Source)}), {test.Examples.Count:N0} test texts, {rows[0].Report.Classes.Count} classes.",
+            $"{examples:N0} training texts{(examples < train.Examples.Count ? $" of {train.Examples.Count:N0}" : "")}, {test.Examples.Count:N0} test texts, {rows[0].Report.Classes.Count} classes.",
             "",
             "| method | accuracy (95 % interval) | macro-F1 | calibration error | p | training | prediction per text | energy | parameters | tokens | features |",
             "|---|---|---|---|---|---|---|---|---|---|---|",

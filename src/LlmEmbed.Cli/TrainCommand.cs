@@ -21,6 +21,7 @@ internal static class TrainCommand
         Option<HeadKind> head = CommonOptions.Choice<HeadKind>("--head", "linear (logistic regression) or cooccurrence (LLMEmbed's head).");
         Option<FusionOperators> fusion = CommonOptions.Fusion();
         Option<ClassWeighting> classWeight = CommonOptions.Choice<ClassWeighting>("--class-weight", "none, balanced (every class counts the same, however rare), or auto: what cross-validation prefers. Default: auto.");
+        Option<int?> examples = CommonOptions.Examples();
         Option<int> seed = new("--seed") { Description = "Seed of every random choice. Default: 0.", HelpName = "N" };
         Option<string?> report = new("--report") { Description = "Also write the measured quality as a self-contained HTML page.", HelpName = "FILE.html" };
         Option<TableFormat?> format = CommonOptions.Format();
@@ -29,7 +30,7 @@ internal static class TrainCommand
         Option<bool> skipBadRows = CommonOptions.SkipBadRows();
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new();
-        Command command = new("train", "Train a text classifier on labelled texts.") { data, test, output, backbones, head, fusion, classWeight, seed };
+        Command command = new("train", "Train a text classifier on labelled texts.") { data, test, output, examples, backbones, head, fusion, classWeight, seed };
         reference.AddTo(command);
         encoderArguments.AddTo(command);
         foreach (Option option in new Option[] { textColumn, labelColumn, format, skipBadRows, report, json }) command.Add(option);
@@ -58,7 +59,7 @@ internal static class TrainCommand
             LabeledTable training = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions);
             LabeledTable? testing = parsed.GetValue(test) is string testPath ? LabeledTableReader.Read(testPath, tableOptions) : null;
 
-            TrainingRun run = ConsoleProgress.Show(progress => Run(training, testing, options, progress, cancellation));
+            TrainingRun run = ConsoleProgress.Show(progress => Run(training, CommonOptions.Sample(training.Examples, parsed.GetValue(examples), options.Seed), testing, options, progress, cancellation));
             using TextClassifier classifier = run.Classifier;
             ClassifierBundle.Save(classifier, folder, run.Report);
             if (parsed.GetValue(report) is string page) ReportPage.Write(page, run.Report, $"Classifier trained on {training.Source}");
@@ -69,10 +70,11 @@ internal static class TrainCommand
         return command;
     }
 
-    private static TrainingRun Run(LabeledTable training, LabeledTable? testing, TrainingOptions options, IProgress<WorkProgress> progress, CancellationToken cancellation)
+    private static TrainingRun Run(
+        LabeledTable training, IReadOnlyList<LabeledText> examples, LabeledTable? testing, TrainingOptions options, IProgress<WorkProgress> progress, CancellationToken cancellation)
     {
         long start = Stopwatch.GetTimestamp();
-        TextClassifier classifier = TextClassifier.Train(training.Examples, options, progress, cancellation);
+        TextClassifier classifier = TextClassifier.Train(examples, options, progress, cancellation);
         TimeSpan trainingTime = Stopwatch.GetElapsedTime(start);
         EvaluationReport report = testing is null ? classifier.Training!.HeldOut! : classifier.Evaluate(testing.Examples, progress, cancellation);
         return new TrainingRun(classifier, report, training, testing, trainingTime, Stopwatch.GetElapsedTime(start));
