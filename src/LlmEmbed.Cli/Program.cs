@@ -8,6 +8,7 @@ RootCommand root = new("Trains text classifiers on the hidden states of frozen l
     TrainCommand.Create(),
     PredictCommand.Create(),
     EvaluateCommand.Create(),
+    ProbeCommand.Create(),
     CompareCommand.Create(),
     EmbedCommand.Create(),
     TokenizeCommand.Create(),
