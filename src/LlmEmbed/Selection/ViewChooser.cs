@@ -137,11 +137,17 @@ internal sealed class ViewChooser
     private Scored Score(int[] views)
     {
         HeadTrainingData part = _data.SelectViews(views);
+        LinearOptions options = _options with { MaxCrossValidationRows = int.MaxValue, Penalties = LinearHeadTrainer.DefaultPenalties(part.Features.Columns) };
+        if (part.Features.Columns > 2 * part.Rows)
+        {
+            part = RowSpace.Of(part, options.Threads, _cancellation);
+            options = options with { Standardization = Standardization.None(part.Features.Columns) };
+        }
         double[] losses = new double[_data.Rows], logits = new double[_data.Rows * _data.ClassCount];
         PenaltyScore? score = null;
         for (int repetition = 0; repetition < _repetitions; repetition++)
         {
-            CrossValidation validation = LinearHeadTrainer.CrossValidate(part, _options with { Seed = _options.Seed + (ulong)repetition, MaxCrossValidationRows = int.MaxValue }, _cancellation)!;
+            CrossValidation validation = LinearHeadTrainer.CrossValidate(part, options with { Seed = options.Seed + (ulong)repetition }, _cancellation)!;
             double temperature = validation.Chosen.Temperature;
             TensorPrimitives.MultiplyAdd(validation.Logits, 1 / (temperature * _repetitions), logits, logits);
             TensorPrimitives.MultiplyAdd(TemperatureScaling.NegativeLogLikelihoods(validation.Logits, _data.Labels, temperature), 1.0 / _repetitions, losses, losses);

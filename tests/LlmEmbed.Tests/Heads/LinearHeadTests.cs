@@ -47,6 +47,21 @@ public sealed class LinearHeadTests
 
     [Theory]
     [InlineData(2)]
+    [InlineData(4)]
+    public void Fewer_rows_than_features_give_the_same_fits_in_the_space_of_the_rows(int classCount)
+    {
+        HeadTrainingData data = HeadProblems.Clusters(40, 150, classCount, seed: 3);
+        LinearOptions options = new() { Penalties = LinearHeadTrainer.DefaultPenalties(150) };
+        HeadTrainingData reduced = RowSpace.Of(data, threads: 2, TestContext.Current.CancellationToken);
+        Assert.Equal(40, reduced.Features.Columns);
+        CrossValidation full = LinearHeadTrainer.CrossValidate(data, options, TestContext.Current.CancellationToken)!;
+        CrossValidation small = LinearHeadTrainer.CrossValidate(reduced, options with { Standardization = Standardization.None(40) }, TestContext.Current.CancellationToken)!;
+        Assert.Equal(full.Chosen.C, small.Chosen.C);
+        AssertClose(full.Logits, [.. small.Logits.Select(value => (float)value)], 5e-3);
+    }
+
+    [Theory]
+    [InlineData(2)]
     [InlineData(5)]
     public void Held_out_texts_of_separate_clusters_are_classified(int classCount)
     {
