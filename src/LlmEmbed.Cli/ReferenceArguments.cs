@@ -6,7 +6,7 @@ namespace LlmEmbed.Cli;
 internal sealed class ReferenceArguments
 {
     private readonly Option<Recipe> _recipe = CommonOptions.Choice<Recipe>(
-        "--recipe", "auto (our defaults), reference (the released LLMEmbed recipe to the letter) or reference-repaired (its architecture without its faults). Default: auto.");
+        "--recipe", "auto (chooses depths, poolings, penalty and class weights on your training texts), reference (the released LLMEmbed recipe to the letter) or reference-repaired (its architecture without its faults). Default: auto.");
 
     private readonly Option<string?> _llama = Role("--llama", "the decoder in LLaMA2's role (last five depths)");
     private readonly Option<string?> _bert = Role("--bert", "the encoder in BERT's role (its pooler)");

@@ -28,7 +28,7 @@ public sealed record ReferenceOptions
 /// <summary>Which of the decisions about a classifier are made in advance.</summary>
 public enum Recipe
 {
-    /// <summary>The defaults of this project.</summary>
+    /// <summary>Views, penalty and class weights are chosen by cross-validation on the training texts.</summary>
     Auto,
 
     /// <summary>The released LLMEmbed recipe to the letter.</summary>
