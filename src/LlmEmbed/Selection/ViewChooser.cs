@@ -92,8 +92,9 @@ internal sealed class ViewChooser
         bool areFew = _data.Rows <= FewRows;
         double tolerated = areFew ? 1 : ToleratedErrors;
         ViewSetScore[] close = [.. scores.Where(score => score == best || PairedLosses.Excess(score.RowLosses, best.RowLosses) is var (mean, error) && mean <= tolerated * error)];
-        ViewSetScore chosen = areFew && close.Contains(scores[0])
-            ? scores[0]
+        // Few rows also take little time to read, so nothing is given up for a cheaper cut.
+        ViewSetScore chosen = areFew
+            ? close.Contains(scores[0]) ? scores[0] : best
             : close.OrderBy(score => score.Cost).ThenBy(score => score.Loss).First();
         return new ViewChoice([.. singles.Select(single => single.Score)], [.. scores.OrderBy(score => score.Cost).ThenBy(score => score.Loss)], chosen, best);
     }
