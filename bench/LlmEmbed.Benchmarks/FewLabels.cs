@@ -7,27 +7,37 @@ using LlmEmbed.Selection;
 namespace LlmEmbed.Benchmarks;
 
 /// <summary>
-/// Accuracy with few examples of each class: the mean over draws from the training texts, all measured on the same test texts. The texts are read once at
-/// every candidate view; each draw then chooses views and trains as `train` does.
+/// Accuracy with few examples of each class: the mean over draws from the training texts, all measured on the same other texts: a fifth of the training
+/// texts, or a test file. The texts are read once at every candidate view; each draw then chooses views and trains as `train` does.
 /// </summary>
 internal static class FewLabels
 {
     private const int Draws = 10;
 
-    public static int Run(string trainingFile, string testFile)
+    private const double HeldOutShare = 0.2;
+
+    public static int Run(string trainingFile, string? testFile = null)
     {
-        LabeledText[] training = [.. LabeledTableReader.ReadForTraining(trainingFile, new LabeledTableOptions()).Examples];
-        LabeledText[] testing = [.. LabeledTableReader.Read(testFile, new LabeledTableOptions()).Examples];
-        string[] labels = [.. training.Select(example => example.Label).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
-        TextEncoder[] encoders = [.. Bench.Starters.Select(starter => TextEncoder.Load(starter, new() { UsesCandidateViews = true, ModelFolders = [Path.Combine(Bench.Root(), "models")] }))];
+        IReadOnlyList<LabeledText> training = LabeledTableReader.ReadForTraining(trainingFile, new LabeledTableOptions()).Examples;
+        string[] labels = ClassLabels.Of(training);
+        IReadOnlyList<LabeledText> testing;
+        if (testFile is null)
+        {
+            (int[] kept, int[] heldOut) = StratifiedSplit.HoldOut(ClassLabels.IndexesOf(training, labels), HeldOutShare, seed: 0);
+            (training, testing) = ([.. kept.Select(row => training[row])], [.. heldOut.Select(row => training[row])]);
+        }
+        else
+        {
+            testing = LabeledTableReader.Read(testFile, new LabeledTableOptions()).Examples;
+        }
+        TextEncoder[] encoders = [.. Bench.Starters.Select(starter => TextEncoder.Load(starter, new() { ViewsOf = CandidateViews.Of, ModelFolders = [Path.Combine(Bench.Root(), "models")] }))];
         FeatureLayout layout = Fusion.LayoutOf(encoders);
         long start = Stopwatch.GetTimestamp();
         ArrayFeatures train = Read(encoders, training, layout), test = Read(encoders, testing, layout);
-        double perText = Stopwatch.GetElapsedTime(start).TotalSeconds / (training.Length + testing.Length);
-        int[] truth = [.. testing.Select(example => Array.IndexOf(labels, example.Label))];
-        int[] all = [.. training.Select(example => Array.IndexOf(labels, example.Label))];
+        double perText = Stopwatch.GetElapsedTime(start).TotalSeconds / (training.Count + testing.Count);
+        int[] truth = ClassLabels.IndexesOf(testing, labels), all = ClassLabels.IndexesOf(training, labels);
 
-        int[] defaults = [.. layout.Views.Index().Where(view => IsDefault(encoders, view.Item)).Select(view => view.Index)];
+        int[] defaults = AutoRecipe.DefaultIndexes(encoders);
         int sentence = layout.Views.Count - 1, last = layout.Views.Index().Last(view => view.Item.Backbone == encoders[0].Name && view.Item.Pooling == Pooling.MeanSkipFirst).Index;
         List<string[]> rows = [];
         foreach (int perClass in new[] { 5, 20, 100 })
@@ -54,25 +64,19 @@ internal static class FewLabels
                     TrainedHead head = HeadTrainer.Train(data.SelectViews(views), new TrainingOptions { Seed = draw }, progress: null, CancellationToken.None);
                     FeatureMatrix features = test.Select([.. views.Select(view => layout.Views[view])]);
                     if (!accuracies.TryGetValue(name, out List<double>? list)) accuracies.Add(name, list = []);
-                    list.Add(Accuracy(head, features, truth, labels.Length));
+                    list.Add(head.Accuracy(features, truth));
                 }
             }
             foreach ((string name, List<double> values) in accuracies) rows.Add([$"{perClass}", name, Show(values)]);
             Console.Error.WriteLine($"{perClass} a class: choosing and training {seconds.Average():0.0} s, reading {1000 * perText:0.0} ms a text; chosen {string.Join(", ", chosen.OrderByDescending(pair => pair.Value).Take(4))}");
         }
-        return Bench.Table($"Accuracy with few labels, {Path.GetFileName(Path.GetDirectoryName(trainingFile))}, {testing.Length} test texts, {Draws} draws (mean ± deviation)", ["examples a class", "method", "accuracy"], rows);
+        return Bench.Table($"Accuracy with few labels, {Path.GetFileName(Path.GetDirectoryName(trainingFile))}, {testing.Count} {(testFile is null ? "held-out" : "test")} texts, {Draws} draws (mean ± deviation)", ["examples a class", "method", "accuracy"], rows);
     }
 
-    private static ArrayFeatures Read(TextEncoder[] encoders, LabeledText[] examples, FeatureLayout layout)
+    private static ArrayFeatures Read(TextEncoder[] encoders, IReadOnlyList<LabeledText> examples, FeatureLayout layout)
     {
         string[] texts = [.. examples.Select(example => example.Text)];
         return new(Fusion.Fuse([.. encoders.Select(encoder => encoder.Encode(texts))]), texts.Length, layout.FeatureCount);
-    }
-
-    private static bool IsDefault(TextEncoder[] encoders, FeatureView view)
-    {
-        TextEncoder encoder = encoders.First(candidate => candidate.Name == view.Backbone);
-        return EncoderOptions.DefaultViews(encoder.Backbone.IsDecoder, encoder.BlockCount).Contains(new View(view.Depth, view.Pooling));
     }
 
     /// <summary>So many of each class, or all where there are fewer.</summary>
@@ -82,13 +86,6 @@ internal static class FewLabels
         int[] rows = [.. Enumerable.Range(0, labels.Length)];
         random.Shuffle(rows.AsSpan());
         return [.. Enumerable.Range(0, classCount).SelectMany(c => rows.Where(row => labels[row] == c).Take(perClass)).Order()];
-    }
-
-    private static double Accuracy(TrainedHead head, FeatureMatrix features, int[] truth, int classCount)
-    {
-        float[] logits = new float[features.Rows * classCount];
-        head.Head.Logits(features.Block(0, features.Rows).Span, features.Rows, logits);
-        return truth.Index().Average(text => System.Numerics.Tensors.TensorPrimitives.IndexOfMax<float>(logits.AsSpan(text.Index * classCount, classCount)) == text.Item ? 1.0 : 0.0);
     }
 
     private static string Show(List<double> values)

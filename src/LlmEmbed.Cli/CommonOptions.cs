@@ -92,9 +92,7 @@ internal static class CommonOptions
     public static IReadOnlyList<LabeledText> Sample(IReadOnlyList<LabeledText> examples, int? count, int seed)
     {
         if (count is not int limit) return examples;
-        string[] labels = [.. examples.Select(example => example.Label).Distinct(StringComparer.Ordinal)];
-        int[] indexes = [.. examples.Select(example => Array.IndexOf(labels, example.Label))];
-        return [.. StratifiedSplit.Sample(indexes, limit, (ulong)seed).Select(row => examples[row])];
+        return [.. StratifiedSplit.Sample(ClassLabels.IndexesOf(examples, ClassLabels.Of(examples)), limit, (ulong)seed).Select(row => examples[row])];
     }
 
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object on standard output instead of text." };

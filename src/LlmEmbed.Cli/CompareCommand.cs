@@ -19,24 +19,16 @@ internal static class CompareCommand
         Option<int?> examples = CommonOptions.Examples();
         Option<int?> seeds = CommonOptions.Count("--seeds", "N", "Trainings of each method in which chance plays a part. Default: 5.");
         Option<int> seed = new("--seed") { Description = "The first seed. Default: 0.", HelpName = "N" };
-        Option<TableFormat?> format = CommonOptions.Format();
-        Option<string?> textColumn = CommonOptions.TextColumn();
-        Option<string?> labelColumn = CommonOptions.LabelColumn();
-        Option<bool> skipBadRows = CommonOptions.SkipBadRows();
+        LabeledTableArguments tableArguments = new();
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new();
         Command command = new("compare", "Compare the default recipe with baselines and the released LLMEmbed recipe: quality, uncertainty, cost.") { data, test, output, examples, backbones, seeds, seed };
         encoderArguments.AddTo(command);
-        foreach (Option option in new Option[] { textColumn, labelColumn, format, skipBadRows, json }) command.Add(option);
+        tableArguments.AddTo(command);
+        command.Add(json);
         command.SetAction((parsed, cancellation) =>
         {
-            LabeledTableOptions tableOptions = new()
-            {
-                TextColumn = parsed.GetValue(textColumn),
-                LabelColumn = parsed.GetValue(labelColumn),
-                Format = parsed.GetValue(format),
-                BadRows = parsed.GetValue(skipBadRows) ? BadRows.Skip : BadRows.Refuse,
-            };
+            LabeledTableOptions tableOptions = tableArguments.Read(parsed);
             TrainingOptions training = new() { Encoder = encoderArguments.Read(parsed), Seed = parsed.GetValue(seed) };
             if (parsed.GetValue(backbones) is { Length: > 0 } names) training = training with { Backbones = names };
             ComparisonOptions options = new() { Training = training };
@@ -48,7 +40,7 @@ internal static class CompareCommand
             (IReadOnlyList<ComparisonRow> rows, List<string> leftOut) = ConsoleProgress.Show(progress =>
             {
                 using MethodComparison comparison = new(sample, held.Examples, options, progress, cancellation);
-                return (comparison.Complete([.. comparison.Run()]), comparison.LeftOut);
+                return (comparison.Run(), comparison.LeftOut);
             });
             string table = ToMarkdown(rows, leftOut, sample.Count, train, held);
             if (parsed.GetValue(output) is string path) AtomicFile.WriteText(path, table);
@@ -80,12 +72,12 @@ internal static class CompareCommand
     private static string ToMarkdown(ComparisonRow row, int texts)
     {
         string accuracy = row.SeedAccuracies.Count == 1
-            ? Percent(row.Accuracy.Value)
+            ? Percent(row.Report.Accuracy)
             : $"{Percent(row.SeedAccuracies.Average())} ± {Percent(Deviation(row.SeedAccuracies))}";
         string p = row.PAgainstAuto is double value ? value < 0.0001 ? "< 0.0001" : Number(value, "0.0000") : "";
-        return $"| {row.Method} | {accuracy} ({Percent(row.Accuracy.Low)} to {Percent(row.Accuracy.High)}) | {Percent(row.MacroF1.Value)} ({Percent(row.MacroF1.Low)} to {Percent(row.MacroF1.High)}) " +
-            $"| {Percent(row.Report.ExpectedCalibrationError)} | {p} | {Number(row.Training.Seconds, "0.0")} s | {Number(1000 * row.Prediction.Seconds / texts, "0.00")} ms " +
-            $"| {Number((row.Training + row.Prediction).Joules, "N0")} J | {Number(row.Parameters / 1e6, "0.0")} M | {Number(row.Tokens, "N0")} | {Number(row.CachedBytes / 1e6, "0.0")} MB |";
+        return $"| {row.Method} | {accuracy} ({Percent(row.Accuracy.Low)} to {Percent(row.Accuracy.High)}) | {Percent(row.Report.MacroF1)} ({Percent(row.MacroF1.Low)} to {Percent(row.MacroF1.High)}) " +
+            $"| {Percent(row.Report.ExpectedCalibrationError)} | {p} | {Number(row.Cost.Training.Seconds, "0.0")} s | {Number(1000 * row.Cost.Prediction.Seconds / texts, "0.00")} ms " +
+            $"| {Number((row.Cost.Training + row.Cost.Prediction).Joules, "N0")} J | {Number(row.Cost.Parameters / 1e6, "0.0")} M | {Number(row.Cost.Tokens, "N0")} | {Number(row.Cost.FeatureBytes / 1e6, "0.0")} MB |";
     }
 
     private static JsonObject ToJson(IReadOnlyList<ComparisonRow> rows, List<string> leftOut) => new()
@@ -96,20 +88,20 @@ internal static class CompareCommand
         {
             ["method"] = row.Method,
             ["note"] = row.Note,
-            ["accuracy"] = row.Accuracy.Value,
+            ["accuracy"] = row.Report.Accuracy,
             ["accuracy_low"] = row.Accuracy.Low,
             ["accuracy_high"] = row.Accuracy.High,
             ["seed_accuracies"] = new JsonArray([.. row.SeedAccuracies.Select(value => (JsonNode)value)]),
-            ["macro_f1"] = row.MacroF1.Value,
+            ["macro_f1"] = row.Report.MacroF1,
             ["macro_f1_low"] = row.MacroF1.Low,
             ["macro_f1_high"] = row.MacroF1.High,
             ["ece"] = row.Report.ExpectedCalibrationError,
             ["p_against_auto"] = row.PAgainstAuto,
-            ["parameters"] = row.Parameters,
-            ["tokens"] = row.Tokens,
-            ["feature_bytes"] = row.CachedBytes,
-            ["training"] = ToJson(row.Training),
-            ["prediction"] = ToJson(row.Prediction),
+            ["parameters"] = row.Cost.Parameters,
+            ["tokens"] = row.Cost.Tokens,
+            ["feature_bytes"] = row.Cost.FeatureBytes,
+            ["training"] = ToJson(row.Cost.Training),
+            ["prediction"] = ToJson(row.Cost.Prediction),
         })]),
     };
 

@@ -11,10 +11,7 @@ internal static class EvaluateCommand
         Argument<string> model = new("MODEL") { Description = "Folder that 'llmembed train' wrote." };
         Option<string> data = new("--data") { Description = "Labelled texts that the classifier was not trained on.", HelpName = "FILE", Required = true };
         Option<string?> report = new("--report") { Description = "Also write a self-contained HTML page.", HelpName = "FILE.html" };
-        Option<TableFormat?> format = CommonOptions.Format();
-        Option<string?> textColumn = CommonOptions.TextColumn();
-        Option<string?> labelColumn = CommonOptions.LabelColumn();
-        Option<bool> skipBadRows = CommonOptions.SkipBadRows();
+        LabeledTableArguments tableArguments = new();
         Option<string?> cache = CommonOptions.Cache();
         Option<string[]> models = CommonOptions.ModelFolders();
         Option<long?> memory = CommonOptions.Memory();
@@ -22,17 +19,12 @@ internal static class EvaluateCommand
         Option<bool> json = CommonOptions.Json();
         Command command = new("evaluate", "Measure a classifier on labelled texts: accuracy, F1 scores, confusion matrix, calibration.")
         {
-            model, data, report, textColumn, labelColumn, format, skipBadRows, cache, models, memory, threads, json,
+            model, data, report, cache, models, memory, threads, json,
         };
+        tableArguments.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
-            LabeledTable table = LabeledTableReader.Read(parsed.GetRequiredValue(data), new LabeledTableOptions
-            {
-                TextColumn = parsed.GetValue(textColumn),
-                LabelColumn = parsed.GetValue(labelColumn),
-                Format = parsed.GetValue(format),
-                BadRows = parsed.GetValue(skipBadRows) ? BadRows.Skip : BadRows.Refuse,
-            });
+            LabeledTable table = LabeledTableReader.Read(parsed.GetRequiredValue(data), tableArguments.Read(parsed));
             using TextClassifier classifier = TextClassifier.Load(parsed.GetRequiredValue(model), new ClassifierOptions
             {
                 CacheFolder = CommonOptions.CacheFolder(parsed.GetValue(cache), CommonOptions.DefaultCache),

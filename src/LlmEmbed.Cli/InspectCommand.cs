@@ -71,7 +71,7 @@ internal static class InspectCommand
             ["sha256"] = checkpoint.Sha256(),
             ["would_run"] = new JsonObject
             {
-                ["views"] = new JsonArray([.. views.Select(view => (JsonNode)$"{view.Depth}:{PoolingNames.NameOf(view.Pooling)}")]),
+                ["views"] = new JsonArray([.. views.Select(view => (JsonNode)PoolingNames.NameOf(view))]),
                 ["blocks_run"] = $"{deepest} of {backbone.BlockCount}",
                 ["features_per_text"] = views.Count * backbone.HiddenSize,
                 ["parameters_run"] = parameters,

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using LlmEmbed.Data;
-using LlmEmbed.Evaluation;
 using LlmEmbed.Selection;
 using LlmEmbed.Storage;
 
@@ -20,26 +19,18 @@ internal static class ProbeCommand
         Option<string?> svg = new("--svg") { Description = "Also draw accuracy over depth.", HelpName = "FILE.svg" };
         Option<string[]> backbones = CommonOptions.Backbones();
         Option<int> seed = new("--seed") { Description = "Seed of the sample and the folds. Default: 0.", HelpName = "N" };
-        Option<TableFormat?> format = CommonOptions.Format();
-        Option<string?> textColumn = CommonOptions.TextColumn();
-        Option<string?> labelColumn = CommonOptions.LabelColumn();
-        Option<bool> skipBadRows = CommonOptions.SkipBadRows();
+        LabeledTableArguments tableArguments = new();
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new();
         Command command = new("probe", "Measure by cross-validation what each depth and pooling of the backbones is worth on labelled texts.") { data, examples, backbones, svg, seed };
         encoderArguments.AddTo(command);
-        foreach (Option option in new Option[] { textColumn, labelColumn, format, skipBadRows, json }) command.Add(option);
+        tableArguments.AddTo(command);
+        command.Add(json);
         command.SetAction((parsed, cancellation) =>
         {
-            LabeledTableOptions tableOptions = new()
-            {
-                TextColumn = parsed.GetValue(textColumn),
-                LabelColumn = parsed.GetValue(labelColumn),
-                Format = parsed.GetValue(format),
-                BadRows = parsed.GetValue(skipBadRows) ? BadRows.Skip : BadRows.Refuse,
-            };
+            LabeledTableOptions tableOptions = tableArguments.Read(parsed);
             EncoderOptions encoder = encoderArguments.Read(parsed);
-            TrainingOptions options = new() { Encoder = encoder with { UsesCandidateViews = encoder is { Depths: null, Poolings: null } }, Seed = parsed.GetValue(seed) };
+            TrainingOptions options = new() { Encoder = encoder is { Depths: null, Poolings: null } ? encoder with { ViewsOf = CandidateViews.Of } : encoder, Seed = parsed.GetValue(seed) };
             if (parsed.GetValue(backbones) is { Length: > 0 } names) options = options with { Backbones = names };
             LabeledTable table = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions);
             IReadOnlyList<LabeledText> sample = CommonOptions.Sample(table.Examples, parsed.GetValue(examples) ?? DefaultExamples, options.Seed);

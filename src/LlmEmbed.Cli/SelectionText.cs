@@ -25,7 +25,7 @@ internal static class SelectionText
         Console.WriteLine($"    {Describe(choice.Best, selection)}");
         Console.WriteLine(choice.Chosen == choice.Best
             ? "  and it is chosen."
-            : $"  and not clearly worse (within one standard error), but cheaper or broader, so chosen, is\n    {Describe(choice.Chosen, selection)}");
+            : $"  and not clearly worse, but cheaper or broader, so chosen, is\n    {Describe(choice.Chosen, selection)}");
     }
 
     public static JsonObject ToJson(SelectionSummary selection) => new()
@@ -57,9 +57,9 @@ internal static class SelectionText
     private static string Describe(ViewSetScore score, SelectionSummary selection)
     {
         string views = string.Join("; ", score.Views.Select(view => selection.Candidates.Views[view]).GroupBy(view => view.Backbone, StringComparer.Ordinal)
-            .Select(backbone => $"{backbone.Key} {string.Join(", ", backbone.Select(view => $"{view.Depth}:{PoolingNames.NameOf(view.Pooling)}"))}"));
+            .Select(backbone => $"{backbone.Key} {string.Join(", ", backbone.Select(view => PoolingNames.NameOf(view.View)))}"));
         return string.Create(CultureInfo.InvariantCulture, $"{views}: accuracy {score.Score.Accuracy:P1} ± {score.Score.AccuracyDeviation:P1}, macro-F1 {score.Score.MacroF1:P1}, log loss {score.Loss:0.000}");
     }
 
-    private static string NameOf(FeatureView view) => $"{view.Backbone} {view.Depth}:{PoolingNames.NameOf(view.Pooling)}";
+    private static string NameOf(FeatureView view) => $"{view.Backbone} {PoolingNames.NameOf(view.View)}";
 }

@@ -24,25 +24,17 @@ internal static class TrainCommand
         Option<int?> examples = CommonOptions.Examples();
         Option<int> seed = new("--seed") { Description = "Seed of every random choice. Default: 0.", HelpName = "N" };
         Option<string?> report = new("--report") { Description = "Also write the measured quality as a self-contained HTML page.", HelpName = "FILE.html" };
-        Option<TableFormat?> format = CommonOptions.Format();
-        Option<string?> textColumn = CommonOptions.TextColumn();
-        Option<string?> labelColumn = CommonOptions.LabelColumn();
-        Option<bool> skipBadRows = CommonOptions.SkipBadRows();
+        LabeledTableArguments tableArguments = new();
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new();
         Command command = new("train", "Train a text classifier on labelled texts.") { data, test, output, examples, backbones, head, fusion, classWeight, seed };
         reference.AddTo(command);
         encoderArguments.AddTo(command);
-        foreach (Option option in new Option[] { textColumn, labelColumn, format, skipBadRows, report, json }) command.Add(option);
+        tableArguments.AddTo(command);
+        foreach (Option option in new Option[] { report, json }) command.Add(option);
         command.SetAction((parsed, cancellation) =>
         {
-            LabeledTableOptions tableOptions = new()
-            {
-                TextColumn = parsed.GetValue(textColumn),
-                LabelColumn = parsed.GetValue(labelColumn),
-                Format = parsed.GetValue(format),
-                BadRows = parsed.GetValue(skipBadRows) ? BadRows.Skip : BadRows.Refuse,
-            };
+            LabeledTableOptions tableOptions = tableArguments.Read(parsed);
             TrainingOptions options = new()
             {
                 Encoder = encoderArguments.Read(parsed),
@@ -89,7 +81,7 @@ internal static class TrainCommand
         if (summary.Selection is { } selection) SelectionText.Print(selection);
         foreach ((TextEncoder encoder, EncodingStatistics statistics) in run.Classifier.Encoders.Zip(summary.Encoding))
         {
-            string views = string.Join(", ", encoder.Views.Select(view => $"{view.Depth}:{PoolingNames.NameOf(view.Pooling)}"));
+            string views = string.Join(", ", encoder.Views.Select(PoolingNames.NameOf));
             Console.WriteLine($"{encoder.Name} (depth:pooling {views}, of {encoder.BlockCount} blocks), {EncodingTotals.Describe(encoder)}");
             Console.WriteLine($"  {new EncodingTotals().Add(statistics).Describe(encoder.MaxTokens)}");
             foreach (string warning in encoder.StoreWarnings) Console.Error.WriteLine($"llmembed: {warning}");
@@ -126,7 +118,7 @@ internal static class TrainCommand
         {
             JsonObject backbone = new EncodingTotals().Add(pair.Second).ToJson();
             backbone["name"] = pair.First.Name;
-            backbone["views"] = new JsonArray([.. pair.First.Views.Select(view => (JsonNode)$"{view.Depth}:{PoolingNames.NameOf(view.Pooling)}")]);
+            backbone["views"] = new JsonArray([.. pair.First.Views.Select(view => (JsonNode)PoolingNames.NameOf(view))]);
             return backbone;
         })]);
         json["selection"] = summary.Selection is { } selection ? SelectionText.ToJson(selection) : null;

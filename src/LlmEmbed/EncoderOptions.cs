@@ -1,3 +1,5 @@
+using LlmEmbed.Backbones;
+
 namespace LlmEmbed;
 
 /// <summary>How a backbone is run over texts.</summary>
@@ -6,8 +8,8 @@ public sealed record EncoderOptions
     /// <summary>The views to keep, exactly; null leaves them to <see cref="Depths"/> and <see cref="Poolings"/>.</summary>
     public IReadOnlyList<View>? Views { get; init; }
 
-    /// <summary>Keeps every view that training would choose among, and ignores the options below.</summary>
-    internal bool UsesCandidateViews { get; init; }
+    /// <summary>The views to keep, by what the backbone turns out to be; goes before <see cref="Depths"/> and <see cref="Poolings"/>.</summary>
+    internal Func<Backbone, IReadOnlyList<View>>? ViewsOf { get; init; }
 
     /// <summary>
     /// Depths as a comma-separated list of: a number, a negative number counted from the last depth, a share of the blocks (50%), last5 (the last five), all.

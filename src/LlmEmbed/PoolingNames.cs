@@ -16,6 +16,9 @@ internal static class PoolingNames
 
     public static string NameOf(Pooling pooling) => All.Single(pair => pair.Pooling == pooling).Name;
 
+    /// <summary>depth:pooling.</summary>
+    public static string NameOf(View view) => $"{view.Depth}:{NameOf(view.Pooling)}";
+
     /// <exception cref="LlmEmbedException">There is no pooling of that name.</exception>
     public static Pooling Parse(string name)
     {

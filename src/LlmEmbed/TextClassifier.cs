@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using LlmEmbed.Evaluation;
 using LlmEmbed.Heads;
 using LlmEmbed.Selection;
 using LlmEmbed.Storage;
@@ -48,8 +47,8 @@ public sealed class TextClassifier : IDisposable
         ArgumentNullException.ThrowIfNull(examples);
         options ??= new TrainingOptions();
         if (options.HeldOutShare is not (>= 0 and < 1)) throw new LlmEmbedException($"The held-out share is {options.HeldOutShare}, expected at least 0 and less than 1.");
-        string[] labels = examples.Select(example => example.Label).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).ToArray();
-        int[] labelIndexes = IndexesOf(examples, labels);
+        string[] labels = ClassLabels.Of(examples);
+        int[] labelIndexes = ClassLabels.IndexesOf(examples, labels);
         (int[] kept, int[] heldOut) = options.HeldOutShare > 0 ? StratifiedSplit.HoldOut(labelIndexes, options.HeldOutShare, (ulong)options.Seed) : ([.. Enumerable.Range(0, examples.Count)], []);
         // What is held out is read, but neither the choice of views nor the head that is measured on it sees it.
         ExtractedFeatures features = AutoRecipe.Applies(options)
@@ -103,8 +102,8 @@ public sealed class TextClassifier : IDisposable
         ArgumentNullException.ThrowIfNull(examples);
         (float[] probabilities, TextEmbeddings[] embeddings) = Probabilities(TextsOf(examples), progress, cancellationToken);
         RequireTokens(embeddings.Select(part => part.Statistics), examples);
-        string[] labels = [.. Labels, .. examples.Select(example => example.Label).Distinct(StringComparer.Ordinal).Except(Labels, StringComparer.Ordinal).Order(StringComparer.Ordinal)];
-        return EvaluationReport.Compute(labels, probabilities, IndexesOf(examples, labels));
+        string[] labels = ClassLabels.Extend(Labels, examples);
+        return EvaluationReport.Compute(labels, probabilities, ClassLabels.IndexesOf(examples, labels));
     }
 
     /// <summary>Frees the backbones.</summary>
@@ -127,28 +126,13 @@ public sealed class TextClassifier : IDisposable
         return (predictions, embeddings.Select(part => part.Statistics).ToArray());
     }
 
-    /// <summary>Calibrated probabilities [N,C] of all texts at once, and the tokens that were read for them.</summary>
-    internal (float[] Probabilities, long Tokens) ProbabilitiesOf(IReadOnlyList<string> texts, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
-    {
-        (float[] probabilities, TextEmbeddings[] embeddings) = Probabilities(texts, progress, cancellationToken);
-        return (probabilities, embeddings.Sum(part => part.Statistics.Tokens));
-    }
-
     private IEnumerable<Prediction> PredictChunk(IReadOnlyList<string> texts, CancellationToken cancellationToken) => PredictWithStatistics(texts, cancellationToken).Predictions;
 
     /// <summary>Texts → calibrated probabilities [N,C].</summary>
-    private (float[] Probabilities, TextEmbeddings[] Embeddings) Probabilities(IReadOnlyList<string> texts, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    internal (float[] Probabilities, TextEmbeddings[] Embeddings) Probabilities(IReadOnlyList<string> texts, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
         TextEmbeddings[] embeddings = _encoders.Select(encoder => encoder.Encode(texts, progress, cancellationToken)).ToArray();
-        return (Probabilities(_head, Fusion.Fuse(embeddings), texts.Count), embeddings);
-    }
-
-    private static float[] Probabilities(TrainedHead head, float[] features, int rows)
-    {
-        float[] logits = new float[rows * head.Head.ClassCount]; // [N,C]
-        head.Head.Logits(features, rows, logits);
-        TemperatureScaling.ToProbabilities(logits, head.Head.ClassCount, head.Temperature);
-        return logits;
+        return (_head.Probabilities(Fusion.Fuse(embeddings), texts.Count), embeddings);
     }
 
     /// <summary>Trains on a part and measures on the rest, as the final training will go: what it reports is what a user may expect of new texts.</summary>
@@ -157,8 +141,7 @@ public sealed class TextClassifier : IDisposable
     {
         TrainedHead head = HeadTrainer.Train(data.Select(kept), options, progress, cancellationToken);
         using IHead _ = head.Head;
-        FeatureMatrix rest = data.Features.Select(heldOut);
-        return EvaluationReport.Compute(labels, Probabilities(head, rest.Block(0, rest.Rows).ToArray(), rest.Rows), heldOut.Select(row => data.Labels[row]).ToArray());
+        return EvaluationReport.Compute(labels, head.Probabilities(data.Features.Select(heldOut)), heldOut.Select(row => data.Labels[row]).ToArray());
     }
 
     private static ExtractedFeatures ReadFixedViews(string[] texts, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
@@ -179,12 +162,6 @@ public sealed class TextClassifier : IDisposable
     }
 
     private static string[] TextsOf(IReadOnlyList<LabeledText> examples) => examples.Select(example => example.Text).ToArray();
-
-    private static int[] IndexesOf(IReadOnlyList<LabeledText> examples, string[] labels)
-    {
-        Dictionary<string, int> indexes = labels.Select((label, index) => (label, index)).ToDictionary(pair => pair.label, pair => pair.index, StringComparer.Ordinal);
-        return examples.Select(example => indexes[example.Label]).ToArray();
-    }
 
     private static void RequireTokens(IEnumerable<EncodingStatistics> statistics, IReadOnlyList<LabeledText> examples)
     {

@@ -50,11 +50,11 @@ public sealed class TextEmbeddings
 public sealed record EncodingStatistics(
     int Texts, int ComputedTexts, int CachedTexts, int TruncatedTexts, long Tokens, long PaddedTokens, TimeSpan Elapsed, IReadOnlyList<int> TextsWithoutTokens)
 {
-    /// <summary>Two calls on two parts of a list of texts as one.</summary>
-    /// <param name="other">The other call.</param>
-    /// <param name="rows">The texts of this call as indexes into the list.</param>
-    /// <param name="otherRows">The texts of the other call.</param>
-    internal EncodingStatistics Plus(EncodingStatistics other, int[] rows, int[] otherRows) => new(
+    /// <summary>The same, the texts being these rows of a longer list.</summary>
+    internal EncodingStatistics AtRows(int[] rows) => this with { TextsWithoutTokens = [.. TextsWithoutTokens.Select(text => rows[text])] };
+
+    /// <summary>Two calls on two parts of one list of texts as one.</summary>
+    internal EncodingStatistics Plus(EncodingStatistics other) => new(
         Texts + other.Texts,
         ComputedTexts + other.ComputedTexts,
         CachedTexts + other.CachedTexts,
@@ -62,5 +62,5 @@ public sealed record EncodingStatistics(
         Tokens + other.Tokens,
         PaddedTokens + other.PaddedTokens,
         Elapsed + other.Elapsed,
-        [.. TextsWithoutTokens.Select(text => rows[text]).Concat(other.TextsWithoutTokens.Select(text => otherRows[text])).Order()]);
+        [.. TextsWithoutTokens.Concat(other.TextsWithoutTokens).Order()]);
 }

@@ -256,7 +256,7 @@ public sealed class TextEncoder : ITextEncoder
         ("model_type", _checkpoint.Config.ModelType),
         ("weights_sha256", WeightsSha256),
         ("tokenizer_sha256", TokenizerSha256),
-        ("views", string.Join(' ', Views.Select(view => $"{view.Depth}:{PoolingNames.NameOf(view.Pooling)}"))),
+        ("views", string.Join(' ', Views.Select(PoolingNames.NameOf))),
         ("max_tokens", MaxTokens.ToString()),
         ("pad_to", _options.PadTo?.ToString() ?? ""),
         ("precision", PrecisionNames.NameOf(Precision)));

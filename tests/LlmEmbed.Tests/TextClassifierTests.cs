@@ -139,6 +139,13 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
     }
 
     [Fact]
+    public void Views_are_chosen_on_what_is_not_held_out()
+    {
+        using TextClassifier everything = Train(Requests.Generate(90)), part = Train(Requests.Generate(90), Options with { HeldOutShare = 0.2 });
+        Assert.Equal((90, 72), (everything.Training!.Selection!.SampleTexts, part.Training!.Selection!.SampleTexts));
+    }
+
+    [Fact]
     public void A_class_with_one_example_stays_on_the_side_that_is_trained_on()
     {
         LabeledText[] examples = [.. Requests.Generate(30).Where(example => example.Label == "billing"), new("the courier is late", "delivery")];

@@ -1,5 +1,4 @@
 using System.Globalization;
-using LlmEmbed.Selection;
 
 namespace LlmEmbed.Backbones;
 
@@ -11,8 +10,8 @@ internal static class ViewSelection
     public static IReadOnlyList<View> Resolve(EncoderOptions options, Backbone backbone)
     {
         if (options.Views is not null) return options.Views;
+        if (options.ViewsOf is not null) return options.ViewsOf(backbone);
         IReadOnlyList<View> defaults = EncoderOptions.DefaultViews(backbone.IsDecoder, backbone.BlockCount);
-        if (options.UsesCandidateViews) return CandidateViews.With(defaults, backbone.IsDecoder, backbone.BlockCount);
         if (options.Depths is null && options.Poolings is null) return defaults;
 
         IReadOnlyList<Pooling> poolings = options.Poolings ?? [backbone.IsDecoder ? Pooling.MeanSkipFirst : Pooling.Mean];

@@ -1,5 +1,5 @@
 using System.Globalization;
-using System.Numerics.Tensors;
+using LlmEmbed.Backbones;
 using LlmEmbed.Evaluation;
 using LlmEmbed.Heads;
 
@@ -28,70 +28,41 @@ internal sealed class MethodComparison : IDisposable
 
     private const double ReferenceHeldOut = 0.2;
 
-    private readonly ComparisonOptions _options;
+    private readonly TrainingOptions _options;
+    private readonly int _seeds;
     private readonly IProgress<WorkProgress>? _progress;
     private readonly CancellationToken _cancellation;
-    private readonly IReadOnlyList<LabeledText> _training, _testing;
-    private readonly string[] _labels;
+    private readonly IReadOnlyList<LabeledText> _training;
+    private readonly string[] _trainingTexts, _testTexts, _labels;
     private readonly int[] _trainLabels, _truth;
+    private readonly int _classCount;
     private readonly List<Pass> _passes = [];
 
-    /// <exception cref="LlmEmbedException">The test texts have a label that no training text has, or a backbone cannot be used.</exception>
     public MethodComparison(
         IReadOnlyList<LabeledText> training, IReadOnlyList<LabeledText> testing, ComparisonOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellation)
     {
-        (_training, _testing, _options, _progress, _cancellation) = (training, testing, options, progress, cancellation);
-        string[] known = [.. training.Select(example => example.Label).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+        (_training, _seeds, _progress, _cancellation) = (training, options.Seeds, progress, cancellation);
+        // Costs are measured without a store, which would give the second of two equal passes for nothing.
+        EncoderOptions encoder = options.Training.Encoder;
+        _options = options.Training with { Encoder = encoder with { CacheFolder = null, WeightsFolder = encoder.WeightsFolder ?? encoder.CacheFolder } };
+        string[] known = ClassLabels.Of(training);
         // A class that no method has seen is an error of each, not a reason to stop.
-        _labels = [.. known, .. testing.Select(example => example.Label).Except(known, StringComparer.Ordinal).Order(StringComparer.Ordinal)];
-        ClassCount = known.Length;
-        _trainLabels = [.. training.Select(example => Array.IndexOf(_labels, example.Label))];
-        _truth = [.. testing.Select(example => Array.IndexOf(_labels, example.Label))];
+        _labels = ClassLabels.Extend(known, testing);
+        _classCount = known.Length;
+        (_trainLabels, _truth) = (ClassLabels.IndexesOf(training, _labels), ClassLabels.IndexesOf(testing, _labels));
+        (_trainingTexts, _testTexts) = ([.. training.Select(example => example.Text)], [.. testing.Select(example => example.Text)]);
     }
-
-    private int ClassCount { get; }
 
     /// <summary>What could not be compared, and why.</summary>
     public List<string> LeftOut { get; } = [];
 
-    /// <summary>All methods, each row as soon as it is measured.</summary>
-    public IEnumerable<ComparisonRow> Run()
+    /// <summary>All methods, auto last.</summary>
+    /// <exception cref="LlmEmbedException">A backbone or a text cannot be used.</exception>
+    public IReadOnlyList<ComparisonRow> Run()
     {
-        yield return Majority();
-        yield return Tfidf();
-        ReadBaselineViews();
-        Pass? decoder = _passes.Find(pass => pass.Encoder.Backbone.IsDecoder), encoder = _passes.Find(pass => !pass.Encoder.Backbone.IsDecoder);
-        if (encoder is not null) yield return Linear("sentence embedding + LR", encoder, [View(encoder, Pooling.Mean, 0)]);
-        if (decoder is not null)
-        {
-            int[] five = [.. Enumerable.Range(0, decoder.Encoder.Views.Count)];
-            yield return Linear("last layer + LR", decoder, [five[0]]);
-            yield return Linear("last five layers + LR", decoder, five);
-        }
-        if (decoder is not null && encoder is not null && encoder.Encoder.Backbone.HasPooler)
-        {
-            yield return Reference(Recipe.Reference, decoder, encoder);
-            yield return Reference(Recipe.ReferenceRepaired, decoder, encoder);
-        }
-        else
-        {
-            LeftOut.Add("released recipe and its repair: they need a decoder, and an encoder with a pooler");
-        }
-        yield return Auto();
-    }
-
-    /// <summary>Adds to each row its intervals and its test against the last one.</summary>
-    public IReadOnlyList<ComparisonRow> Complete(IReadOnlyList<ComparisonRow> rows)
-    {
-        int[] auto = rows[^1].Predicted;
-        return [.. rows.Select(row =>
-        {
-            (Interval accuracy, Interval macroF1) = Resampling.Intervals(_truth, row.Predicted, _labels.Length, (ulong)_options.Training.Seed);
-            double? p = row == rows[^1] ? null : McNemarTest.ExactP(
-                _truth.Index().Count(text => auto[text.Index] == text.Item && row.Predicted[text.Index] != text.Item),
-                _truth.Index().Count(text => auto[text.Index] != text.Item && row.Predicted[text.Index] == text.Item));
-            return row with { Accuracy = accuracy, MacroF1 = macroF1, PAgainstAuto = p };
-        })];
+        ComparisonRow[] rows = [Majority(), Tfidf(), .. Baselines(), Auto()];
+        bool[] autoIsRight = RightOnes(rows[^1]);
+        return [.. rows.Select(row => row == rows[^1] ? row : row with { PAgainstAuto = PValue(autoIsRight, RightOnes(row)) })];
     }
 
     public void Dispose()
@@ -101,87 +72,115 @@ internal sealed class MethodComparison : IDisposable
 
     private ComparisonRow Majority()
     {
-        int[] counts = new int[ClassCount];
+        int[] counts = new int[_classCount];
         foreach (int label in _trainLabels) counts[label]++;
-        double[] probabilities = [.. _truth.SelectMany(_ => counts.Select(count => (double)count / _trainLabels.Length))];
-        return Row("majority class", _labels[Array.IndexOf(counts, counts.Max())], probabilities, 0, 0, 0, default, default);
+        float[] probabilities = [.. _truth.SelectMany(_ => counts.Select(count => (float)count / _trainLabels.Length))];
+        return Row("majority class", _labels[Array.IndexOf(counts, counts.Max())], probabilities, default);
     }
 
     private ComparisonRow Tfidf()
     {
         CostMeter meter = new();
-        TfidfVectorizer vectorizer = new([.. _training.Select(example => example.Text)]);
-        SparseMatrix features = vectorizer.Transform([.. _training.Select(example => example.Text)]);
-        SparseLogisticRegression head = SparseLogisticRegression.Train(features, _trainLabels, ClassCount, (ulong)_options.Training.Seed, _cancellation);
+        TfidfVectorizer vectorizer = new(_trainingTexts);
+        SparseMatrix features = vectorizer.Transform(_trainingTexts);
+        SparseLogisticRegression head = SparseLogisticRegression.Train(features, _trainLabels, _classCount, (ulong)_options.Seed, _cancellation);
         Cost training = meter.Read();
         meter = new();
-        double[] probabilities = head.Probabilities(vectorizer.Transform([.. _testing.Select(example => example.Text)]));
-        return Row(
-            "TF-IDF + LR",
-            string.Create(CultureInfo.InvariantCulture, $"{features.Columns:N0} words and pairs of words, C = {head.C}"),
-            probabilities,
-            head.ParameterCount,
-            0,
-            features.Rows.Sum(row => 8L * row.Columns.Length),
-            training,
-            meter.Read());
+        float[] probabilities = head.Probabilities(vectorizer.Transform(_testTexts));
+        MethodCost cost = new(head.ParameterCount, Tokens: 0, features.Rows.Sum(row => 8L * row.Columns.Length), training, meter.Read());
+        return Row("TF-IDF + LR", string.Create(CultureInfo.InvariantCulture, $"{features.Columns:N0} words and pairs of words, C = {head.C}"), probabilities, cost);
     }
 
-    /// <summary>One pass of the first decoder and one of the first encoder over all texts, at every view that a baseline needs.</summary>
-    private void ReadBaselineViews()
+    /// <summary>What reads all blocks of the first decoder, of the first encoder or of both.</summary>
+    private IEnumerable<ComparisonRow> Baselines()
     {
-        TrainingOptions training = _options.Training;
-        foreach (string backbone in training.Backbones)
+        PassFeatures features = ReadAllBlocks();
+        Pass? decoder = _passes.Find(pass => pass.Encoder.Backbone.IsDecoder), encoder = _passes.Find(pass => !pass.Encoder.Backbone.IsDecoder);
+        if (encoder is not null) yield return Linear("sentence embedding + LR", encoder, features.Select(encoder.ViewsOf(Pooling.Mean)));
+        if (decoder is not null)
         {
-            EncoderOptions options = training.Encoder with { CacheFolder = null, WeightsFolder = training.Encoder.WeightsFolder ?? training.Encoder.CacheFolder };
-            bool isDecoder, hasPooler;
-            int blocks;
-            using (TextEncoder probe = TextEncoder.Load(backbone, options with { Precision = Precision.Fp32 }))
-                (isDecoder, hasPooler, blocks) = (probe.Backbone.IsDecoder, probe.Backbone.HasPooler, probe.BlockCount);
-            if (_passes.Exists(pass => pass.Encoder.Backbone.IsDecoder == isDecoder)) continue;
-            View[] views = isDecoder
-                ? [.. Enumerable.Range(0, Math.Min(5, blocks + 1)).Select(i => new View(blocks - i, Pooling.Mean))]
-                : hasPooler
-                    ? [new(blocks, Pooling.Pooler), new(blocks, Pooling.First), new(blocks, Pooling.Mean)]
-                    : [new(blocks, Pooling.Mean)];
-            _passes.Add(new Pass(TextEncoder.Load(backbone, options with { Views = views }), this));
+            int[] five = decoder.ViewsOf(Pooling.Mean);
+            yield return Linear("last layer + LR", decoder, features.Select(five[..1]));
+            yield return Linear("last five layers + LR", decoder, features.Select(five));
+        }
+        if (decoder is not null && encoder is not null && encoder.Encoder.Backbone.HasPooler)
+        {
+            PassFeatures roles = features.Select([.. decoder.ViewsOf(Pooling.Mean), .. encoder.ViewsOf(Pooling.Pooler), .. encoder.ViewsOf(Pooling.First)]);
+            yield return Reference(Recipe.Reference, "released recipe", decoder, encoder, roles);
+            yield return Reference(Recipe.ReferenceRepaired, "repaired recipe", decoder, encoder, roles);
+        }
+        else
+        {
+            LeftOut.Add("released recipe and its repair: they need a decoder, and an encoder with a pooler");
         }
     }
 
-    private static int View(Pass pass, Pooling pooling, int fallback) =>
-        pass.Encoder.Views.Index().FirstOrDefault(view => view.Item.Pooling == pooling, (fallback, default)).Item1;
-
-    private ComparisonRow Linear(string name, Pass pass, int[] views)
+    /// <summary>One pass of the first decoder and one of the first encoder over all texts, at every view that a baseline needs.</summary>
+    private PassFeatures ReadAllBlocks()
     {
-        HeadTrainingData train = pass.Training.SelectViews(views);
-        CostMeter meter = new();
-        TrainedHead head = HeadTrainer.Train(train, _options.Training with { Recipe = Recipe.Auto, Head = HeadKind.Linear }, _progress, _cancellation);
-        Cost training = meter.Read();
-        return WithHead(name, $"{pass.Encoder.Name} in {PrecisionNames.NameOf(pass.Encoder.Precision)}, {head.Choice}", [pass], train, pass.Select(views), [head], training);
+        List<TextEmbeddings> train = [], test = [];
+        foreach (string backbone in _options.Backbones)
+        {
+            TextEncoder encoder = TextEncoder.Load(backbone, _options.Encoder with { ViewsOf = BaselineViews });
+            if (_passes.Exists(pass => pass.Encoder.Backbone.IsDecoder == encoder.Backbone.IsDecoder))
+            {
+                encoder.Dispose();
+                continue;
+            }
+            Pass pass = new(encoder, FirstView: _passes.Sum(earlier => earlier.Encoder.Views.Count));
+            _passes.Add(pass);
+            (TextEmbeddings trainPart, pass.TrainingCost) = Read(encoder, _trainingTexts);
+            (TextEmbeddings testPart, pass.TestCost) = Read(encoder, _testTexts);
+            pass.Tokens = trainPart.Statistics.Tokens + testPart.Statistics.Tokens;
+            train.Add(trainPart);
+            test.Add(testPart);
+        }
+        FeatureLayout layout = Fusion.LayoutOf(_passes.Select(pass => pass.Encoder));
+        return new PassFeatures(
+            new HeadTrainingData(new ArrayFeatures(Fusion.Fuse(train), _trainingTexts.Length, layout.FeatureCount), _trainLabels, _classCount, layout),
+            new ArrayFeatures(Fusion.Fuse(test), _testTexts.Length, layout.FeatureCount));
     }
 
-    private ComparisonRow Reference(Recipe recipe, Pass decoder, Pass encoder)
+    private static IReadOnlyList<View> BaselineViews(Backbone backbone)
     {
-        int[] roles = [View(encoder, Pooling.Pooler, 0), View(encoder, Pooling.First, 0)];
-        int[] five = [.. Enumerable.Range(0, decoder.Encoder.Views.Count)];
-        HeadTrainingData train = Pass.Join(decoder.Training.SelectViews(five), encoder.Training.SelectViews(roles));
-        float[] test = Pass.Join(decoder.Select(five), encoder.Select(roles), _testing.Count);
-        TrainingOptions options = _options.Training with
+        int last = backbone.BlockCount;
+        if (backbone.IsDecoder) return [.. Enumerable.Range(0, Math.Min(5, last + 1)).Select(i => new View(last - i, Pooling.Mean))];
+        View mean = new(last, Pooling.Mean);
+        return backbone.HasPooler ? [new(last, Pooling.Pooler), new(last, Pooling.First), mean] : [mean];
+    }
+
+    private (TextEmbeddings Embeddings, Cost Cost) Read(TextEncoder encoder, string[] texts)
+    {
+        CostMeter meter = new();
+        TextEmbeddings embeddings = encoder.Encode(texts, _progress, _cancellation);
+        return (embeddings, meter.Read());
+    }
+
+    private ComparisonRow Linear(string name, Pass pass, PassFeatures features)
+    {
+        CostMeter meter = new();
+        TrainedHead head = HeadTrainer.Train(features.Train, _options with { Recipe = Recipe.Auto, Head = HeadKind.Linear }, _progress, _cancellation);
+        return WithHeads(name, $"{NameOf(pass.Encoder)}, {head.Choice}", [pass], features, [head], meter.Read());
+    }
+
+    private ComparisonRow Reference(Recipe recipe, string name, Pass decoder, Pass encoder, PassFeatures features)
+    {
+        TrainingOptions options = _options with
         {
             Recipe = recipe,
             Reference = new() { Llama = decoder.Encoder.Source, Bert = encoder.Encoder.Source, Roberta = encoder.Encoder.Source, Unpadded = true },
         };
-        if (recipe == Recipe.Reference) options = ChooseReference(train, options);
+        if (recipe == Recipe.Reference) options = ChooseReference(features.Train, options);
         List<TrainedHead> heads = [];
         Cost training = default;
-        for (int seed = 0; seed < _options.Seeds; seed++)
+        for (int seed = 0; seed < _seeds; seed++)
         {
             CostMeter meter = new();
-            heads.Add(HeadTrainer.Train(train, options with { Seed = options.Seed + seed }, _progress, _cancellation));
+            heads.Add(HeadTrainer.Train(features.Train, options with { Seed = options.Seed + seed }, _progress, _cancellation));
             if (seed == 0) training = meter.Read();
         }
-        string name = recipe == Recipe.Reference ? "released recipe" : "repaired recipe";
-        return WithHead(name, $"{decoder.Encoder.Name} in {PrecisionNames.NameOf(decoder.Encoder.Precision)}, {encoder.Encoder.Name} in BERT's and RoBERTa's place, real tokens only, {heads[0].Choice}", [decoder, encoder], train, test, heads, training);
+        string note = $"{NameOf(decoder.Encoder)}, {encoder.Encoder.Name} in BERT's and RoBERTa's place, real tokens only, {heads[0].Choice}";
+        return WithHeads(name, note, [decoder, encoder], features, heads, training);
     }
 
     /// <summary>σ and epochs by accuracy on a held-out part of the training texts.</summary>
@@ -199,136 +198,81 @@ internal sealed class MethodComparison : IDisposable
             {
                 TrainedHead head = HeadTrainer.Train(part, candidate, _progress, _cancellation);
                 using IHead _ = head.Head;
-                return Accuracy(Probabilities(head, rest.Block(0, rest.Rows).Span, rest.Rows), truth);
+                return head.Accuracy(rest, truth);
             })!;
     }
 
     private ComparisonRow Auto()
     {
-        // Its cost is measured without a store, which would give the second of two equal runs for nothing.
-        TrainingOptions options = _options.Training with
-        {
-            Encoder = _options.Training.Encoder with { CacheFolder = null, WeightsFolder = _options.Training.Encoder.WeightsFolder ?? _options.Training.Encoder.CacheFolder },
-        };
         CostMeter meter = new();
-        using TextClassifier classifier = TextClassifier.Train(_training, options, _progress, _cancellation);
+        using TextClassifier classifier = TextClassifier.Train(_training, _options, _progress, _cancellation);
         Cost training = meter.Read();
         meter = new();
-        (float[] probabilities, long testTokens) = classifier.ProbabilitiesOf([.. _testing.Select(example => example.Text)], _progress, _cancellation);
+        (float[] probabilities, TextEmbeddings[] embeddings) = classifier.Probabilities(_testTexts, _progress, _cancellation);
         Cost prediction = meter.Read();
         TrainingSummary summary = classifier.Training!;
-        long selected = summary.Selection is { } selection
-            ? selection.Encoding.Where(part => classifier.Encoders.All(encoder => encoder.Name != part.Backbone)).Sum(part => part.Statistics.Tokens)
-            : 0;
-        string views = string.Join("; ", classifier.Encoders.Select(encoder => $"{encoder.Name} in {PrecisionNames.NameOf(encoder.Precision)} {string.Join(", ", encoder.Views.Select(view => $"{view.Depth}:{PoolingNames.NameOf(view.Pooling)}"))}"));
-        return Row(
-            "auto",
-            $"{views}; {summary.Choice}",
-            [.. probabilities.Select(p => (double)p)],
+        // What was read of a backbone and then dropped was paid for as well.
+        IEnumerable<EncodingStatistics> dropped = from part in summary.Selection?.Encoding ?? []
+                                                  where classifier.Encoders.All(encoder => encoder.Name != part.Backbone)
+                                                  select part.Statistics;
+        MethodCost cost = new(
             classifier.Encoders.Sum(encoder => encoder.Backbone.ParameterCount(encoder.Views.Max(view => view.Depth))) + ParametersOf(classifier.Head),
-            summary.Encoding.Sum(part => part.Tokens) + selected + testTokens,
-            4L * _training.Count * classifier.Encoders.Sum(encoder => encoder.Views.Count * encoder.HiddenSize),
+            summary.Encoding.Concat(dropped).Concat(embeddings.Select(part => part.Statistics)).Sum(part => part.Tokens),
+            sizeof(float) * (long)_training.Count * classifier.Encoders.Sum(encoder => encoder.Views.Count * encoder.HiddenSize),
             training,
             prediction);
+        string views = string.Join("; ", classifier.Encoders.Select(encoder => $"{NameOf(encoder)} {string.Join(", ", encoder.Views.Select(PoolingNames.NameOf))}"));
+        return Row("auto", $"{views}; {summary.Choice}", probabilities, cost);
     }
 
-    private ComparisonRow WithHead(string name, string note, Pass[] passes, HeadTrainingData train, float[] test, List<TrainedHead> heads, Cost headTraining)
+    private ComparisonRow WithHeads(string name, string note, Pass[] passes, PassFeatures features, List<TrainedHead> heads, Cost headTraining)
     {
         CostMeter meter = new();
-        double[] probabilities = Probabilities(heads[0], test, _testing.Count);
+        float[] probabilities = heads[0].Probabilities(features.Test);
         Cost headPrediction = meter.Read();
-        double[] accuracies = [.. heads.Select(head => Accuracy(Probabilities(head, test, _testing.Count), _truth))];
-        ComparisonRow row = Row(
-            name,
-            note,
-            probabilities,
+        MethodCost cost = new(
             passes.Sum(pass => pass.Encoder.Backbone.ParameterCount(pass.Encoder.BlockCount)) + ParametersOf(heads[0]),
             passes.Sum(pass => pass.Tokens),
-            4L * train.Rows * train.Features.Columns,
+            sizeof(float) * (long)features.Train.Rows * features.Train.Features.Columns,
             passes.Aggregate(headTraining, (sum, pass) => sum + pass.TrainingCost),
-            passes.Aggregate(headPrediction, (sum, pass) => sum + pass.TestCost)) with
-        { SeedAccuracies = accuracies };
+            passes.Aggregate(headPrediction, (sum, pass) => sum + pass.TestCost));
+        double[] accuracies = [.. heads.Select(head => head.Accuracy(features.Test, _truth))];
         foreach (TrainedHead head in heads) head.Head.Dispose();
-        return row;
+        return Row(name, note, probabilities, cost) with { SeedAccuracies = accuracies };
     }
 
-    private ComparisonRow Row(string name, string note, double[] probabilities, long parameters, long tokens, long cachedBytes, Cost training, Cost prediction)
+    private ComparisonRow Row(string name, string note, float[] probabilities, MethodCost cost)
     {
-        EvaluationReport report = EvaluationReport.Compute(_labels, probabilities, _truth);
-        return new ComparisonRow(name, note, report, Predicted(probabilities), [report.Accuracy], parameters, tokens, cachedBytes, training, prediction);
+        int[] predicted = RowMaxima.IndexesOf<float>(probabilities, _classCount);
+        (Interval accuracy, Interval macroF1) = Resampling.Intervals(_truth, predicted, _labels.Length, (ulong)_options.Seed);
+        return new ComparisonRow(name, note, EvaluationReport.Compute(_labels, probabilities, _truth), predicted, accuracy, macroF1, cost);
     }
 
-    private int[] Predicted(double[] probabilities) => [.. _truth.Select((_, row) => TensorPrimitives.IndexOfMax<double>(probabilities.AsSpan(row * ClassCount, ClassCount)))];
+    private bool[] RightOnes(ComparisonRow row) => [.. row.Predicted.Zip(_truth, (predicted, label) => predicted == label)];
 
-    private double Accuracy(double[] probabilities, int[] truth) =>
-        truth.Index().Average(text => TensorPrimitives.IndexOfMax<double>(probabilities.AsSpan(text.Index * ClassCount, ClassCount)) == text.Item ? 1.0 : 0.0);
-
-    private double[] Probabilities(TrainedHead head, ReadOnlySpan<float> features, int rows)
-    {
-        float[] logits = new float[rows * ClassCount];
-        head.Head.Logits(features, rows, logits);
-        TemperatureScaling.ToProbabilities(logits, ClassCount, head.Temperature);
-        return [.. logits.Select(p => (double)p)];
-    }
+    private static double PValue(bool[] first, bool[] second) =>
+        McNemarTest.ExactP(first.Zip(second).Count(pair => pair.First && !pair.Second), first.Zip(second).Count(pair => !pair.First && pair.Second));
 
     private static long ParametersOf(TrainedHead head) => head.Head.Tensors.Sum(tensor => (long)tensor.Values.Length);
 
+    private static string NameOf(TextEncoder encoder) => $"{encoder.Name} in {PrecisionNames.NameOf(encoder.Precision)}";
+
     /// <summary>All texts through one backbone at all its blocks.</summary>
-    private sealed class Pass
+    private sealed record Pass(TextEncoder Encoder, int FirstView)
     {
-        private readonly FeatureMatrix _test;
+        public Cost TrainingCost { get; set; }
 
-        public Pass(TextEncoder encoder, MethodComparison comparison)
-        {
-            Encoder = encoder;
-            (FeatureMatrix features, TrainingCost) = Read(comparison._training, comparison);
-            Training = new HeadTrainingData(features, comparison._trainLabels, comparison.ClassCount, Fusion.LayoutOf([encoder]));
-            (_test, TestCost) = Read(comparison._testing, comparison);
-        }
+        public Cost TestCost { get; set; }
 
-        public TextEncoder Encoder { get; }
+        public long Tokens { get; set; }
 
-        public HeadTrainingData Training { get; }
+        /// <summary>Views of this pass among those of all passes.</summary>
+        public int[] ViewsOf(Pooling pooling) => [.. Enumerable.Range(0, Encoder.Views.Count).Where(view => Encoder.Views[view].Pooling == pooling).Select(view => FirstView + view)];
+    }
 
-        public Cost TrainingCost { get; }
-
-        public Cost TestCost { get; }
-
-        public long Tokens { get; private set; }
-
-        /// <summary>Test features of some views.</summary>
-        public float[] Select(int[] views)
-        {
-            FeatureMatrix features = _test.Select([.. views.Select(view => Training.Layout.Views[view])]);
-            return features.Block(0, features.Rows).ToArray();
-        }
-
-        public static HeadTrainingData Join(HeadTrainingData a, HeadTrainingData b)
-        {
-            float[] values = Join(a.Features.Block(0, a.Rows).ToArray(), b.Features.Block(0, b.Rows).ToArray(), a.Rows);
-            FeatureLayout layout = new([.. a.Layout.Views, .. b.Layout.Views.Select(view => view with { Offset = view.Offset + a.Features.Columns })]);
-            return new HeadTrainingData(new ArrayFeatures(values, a.Rows, layout.FeatureCount), a.Labels, a.ClassCount, layout);
-        }
-
-        public static float[] Join(float[] a, float[] b, int rows)
-        {
-            float[] joined = new float[a.Length + b.Length];
-            int left = a.Length / rows, right = b.Length / rows;
-            for (int row = 0; row < rows; row++)
-            {
-                a.AsSpan(row * left, left).CopyTo(joined.AsSpan(row * (left + right)));
-                b.AsSpan(row * right, right).CopyTo(joined.AsSpan(row * (left + right) + left));
-            }
-            return joined;
-        }
-
-        private (FeatureMatrix Features, Cost Cost) Read(IReadOnlyList<LabeledText> examples, MethodComparison comparison)
-        {
-            CostMeter meter = new();
-            TextEmbeddings embeddings = Encoder.Encode([.. examples.Select(example => example.Text)], comparison._progress, comparison._cancellation);
-            Cost cost = meter.Read();
-            Tokens += embeddings.Statistics.Tokens;
-            return (new ArrayFeatures(embeddings.Values.ToArray(), examples.Count, embeddings.RowLength), cost);
-        }
+    /// <summary>Features of the training and of the test texts, the same columns in both.</summary>
+    private sealed record PassFeatures(HeadTrainingData Train, FeatureMatrix Test)
+    {
+        public PassFeatures Select(int[] views) => new(Train.SelectViews(views), Test.Select([.. views.Select(view => Train.Layout.Views[view])]));
     }
 }

@@ -2,6 +2,9 @@ using LlmEmbed.Heads;
 
 namespace LlmEmbed.Comparison;
 
+/// <summary>Where a figure lies 95 times of 100.</summary>
+internal readonly record struct Interval(double Low, double High);
+
 /// <summary>How far figures would swing on other test texts of the same kind: the texts are drawn again and again, with replacement.</summary>
 internal static class Resampling
 {
@@ -10,7 +13,7 @@ internal static class Resampling
     /// <summary>95 % intervals of accuracy and macro-F1 by the percentile bootstrap.</summary>
     /// <param name="truth">[N].</param>
     /// <param name="predicted">[N].</param>
-    /// <param name="classCount">C; classes that occur in neither count as zero.</param>
+    /// <param name="classCount">C; a class that occurs in neither part of a draw does not count in it.</param>
     /// <param name="seed">Of the draws.</param>
     public static (Interval Accuracy, Interval MacroF1) Intervals(int[] truth, int[] predicted, int classCount, ulong seed)
     {
@@ -22,14 +25,13 @@ internal static class Resampling
             for (int i = 0; i < rows.Length; i++) rows[i] = random.Next(truth.Length);
             (accuracies[draw], scores[draw]) = Score(truth, predicted, rows, classCount);
         }
-        (double accuracy, double macroF1) = Score(truth, predicted, [.. Enumerable.Range(0, truth.Length)], classCount);
-        return (Percentiles(accuracy, accuracies), Percentiles(macroF1, scores));
+        return (Percentiles(accuracies), Percentiles(scores));
     }
 
-    private static Interval Percentiles(double value, double[] draws)
+    private static Interval Percentiles(double[] draws)
     {
         Array.Sort(draws);
-        return new Interval(value, draws[(int)(0.025 * Draws)], draws[(int)(0.975 * Draws) - 1]);
+        return new Interval(draws[(int)(0.025 * Draws)], draws[(int)(0.975 * Draws) - 1]);
     }
 
     private static (double Accuracy, double MacroF1) Score(int[] truth, int[] predicted, int[] rows, int classCount)

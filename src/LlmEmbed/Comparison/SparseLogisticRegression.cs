@@ -54,7 +54,7 @@ internal sealed class SparseLogisticRegression
                 for (int row = 0; row < labels.Length; row++)
                     if (folds[row] == fold) Logits(features.Rows[row], parameters[fold], logits.AsSpan(row * classCount, classCount));
             });
-            candidates.Add(new PenaltyCandidate(c, logits, labels, folds, foldCount, parameters[0]));
+            candidates.Add(new PenaltyCandidate(c, logits, labels, folds, foldCount, LinearHeadTrainer.MeanOf(parameters)));
             if (PenaltyCandidate.IsPastTheBest(candidates)) break;
         }
         PenaltyCandidate chosen = PenaltyCandidate.Choose(candidates);
@@ -63,10 +63,10 @@ internal sealed class SparseLogisticRegression
     }
 
     /// <summary>[N,C], calibrated.</summary>
-    public double[] Probabilities(SparseMatrix features) => Probabilities(features, _parameters, _classCount, Temperature);
+    public float[] Probabilities(SparseMatrix features) => Probabilities(features, _parameters, _classCount, Temperature);
 
     /// <summary>[N,C] from parameters as <see cref="Fit"/> gives them.</summary>
-    public static double[] Probabilities(SparseMatrix features, double[] parameters, int classCount, double temperature)
+    public static float[] Probabilities(SparseMatrix features, double[] parameters, int classCount, double temperature)
     {
         float[] values = new float[features.Rows.Count * classCount];
         double[] logits = new double[classCount];
@@ -76,7 +76,7 @@ internal sealed class SparseLogisticRegression
             for (int k = 0; k < classCount; k++) values[row * classCount + k] = (float)logits[k];
         }
         TemperatureScaling.ToProbabilities(values, classCount, temperature);
-        return [.. values.Select(value => (double)value)];
+        return values;
     }
 
     /// <summary>Minimises one objective from a start.</summary>

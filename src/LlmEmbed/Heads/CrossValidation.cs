@@ -38,7 +38,7 @@ internal sealed class PenaltyCandidate
         int classCount = logits.Length / labels.Length;
         double temperature = TemperatureScaling.Fit(logits, labels, smoothing: 1.0 / (labels.Length + 2));
         _rowLosses = TemperatureScaling.NegativeLogLikelihoods(logits, labels, temperature);
-        int[] predicted = [.. labels.Select((_, row) => TensorPrimitives.IndexOfMax<double>(logits.AsSpan(row * classCount, classCount)))];
+        int[] predicted = RowMaxima.IndexesOf<double>(logits, classCount);
         double[] accuracies = FoldAccuracies(predicted, labels, folds, foldCount);
         double accuracy = accuracies.Average();
         Score = new PenaltyScore(

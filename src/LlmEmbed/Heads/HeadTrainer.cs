@@ -1,6 +1,6 @@
 using System.Globalization;
-using System.Numerics.Tensors;
 using System.Text.Json.Nodes;
+using LlmEmbed.Evaluation;
 
 namespace LlmEmbed.Heads;
 
@@ -9,7 +9,24 @@ namespace LlmEmbed.Heads;
 /// <param name="Temperature">Logits are divided by this before the softmax.</param>
 /// <param name="Choice">What was chosen and why, in one sentence for people.</param>
 /// <param name="Details">The same for programs.</param>
-internal sealed record TrainedHead(IHead Head, double Temperature, string Choice, JsonObject Details);
+internal sealed record TrainedHead(IHead Head, double Temperature, string Choice, JsonObject Details)
+{
+    /// <summary>Features [N,F] → calibrated probabilities [N,C].</summary>
+    public float[] Probabilities(ReadOnlySpan<float> features, int rows)
+    {
+        float[] logits = new float[rows * Head.ClassCount]; // [N,C]
+        Head.Logits(features, rows, logits);
+        TemperatureScaling.ToProbabilities(logits, Head.ClassCount, Temperature);
+        return logits;
+    }
+
+    /// <inheritdoc cref="Probabilities(ReadOnlySpan{float}, int)"/>
+    public float[] Probabilities(FeatureMatrix features) => Probabilities(features.Block(0, features.Rows).Span, features.Rows);
+
+    /// <summary>The share of rows whose most probable class is the true one.</summary>
+    public double Accuracy(FeatureMatrix features, int[] truth) =>
+        RowMaxima.IndexesOf<float>(Probabilities(features), Head.ClassCount).Zip(truth, (predicted, label) => predicted == label ? 1.0 : 0.0).Average();
+}
 
 /// <summary>Trains and restores heads by kind.</summary>
 internal static class HeadTrainer
@@ -34,7 +51,7 @@ internal static class HeadTrainer
 
     private static TrainedHead TrainLinear(HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
-        LinearOptions linear = new() { ClassWeighting = options.ClassWeighting, Seed = (ulong)options.Seed, Threads = options.Encoder.Threads ?? Environment.ProcessorCount };
+        LinearOptions linear = LinearOptions.Of(options);
         (LinearTraining training, ClassWeighting weighting) = options.ClassWeighting == ClassWeighting.Auto
             ? ChooseWeighting(data, linear, progress, cancellationToken)
             : (LinearHeadTrainer.Train(data, linear, progress, cancellationToken), options.ClassWeighting);
@@ -75,7 +92,7 @@ internal static class HeadTrainer
 
     /// <summary>For each row that took part 1 where the class with the highest logit is not its own.</summary>
     private static double[] Errors(CrossValidation validation, HeadTrainingData data) =>
-        [.. validation.Rows.Select((row, i) => TensorPrimitives.IndexOfMax<double>(validation.Logits.AsSpan(i * data.ClassCount, data.ClassCount)) == data.Labels[row] ? 0.0 : 1.0)];
+        [.. validation.Rows.Zip(RowMaxima.IndexesOf<double>(validation.Logits, data.ClassCount), (row, predicted) => predicted == data.Labels[row] ? 0.0 : 1.0)];
 
     private static TrainedHead TrainCooccurrence(HeadTrainingData data, TrainingOptions options, CooccurrenceOptions head, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {

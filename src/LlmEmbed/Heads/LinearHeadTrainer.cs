@@ -21,6 +21,13 @@ internal sealed record LinearOptions
     public ulong Seed { get; init; }
 
     public int Threads { get; init; } = Environment.ProcessorCount;
+
+    public static LinearOptions Of(TrainingOptions options) => new()
+    {
+        ClassWeighting = options.ClassWeighting,
+        Seed = (ulong)options.Seed,
+        Threads = options.Encoder.Threads ?? Environment.ProcessorCount,
+    };
 }
 
 /// <summary>A trained linear head.</summary>
@@ -152,7 +159,8 @@ internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions opt
         return c * loss + TensorPrimitives.SumOfSquares(weights) / 2;
     }
 
-    private static double[] MeanOf(double[][] vectors)
+    /// <summary>A good start for a fit on all rows, from those of the folds.</summary>
+    public static double[] MeanOf(double[][] vectors)
     {
         double[] mean = new double[vectors[0].Length];
         foreach (double[] vector in vectors) TensorPrimitives.MultiplyAdd(vector, 1.0 / vectors.Length, mean, mean);

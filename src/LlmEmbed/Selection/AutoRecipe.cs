@@ -38,58 +38,74 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     public ExtractedFeatures Extract(string[] texts, int[] labels, int classCount, int[] rows)
     {
         int[] sample = [.. StratifiedSplit.Sample([.. rows.Select(row => labels[row])], SampleTexts, (ulong)options.Seed).Select(index => rows[index])];
-        string[] sampleTexts = [.. sample.Select(row => texts[row])];
-        List<TextEncoder> candidates = LoadAll(options, options.Backbones.Select(_ => options.Encoder with { UsesCandidateViews = true }));
-        TextEmbeddings[] sampled;
-        FeatureLayout layout;
-        ViewChoice? choice;
-        long start;
+        (FeatureMatrix sampled, List<(int, EncoderOptions)> kept, SelectionSummary summary) = ReadSample(texts, labels, classCount, sample);
+        return ReadRest(texts, sample, sampled, kept, summary);
+    }
+
+    /// <summary>Reads the sample at every candidate view and chooses.</summary>
+    /// <returns>The sample's features at the chosen views, the backbones that are kept, and how it came about.</returns>
+    private (FeatureMatrix Sampled, List<(int Backbone, EncoderOptions Options)> Kept, SelectionSummary Summary) ReadSample(string[] texts, int[] labels, int classCount, int[] sample)
+    {
+        List<TextEncoder> candidates = LoadAll(options, options.Backbones.Select(_ => options.Encoder with { ViewsOf = CandidateViews.Of }));
         try
         {
-            sampled = [.. candidates.Select(encoder => encoder.Encode(sampleTexts, progress, cancellation))];
-            layout = Fusion.LayoutOf(candidates);
-            start = Stopwatch.GetTimestamp();
-            HeadTrainingData data = new(new ArrayFeatures(Fusion.Fuse(sampled), sample.Length, layout.FeatureCount), [.. sample.Select(row => labels[row])], classCount, layout);
-            LinearOptions linear = new() { Seed = (ulong)options.Seed, Threads = options.Encoder.Threads ?? Environment.ProcessorCount };
-            choice = ViewChooser.Choose(data, DefaultIndexes(candidates), linear, progress, cancellation);
+            TextEmbeddings[] read = ReadRows(candidates, texts, sample);
+            long start = Stopwatch.GetTimestamp();
+            FeatureLayout layout = Fusion.LayoutOf(candidates);
+            HeadTrainingData data = new(new ArrayFeatures(Fusion.Fuse(read), sample.Length, layout.FeatureCount), [.. sample.Select(row => labels[row])], classCount, layout);
+            int[] defaults = DefaultIndexes(candidates);
+            ViewChoice? choice = ViewChooser.Choose(data, defaults, LinearOptions.Of(options), progress, cancellation);
+            SelectionSummary summary = new(
+                layout,
+                choice,
+                sample.Length,
+                [.. candidates.Zip(read, (encoder, part) => (encoder.Name, part.Statistics.AtRows(sample)))],
+                Stopwatch.GetElapsedTime(start));
+            int[] chosen = [.. choice?.Chosen.Views ?? defaults];
+            return (data.SelectViews(chosen).Features, KeptOf(candidates, chosen), summary);
         }
         finally
         {
             foreach (TextEncoder encoder in candidates) encoder.Dispose();
         }
-        SelectionSummary summary = new(layout, choice, sample.Length, [.. candidates.Zip(sampled, (encoder, part) => (encoder.Name, part.Statistics with { TextsWithoutTokens = [.. part.Statistics.TextsWithoutTokens.Select(text => sample[text])] }))], Stopwatch.GetElapsedTime(start));
-        int[] chosen = [.. choice?.Chosen.Views ?? DefaultIndexes(candidates)];
-        return ReadAll(texts, sample, candidates, sampled, chosen, summary);
+    }
+
+    /// <summary>Indexes of the default views among those of all encoders.</summary>
+    public static int[] DefaultIndexes(IEnumerable<TextEncoder> encoders) =>
+    [
+        .. encoders
+            .SelectMany(encoder => encoder.Views.Select(view => EncoderOptions.DefaultViews(encoder.Backbone.IsDecoder, encoder.BlockCount).Contains(view)))
+            .Index().Where(view => view.Item).Select(view => view.Index),
+    ];
+
+    /// <summary>The backbones of which a view was chosen, as indexes into those asked for, with what they are then to keep.</summary>
+    private List<(int Backbone, EncoderOptions Options)> KeptOf(List<TextEncoder> candidates, int[] chosen)
+    {
+        List<(int, EncoderOptions)> kept = [];
+        int first = 0;
+        foreach ((int index, TextEncoder candidate) in candidates.Index())
+        {
+            View[] views = [.. candidate.Views.Where((_, view) => chosen.Contains(first + view))];
+            // The precision is the sample's, since both go into one matrix.
+            if (views.Length > 0) kept.Add((index, options.Encoder with { Views = views, Precision = candidate.Precision }));
+            first += candidate.Views.Count;
+        }
+        return kept;
     }
 
     /// <summary>Opens the backbones with the chosen views, reads what the sample did not hold, and puts both together.</summary>
-    private ExtractedFeatures ReadAll(string[] texts, int[] sample, List<TextEncoder> candidates, TextEmbeddings[] sampled, int[] chosen, SelectionSummary summary)
+    private ExtractedFeatures ReadRest(string[] texts, int[] sample, FeatureMatrix sampled, List<(int Backbone, EncoderOptions Options)> kept, SelectionSummary summary)
     {
-        int first = 0;
-        List<(int Backbone, int[] Views)> kept = [];
-        foreach ((int index, TextEncoder candidate) in candidates.Index())
-        {
-            int[] views = [.. chosen.Where(view => view >= first && view < first + candidate.Views.Count).Select(view => view - first)];
-            if (views.Length > 0) kept.Add((index, views));
-            first += candidate.Views.Count;
-        }
-        TrainingOptions keptOptions = options with { Backbones = [.. kept.Select(part => options.Backbones[part.Backbone])] };
-        // The precision is the sample's, since both go into one matrix.
-        List<TextEncoder> encoders = LoadAll(keptOptions, kept.Select(part =>
-            options.Encoder with { Views = [.. part.Views.Select(view => candidates[part.Backbone].Views[view])], Precision = candidates[part.Backbone].Precision }));
+        List<TextEncoder> encoders = LoadAll(options with { Backbones = [.. kept.Select(part => options.Backbones[part.Backbone])] }, kept.Select(part => part.Options));
         try
         {
-            int[] rest = [.. Enumerable.Range(0, texts.Length).Except(sample).Order()];
-            string[] restTexts = [.. rest.Select(row => texts[row])];
-            TextEmbeddings[] restParts = [.. encoders.Select(encoder => encoder.Encode(restTexts, progress, cancellation))];
-            EncodingStatistics[] statistics = [.. kept.Zip(restParts, (part, read) => sampled[part.Backbone].Statistics.Plus(read.Statistics, sample, rest))];
-            int columns = encoders.Sum(encoder => encoder.Views.Count * encoder.HiddenSize);
-            float[] values = new float[checked(texts.Length * columns)];
-            for (int i = 0; i < sample.Length; i++)
-                Place(values.AsSpan(sample[i] * columns, columns), kept.SelectMany(part => part.Views.Select(view => (sampled[part.Backbone], view))), i);
-            for (int i = 0; i < rest.Length; i++)
-                Place(values.AsSpan(rest[i] * columns, columns), restParts.SelectMany(part => Enumerable.Range(0, part.Views.Count).Select(view => (part, view))), i);
-            return new ExtractedFeatures(encoders, values, statistics, summary);
+            int[] rest = [.. Enumerable.Range(0, texts.Length).Except(sample)];
+            TextEmbeddings[] read = ReadRows(encoders, texts, rest);
+            ArrayFeatures others = new(Fusion.Fuse(read), rest.Length, sampled.Columns);
+            float[] values = new float[checked(texts.Length * sampled.Columns)];
+            for (int i = 0; i < sample.Length; i++) sampled.Row(i).CopyTo(values.AsSpan(sample[i] * sampled.Columns));
+            for (int i = 0; i < rest.Length; i++) others.Row(i).CopyTo(values.AsSpan(rest[i] * sampled.Columns));
+            return new ExtractedFeatures(encoders, values, [.. kept.Zip(read, (part, other) => summary.Encoding[part.Backbone].Statistics.Plus(other.Statistics.AtRows(rest)))], summary);
         }
         catch
         {
@@ -98,21 +114,11 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
         }
     }
 
-    private static void Place(Span<float> row, IEnumerable<(TextEmbeddings Part, int View)> views, int text)
+    private TextEmbeddings[] ReadRows(List<TextEncoder> encoders, string[] texts, int[] rows)
     {
-        foreach ((TextEmbeddings part, int view) in views)
-        {
-            part[text, view].CopyTo(row);
-            row = row[part.HiddenSize..];
-        }
+        string[] chosen = [.. rows.Select(row => texts[row])];
+        return [.. encoders.Select(encoder => encoder.Encode(chosen, progress, cancellation))];
     }
-
-    private static int[] DefaultIndexes(List<TextEncoder> candidates) =>
-    [
-        .. candidates
-            .SelectMany(encoder => encoder.Views.Select(view => (View: view, IsDefault: EncoderOptions.DefaultViews(encoder.Backbone.IsDecoder, encoder.BlockCount).Contains(view))))
-            .Index().Where(pair => pair.Item.IsDefault).Select(pair => pair.Index),
-    ];
 
     /// <summary>Opens the backbones that the options name, each with its own encoder options.</summary>
     public static List<TextEncoder> LoadAll(TrainingOptions options, IEnumerable<EncoderOptions> encoderOptions)

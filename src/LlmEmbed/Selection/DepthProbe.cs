@@ -13,9 +13,9 @@ internal static class DepthProbe
     public static IReadOnlyList<ViewProbe> Run(IReadOnlyList<LabeledText> examples, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellation)
     {
         string[] texts = [.. examples.Select(example => example.Text)];
-        string[] labels = [.. examples.Select(example => example.Label).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
-        int[] indexes = [.. examples.Select(example => Array.IndexOf(labels, example.Label))];
-        LinearOptions linear = new() { Seed = (ulong)options.Seed, Threads = options.Encoder.Threads ?? Environment.ProcessorCount };
+        string[] labels = ClassLabels.Of(examples);
+        int[] indexes = ClassLabels.IndexesOf(examples, labels);
+        LinearOptions linear = LinearOptions.Of(options);
         List<ViewProbe> probes = [];
         foreach (string backbone in options.Backbones)
         {

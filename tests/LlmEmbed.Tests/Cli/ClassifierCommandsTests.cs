@@ -198,6 +198,15 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
     }
 
     [Fact]
+    public void A_sample_of_the_examples_keeps_the_shares_of_the_classes()
+    {
+        ToolResult result = Tool.Run(
+            "train", "--data", trained.Data, "--output", _folder.File("sampled"), "--backbone", Repository.Fixture("bert"), "--depths", "1", "--examples", "30", "--cache", "none", "--json").Succeeded();
+        Assert.Equal(30, (int)result.Json["examples"]!);
+        Assert.Equal([2, 2, 2], result.Json["classes"]!.AsArray().Select(score => (int)score!["support"]!)); // a fifth is held out
+    }
+
+    [Fact]
     public void Labels_of_the_test_file_do_not_influence_the_classifier()
     {
         string[] rows = [.. Requests.Generate(30, seed: 9).Select(example => $"{example.Text},{example.Label}")];

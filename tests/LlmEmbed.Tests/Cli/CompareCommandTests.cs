@@ -23,6 +23,10 @@ public sealed class CompareCommandTests : IDisposable
         Assert.Equal([1, 2], methods.Select(row => row["seed_accuracies"]!.AsArray().Count).Distinct());
         Assert.All(methods[5..7], row => Assert.Equal(2, row["seed_accuracies"]!.AsArray().Count));
         Assert.All(methods[2..], row => Assert.True((long)row["tokens"]! > 0 && (long)row["parameters"]! > 0 && (double)row["training"]!["seconds"]! > 0));
+        // Heads of different seeds are different heads.
+        Assert.Contains(methods[5..7], row => (double)row["seed_accuracies"]![0]! != (double)row["seed_accuracies"]![1]!);
+        Assert.Contains("released LLMEmbed recipe", (string)methods[5]["note"]!, StringComparison.Ordinal);
+        Assert.Contains("repaired LLMEmbed recipe", (string)methods[6]["note"]!, StringComparison.Ordinal);
         // Three texts of four are right by the words alone; a classifier that guesses is clearly worse.
         Assert.InRange((double)methods[0]["p_against_auto"]!, 0, 0.05);
         Assert.Null(methods[^1]["p_against_auto"]);

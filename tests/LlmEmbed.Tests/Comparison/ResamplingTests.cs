@@ -11,11 +11,10 @@ public sealed class ResamplingTests
         int[] truth = [.. Enumerable.Range(0, 400).Select(i => i % 2)];
         int[] predicted = [.. truth.Select((label, i) => i < 100 ? 1 - label : label)];
         (Interval accuracy, Interval macroF1) = Resampling.Intervals(truth, predicted, classCount: 2, seed: 1);
-        Assert.Equal(0.75, accuracy.Value);
-        Assert.Equal(0.75, macroF1.Value, 1e-12);
         // The standard error is √(0.75 × 0.25 / 400) = 0.02165.
         Assert.Equal(0.75 - 1.96 * 0.02165, accuracy.Low, 0.008);
         Assert.Equal(0.75 + 1.96 * 0.02165, accuracy.High, 0.008);
+        Assert.InRange(0.75, macroF1.Low, macroF1.High); // both classes have 50 of 200 wrong
     }
 
     [Fact]
@@ -31,6 +30,6 @@ public sealed class ResamplingTests
     public void Nothing_wrong_leaves_no_doubt()
     {
         int[] truth = [0, 1, 2, 0, 1, 2];
-        Assert.Equal((new Interval(1, 1, 1), new Interval(1, 1, 1)), Resampling.Intervals(truth, truth, 3, seed: 0));
+        Assert.Equal((new Interval(1, 1), new Interval(1, 1)), Resampling.Intervals(truth, truth, 3, seed: 0));
     }
 }

@@ -39,7 +39,7 @@ public sealed class TfidfTests
         TfidfVectorizer vectorizer = new(Texts);
         SparseMatrix features = vectorizer.Transform(Texts);
         double[] parameters = SparseLogisticRegression.Fit(features, [0, 1, 2, 0], 3, c: 10, _ => true, new double[3 * 18], TestContext.Current.CancellationToken);
-        double[] probabilities = SparseLogisticRegression.Probabilities(vectorizer.Transform(["a good plot", "bad film"]), parameters, classCount: 3, temperature: 1);
+        float[] probabilities = SparseLogisticRegression.Probabilities(vectorizer.Transform(["a good plot", "bad film"]), parameters, classCount: 3, temperature: 1);
         double[] expected = [0.81677, 0.07056, 0.11266, 0.11725, 0.79431, 0.08844];
         for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], probabilities[i], 2e-3);
     }
@@ -52,7 +52,7 @@ public sealed class TfidfTests
         TfidfVectorizer vectorizer = new([.. training.Select(example => example.Text)]);
         SparseLogisticRegression head = SparseLogisticRegression.Train(
             vectorizer.Transform([.. training.Select(example => example.Text)]), [.. training.Select(example => Array.IndexOf(labels, example.Label))], 3, seed: 0, TestContext.Current.CancellationToken);
-        double[] probabilities = head.Probabilities(vectorizer.Transform([.. testing.Select(example => example.Text)]));
+        float[] probabilities = head.Probabilities(vectorizer.Transform([.. testing.Select(example => example.Text)]));
         int right = testing.Index().Count(text => probabilities[text.Index * 3 + Array.IndexOf(labels, text.Item.Label)] > 0.5);
         Assert.InRange(right, 58, 60);
         for (int row = 0; row < 60; row++) Assert.Equal(1, probabilities.AsSpan(row * 3, 3).ToArray().Sum(), 1e-5);

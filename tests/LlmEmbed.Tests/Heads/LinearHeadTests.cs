@@ -45,6 +45,27 @@ public sealed class LinearHeadTests
         AssertClose(Tensors.Values<double>($"{name}.intercept"), HeadTensor.Take(training.Head.Tensors, "bias", Tensors.Shape($"{name}.intercept")), 1e-3);
     }
 
+    [Fact]
+    public void Class_weights_are_balanced_only_where_that_finds_a_rare_class_at_no_clear_cost()
+    {
+        static HeadTrainingData Overlapping(int common, int rare)
+        {
+            DeterministicRandom random = new(11);
+            int[] labels = [.. Enumerable.Range(0, common + rare).Select(row => row < common ? 0 : 1)];
+            // One channel of noise 1 whose mean differs by 1.2: with one text of ten being rare, even weights call nearly none so.
+            float[] values = [.. labels.Select(label => (float)(label * 1.2 + Enumerable.Range(0, 12).Sum(_ => random.NextDouble()) - 6))];
+            return HeadProblems.Data(values, labels, 2);
+        }
+
+        static string WeightingOf(HeadTrainingData data, ClassWeighting weighting) =>
+            (string)HeadTrainer.Train(data, new TrainingOptions { ClassWeighting = weighting }, progress: null, TestContext.Current.CancellationToken).Details["class_weighting"]!;
+
+        Assert.Equal("none", WeightingOf(Overlapping(200, 200), ClassWeighting.Auto));
+        Assert.Equal("none", WeightingOf(Overlapping(360, 40), ClassWeighting.Auto)); // balanced weights find more of the rare class, but cost too much accuracy
+        Assert.Equal("balanced", WeightingOf(Overlapping(360, 40), ClassWeighting.Balanced));
+        Assert.Equal("balanced", WeightingOf(HeadProblems.Clusters(600, 30, 3, seed: 5, spread: 3, labelOfRow: row => row % 10 == 0 ? 2 : row % 2), ClassWeighting.Auto));
+    }
+
     [Theory]
     [InlineData(2)]
     [InlineData(4)]

@@ -55,7 +55,7 @@ public sealed class AutoRecipeTests
     [InlineData(false, 1)]
     public void Default_views_are_candidates_and_all_depths_exist(bool isDecoder, int blockCount)
     {
-        IReadOnlyList<View> candidates = CandidateViews.With(EncoderOptions.DefaultViews(isDecoder, blockCount), isDecoder, blockCount);
+        IReadOnlyList<View> candidates = CandidateViews.Of(isDecoder, blockCount);
         Assert.Subset(candidates.ToHashSet(), EncoderOptions.DefaultViews(isDecoder, blockCount).ToHashSet());
         Assert.All(candidates, view => Assert.InRange(view.Depth, 1, blockCount));
         Assert.Equal(candidates.Count, candidates.Distinct().Count());

@@ -1,9 +1,8 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using LlmEmbed.Selection;
 
-namespace LlmEmbed.Evaluation;
+namespace LlmEmbed.Selection;
 
 /// <summary>Accuracy over depth as a self-contained SVG, one line for each backbone and pooling, with the deviation of the folds as error bars.</summary>
 internal static class DepthCurve
@@ -26,36 +25,32 @@ internal static class DepthCurve
         double Y(double accuracy) => Top + (Height - Top - Bottom) * (high - Math.Clamp(accuracy, low, high)) / (high - low);
 
         StringBuilder svg = new();
-        Add(svg, $"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {Width} {Height}" role="img" font-family="system-ui, sans-serif" font-size="12">""");
+        svg.AppendLine(CultureInfo.InvariantCulture, $"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {Width} {Height}" role="img" font-family="system-ui, sans-serif" font-size="12">""");
         svg.Append("<style>svg { color: #1d2530; background: #fff } @media (prefers-color-scheme: dark) { svg { color: #e6e9ee; background: #14181f } } text { fill: currentColor }</style>\n");
-        Add(svg, $"""<text x="{Left}" y="24" font-size="15">Accuracy over depth: {WebUtility.HtmlEncode(title)}</text>""");
+        svg.AppendLine(CultureInfo.InvariantCulture, $"""<text x="{Left}" y="24" font-size="15">Accuracy over depth: {WebUtility.HtmlEncode(title)}</text>""");
         double step = high - low > 0.4 ? 0.1 : 0.05;
         for (double tick = low; tick <= high + 1e-9; tick += step)
         {
-            Add(svg, $"""<line x1="{Left}" x2="{Width - Right}" y1="{Y(tick)}" y2="{Y(tick)}" stroke="currentColor" stroke-opacity=".15"/>""");
-            Add(svg, $"""<text x="{Left - 8}" y="{Y(tick) + 4}" text-anchor="end">{Math.Round(100 * tick)} %</text>""");
+            svg.AppendLine(CultureInfo.InvariantCulture, $"""<line x1="{Left}" x2="{Width - Right}" y1="{Y(tick)}" y2="{Y(tick)}" stroke="currentColor" stroke-opacity=".15"/>""");
+            svg.AppendLine(CultureInfo.InvariantCulture, $"""<text x="{Left - 8}" y="{Y(tick) + 4}" text-anchor="end">{Math.Round(100 * tick)} %</text>""");
         }
         for (int share = 0; share <= 100; share += 20)
-            Add(svg, $"""<text x="{Left + (Width - Left - Right) * share / 100}" y="{Height - Bottom + 18}" text-anchor="middle">{share} %</text>""");
-        Add(svg, $"""<text x="{(Width + Left - Right) / 2}" y="{Height - Bottom + 36}" text-anchor="middle">depth, as a share of the backbone's blocks</text>""");
+            svg.AppendLine(CultureInfo.InvariantCulture, $"""<text x="{Left + (Width - Left - Right) * share / 100}" y="{Height - Bottom + 18}" text-anchor="middle">{share} %</text>""");
+        svg.AppendLine(CultureInfo.InvariantCulture, $"""<text x="{(Width + Left - Right) / 2}" y="{Height - Bottom + 36}" text-anchor="middle">depth, as a share of the backbone's blocks</text>""");
 
         foreach ((int index, IGrouping<(string Backbone, Pooling Pooling), ViewProbe> curve) in probes.GroupBy(probe => (probe.View.Backbone, probe.View.Pooling)).Index())
         {
             string color = Colors[index % Colors.Length];
-            Add(svg, $"""<polyline fill="none" stroke="{color}" stroke-width="2" points="{string.Join(' ', curve.Select(probe => Invariant($"{X(probe):0.#},{Y(probe.Score.Accuracy):0.#}")))}"/>""");
+            svg.AppendLine(CultureInfo.InvariantCulture, $"""<polyline fill="none" stroke="{color}" stroke-width="2" points="{string.Join(' ', curve.Select(probe => string.Create(CultureInfo.InvariantCulture, $"{X(probe):0.#},{Y(probe.Score.Accuracy):0.#}")))}"/>""");
             foreach (ViewProbe probe in curve)
             {
                 double y1 = Y(probe.Score.Accuracy - probe.Score.AccuracyDeviation), y2 = Y(probe.Score.Accuracy + probe.Score.AccuracyDeviation);
-                Add(svg, $"""<line x1="{X(probe)}" x2="{X(probe)}" y1="{y1}" y2="{y2}" stroke="{color}" stroke-opacity=".5"/>""");
-                Add(svg, $"""<circle cx="{X(probe)}" cy="{Y(probe.Score.Accuracy)}" r="3.5" fill="{color}"/>""");
+                svg.AppendLine(CultureInfo.InvariantCulture, $"""<line x1="{X(probe)}" x2="{X(probe)}" y1="{y1}" y2="{y2}" stroke="{color}" stroke-opacity=".5"/>""");
+                svg.AppendLine(CultureInfo.InvariantCulture, $"""<circle cx="{X(probe)}" cy="{Y(probe.Score.Accuracy)}" r="3.5" fill="{color}"/>""");
             }
             double x = Left + index % 2 * 340, y = Height - 36 + index / 2 * 18;
-            Add(svg, $"""<circle cx="{x + 6}" cy="{y - 4}" r="5" fill="{color}"/><text x="{x + 18}" y="{y}">{WebUtility.HtmlEncode($"{curve.Key.Backbone}, {PoolingNames.NameOf(curve.Key.Pooling)}")}</text>""");
+            svg.AppendLine(CultureInfo.InvariantCulture, $"""<circle cx="{x + 6}" cy="{y - 4}" r="5" fill="{color}"/><text x="{x + 18}" y="{y}">{WebUtility.HtmlEncode($"{curve.Key.Backbone}, {PoolingNames.NameOf(curve.Key.Pooling)}")}</text>""");
         }
         return svg.Append("</svg>\n").ToString();
     }
-
-    private static void Add(StringBuilder svg, FormattableString line) => svg.Append(Invariant(line)).Append('\n');
-
-    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }
