@@ -40,6 +40,13 @@ internal static class CommonOptions
     public static Option<int?> MaxTokens() => Count(
         "--max-tokens", "N", "Longest input in tokens, special tokens included; longer texts lose their end and are counted. Default: 256 or the model's limit.");
 
+    public static Option<string?> Prompt() => new("--prompt")
+    {
+        Description = "Text around each text, e.g. 'Review: {text}\\nSentiment:' (\\n is a new line; {labels} lists the classes where there are any). Long texts lose their end, never the prompt. Default: none.",
+        HelpName = "…{text}…",
+        CustomParser = Parser(value => (string?)value.Replace("\\n", "\n", StringComparison.Ordinal)),
+    };
+
     public static Option<int?> PadTo() => Count("--pad-to", "N", "Pad every text to N tokens, for the released LLMEmbed recipe (with --pooling mean-with-pads).");
 
     public static Option<string?> Cache() => new("--cache")

@@ -8,6 +8,7 @@ internal sealed class EncoderArguments(Precision precision = Precision.Auto)
     private readonly Option<string?> _depths = CommonOptions.Depths();
     private readonly Option<IReadOnlyList<Pooling>?> _poolings = CommonOptions.Poolings();
     private readonly Option<int?> _maxTokens = CommonOptions.MaxTokens();
+    private readonly Option<string?> _prompt = CommonOptions.Prompt();
     private readonly Option<int?> _padTo = CommonOptions.PadTo();
     private readonly Option<Precision> _precision = CommonOptions.Choice<Precision>(
         "--precision",
@@ -20,7 +21,7 @@ internal sealed class EncoderArguments(Precision precision = Precision.Auto)
 
     public void AddTo(Command command)
     {
-        foreach (Option option in new Option[] { _depths, _poolings, _maxTokens, _padTo, _precision, _cache, _models, _memory, _threads }) command.Add(option);
+        foreach (Option option in new Option[] { _depths, _poolings, _maxTokens, _prompt, _padTo, _precision, _cache, _models, _memory, _threads }) command.Add(option);
     }
 
     public EncoderOptions Read(ParseResult parsed) => new()
@@ -28,6 +29,7 @@ internal sealed class EncoderArguments(Precision precision = Precision.Auto)
         Depths = parsed.GetValue(_depths),
         Poolings = parsed.GetValue(_poolings),
         MaxTokens = parsed.GetValue(_maxTokens),
+        Prompt = parsed.GetValue(_prompt),
         PadTo = parsed.GetValue(_padTo),
         CacheFolder = CommonOptions.CacheFolder(parsed.GetValue(_cache), CommonOptions.DefaultCache),
         ModelFolders = parsed.GetValue(_models) ?? [],

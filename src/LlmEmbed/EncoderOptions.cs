@@ -23,6 +23,12 @@ public sealed record EncoderOptions
     /// <summary>Longest input in tokens, special tokens included; longer texts lose their end. Null takes 256, or the model's own limit where that is lower.</summary>
     public int? MaxTokens { get; init; }
 
+    /// <summary>
+    /// A template around every text, such as "Review: {text}\nSentiment:", with <c>{text}</c> once; null for none. Means and maxima run over the text's own tokens,
+    /// <see cref="Pooling.Last"/> is the prompt's last token, and too long texts lose their end, never the prompt.
+    /// </summary>
+    public string? Prompt { get; init; }
+
     /// <summary>Pads every text to this many tokens, as the released LLMEmbed recipe does; only useful with <see cref="Pooling.MeanWithPads"/>. Null pads to the longest text of a batch, which changes nothing.</summary>
     public int? PadTo { get; init; }
 

@@ -31,7 +31,7 @@ public sealed class TextEncoder : ITextEncoder
         Name = name;
         _checkpoint = checkpoint;
         _backbone = backbone;
-        _tokenizer = tokenizer;
+        _tokenizer = options.Prompt is string prompt ? tokenizer.WithPrompt(prompt) : tokenizer;
         _options = options;
         Views = ViewSelection.Resolve(options, backbone);
         MaxTokens = options.MaxTokens ?? options.PadTo ?? Math.Min(DefaultMaxTokens, backbone.MaxTokens);
@@ -42,8 +42,9 @@ public sealed class TextEncoder : ITextEncoder
             checkpoint,
             backbone,
             sentence => tokenizer.Encode(sentence, MaxTokens).Ids,
+            sentence => _tokenizer.Encode(sentence, MaxTokens).Ids,
             WeightsSha256 + TokenizerSha256,
-            new EngineOptions(Views, options.PadTo ?? MaxTokens, options.PadTo, options.Threads ?? 0, options.Precision, options.MemoryBytes, options.WeightsFolder ?? options.CacheFolder));
+            new EngineOptions(Views, options.PadTo ?? MaxTokens, options.PadTo, options.Threads ?? 0, options.Precision, options.MemoryBytes, options.WeightsFolder ?? options.CacheFolder, PromptSpan));
         Fingerprint = BuildFingerprint();
         if (options.CacheFolder is string folder) _store = EmbeddingStore.Open(folder, Fingerprint, Views.Count, HiddenSize);
     }
@@ -69,6 +70,10 @@ public sealed class TextEncoder : ITextEncoder
     internal MemoryPlan MemoryPlan => _engine.Plan;
 
     internal int? PadTo => _options.PadTo;
+
+    internal string? Prompt => _options.Prompt;
+
+    private PromptSpan PromptSpan => Prompt is null ? default : new(_tokenizer.Frame.Before.Length, _tokenizer.Frame.After.Length);
 
     /// <summary>What the backbone was asked for by: a name or a path.</summary>
     internal string Source { get; }
@@ -157,9 +162,19 @@ public sealed class TextEncoder : ITextEncoder
     {
         TokenizedText[] tokens = new TokenizedText[texts.Count];
         ParallelOptions options = new() { CancellationToken = cancellationToken, MaxDegreeOfParallelism = _options.Threads ?? Environment.ProcessorCount };
-        Parallel.For(0, texts.Count, options, i => tokens[i] = _tokenizer.Encode(texts[i], MaxTokens));
+        Parallel.For(0, texts.Count, options, i => tokens[i] = Tokenize(texts[i]));
         return tokens;
     }
+
+    /// <summary>A prompt around nothing is no text.</summary>
+    private TokenizedText Tokenize(string text)
+    {
+        TokenizedText tokens = _tokenizer.Encode(text, MaxTokens);
+        return Prompt is not null && tokens.Ids.Length == _tokenizer.Frame.Count ? tokens with { Ids = [] } : tokens;
+    }
+
+    /// <summary>Tokens of a text that go through the blocks.</summary>
+    private int LengthOf(int[] ids) => ids.Length - _engine.PrefixLength;
 
     /// <summary>Sends the missing texts through the backbone, shard by shard, and keeps each finished shard.</summary>
     private Cost Compute(int[] missing, TokenizedText[] tokens, TextKey[] keys, float[] values, Reporter reporter, CancellationToken cancellationToken)
@@ -167,13 +182,13 @@ public sealed class TextEncoder : ITextEncoder
         Cost cost = default;
         foreach (int[] shard in Shards(missing, tokens))
         {
-            IReadOnlyList<int[]> plan = BatchPlanner.Plan(shard.Select(i => tokens[i].Ids.Length).ToArray(), _options.PadTo);
+            IReadOnlyList<int[]> plan = BatchPlanner.Plan(shard.Select(i => LengthOf(tokens[i].Ids)).ToArray(), _options.PadTo);
             int[][][] batches = [.. plan.Select(batch => batch.Select(b => tokens[shard[b]].Ids).ToArray())];
             void Take(int index, float[] pooled) // [B,D,H]
             {
                 for (int b = 0; b < plan[index].Length; b++)
                     pooled.AsSpan(b * RowLength, RowLength).CopyTo(values.AsSpan(shard[plan[index][b]] * RowLength, RowLength));
-                cost.Add(batches[index], _options.PadTo);
+                cost.Add([.. batches[index].Select(LengthOf)], _options.PadTo);
                 reporter.Advance(plan[index].Length);
             }
 
@@ -191,7 +206,7 @@ public sealed class TextEncoder : ITextEncoder
         foreach (int i in indexes)
         {
             shard.Add(i);
-            shardTokens += _options.PadTo ?? tokens[i].Ids.Length;
+            shardTokens += _options.PadTo ?? LengthOf(tokens[i].Ids);
             if (shardTokens < _engine.Plan.TextTokens) continue;
             yield return shard.ToArray();
             shard.Clear();
@@ -243,6 +258,7 @@ public sealed class TextEncoder : ITextEncoder
         if (_options.PadTo is not null && _backbone.PadId >= _backbone.VocabularySize)
             throw new LlmEmbedException($"{_checkpoint.Config.Source}: 'pad_token_id' is {_backbone.PadId}, but the model has embeddings for {_backbone.VocabularySize} tokens only; padding to a fixed length needs one.")
             { FilePath = _checkpoint.Config.Source };
+        if (Prompt is not null && _options.PadTo is not null) throw new LlmEmbedException("A prompt and padding to a fixed length (--pad-to) cannot be combined: the released recipe that pads has no prompt.");
         _ = _tokenizer.Encode("", MaxTokens); // refuses a limit that leaves no room beside the special tokens
         if (_tokenizer.VocabularySize > _backbone.VocabularySize)
             throw new LlmEmbedException(
@@ -259,15 +275,16 @@ public sealed class TextEncoder : ITextEncoder
         ("views", string.Join(' ', Views.Select(PoolingNames.NameOf))),
         ("max_tokens", MaxTokens.ToString()),
         ("pad_to", _options.PadTo?.ToString() ?? ""),
+        ("prompt", Prompt ?? ""),
         ("precision", PrecisionNames.NameOf(Precision)));
 
     /// <summary>Tokens that a call sent through the backbone.</summary>
     private record struct Cost(long Tokens, long PaddedTokens)
     {
-        public void Add(int[][] batch, int? padTo)
+        public void Add(int[] lengths, int? padTo)
         {
-            Tokens += batch.Sum(ids => (long)ids.Length);
-            PaddedTokens += (long)batch.Length * (padTo ?? batch.Max(ids => ids.Length));
+            Tokens += lengths.Sum(length => (long)length);
+            PaddedTokens += (long)lengths.Length * (padTo ?? lengths.Max());
         }
     }
 

@@ -100,7 +100,14 @@ internal readonly record struct BlockRange(int First, int End);
 /// <param name="AttentionBias">Decoders run with padding to a fixed length: F32 [B,1,T,T] added to the scores, so that padding is no key; empty otherwise.</param>
 /// <param name="Cache">Decoders that read a text in several runs: names a block's keys and values; null where each run stands alone.</param>
 internal sealed record AttentionInputs(
-    string Embeddings, string KeyMask, string LastIndex, string BatchLength, int Positions, string AttentionBias, Func<int, BlockCache>? Cache = null);
+    string Embeddings, string KeyMask, string LastIndex, string BatchLength, int Positions, string AttentionBias, Func<int, BlockCache>? Cache = null)
+{
+    /// <summary>Decoders: what every text begins with and is not read again; null where there is nothing.</summary>
+    public PromptPrefix? Prefix { get; init; }
+
+    /// <summary>Decoders: told each block's keys and values [B,T,kv·d] before their rotation.</summary>
+    public Action<int, string, string>? KeysAndValues { get; init; }
+}
 
 /// <summary>Names of the keys and values of one block, F32 [B,kv,T,d] each: those of earlier runs, and the same with those of this run.</summary>
 internal readonly record struct BlockCache(string PastKeys, string PastValues, string Keys, string Values);

@@ -15,7 +15,9 @@ namespace LlmEmbed.Backbones;
 /// <param name="Precision">What was asked for.</param>
 /// <param name="MemoryBytes">What may be used, null for all there is.</param>
 /// <param name="Folder">Where quantized weights are kept, null for nowhere.</param>
-internal sealed record EngineOptions(IReadOnlyList<View> Views, int MaxTokens, int? PadTo, int Threads, Precision Precision, long? MemoryBytes, string? Folder);
+/// <param name="Prompt">What stands around every text.</param>
+internal sealed record EngineOptions(
+    IReadOnlyList<View> Views, int MaxTokens, int? PadTo, int Threads, Precision Precision, long? MemoryBytes, string? Folder, PromptSpan Prompt = default);
 
 /// <summary>
 /// Chooses the precision and compiles the backbone in it, when it is first needed. Quantized weights are kept on disk, so that only the first start of all quantizes;
@@ -28,7 +30,7 @@ internal sealed class EncoderEngine : IDisposable
 
     private readonly Checkpoint _checkpoint;
     private readonly Backbone _backbone;
-    private readonly Func<string, int[]> _tokenize;
+    private readonly Func<string, int[]> _tokenize, _tokenizePrompted;
     private readonly EngineOptions _options;
     private readonly string _weightsKey;
     private Int8Weights? _weights;
@@ -41,12 +43,13 @@ internal sealed class EncoderEngine : IDisposable
 
     /// <param name="checkpoint">Must outlive the engine.</param>
     /// <param name="backbone">The architecture over it.</param>
-    /// <param name="tokenize">Ids of one of the built-in sentences.</param>
+    /// <param name="tokenize">Ids of one of the built-in sentences, alone: quantized weights do not depend on a prompt.</param>
+    /// <param name="tokenizePrompted">The same as the texts will be read.</param>
     /// <param name="identity">Differs wherever weights or tokenizer differ.</param>
     /// <param name="options">What it is made for.</param>
-    public EncoderEngine(Checkpoint checkpoint, Backbone backbone, Func<string, int[]> tokenize, string identity, EngineOptions options)
+    public EncoderEngine(Checkpoint checkpoint, Backbone backbone, Func<string, int[]> tokenize, Func<string, int[]> tokenizePrompted, string identity, EngineOptions options)
     {
-        (_checkpoint, _backbone, _tokenize, _options) = (checkpoint, backbone, tokenize, options);
+        (_checkpoint, _backbone, _tokenize, _tokenizePrompted, _options) = (checkpoint, backbone, tokenize, tokenizePrompted, options);
         _weightsKey = new EncoderFingerprint(
             ("int8", Version), ("backbone", identity), ("steps", Int8Weights.Steps.ToString(CultureInfo.InvariantCulture))).Sha256;
         (Precision, Reason) = options.Precision == Precision.Auto ? Choose() : (options.Precision, "");
@@ -62,6 +65,12 @@ internal sealed class EncoderEngine : IDisposable
     private int Depth => _options.Views.Max(view => view.Depth);
 
     public MemoryPlan Plan { get; }
+
+    /// <summary>Tokens at the beginning of every text that are read once and not again.</summary>
+    public int PrefixLength => Plan.IsStreamed ? 0 : KeptPrefix;
+
+    /// <summary>Only a decoder's states do not depend on what follows. Blocks that are loaded in turn would have to be loaded twice for this.</summary>
+    private int KeptPrefix => _backbone.IsDecoder && Depth > 0 && _options.Views.All(view => view.Pooling != Pooling.First) ? _options.Prompt.Before : 0;
 
     /// <summary>Runs batches.</summary>
     /// <param name="batches">Token ids of the texts of each batch, none empty.</param>
@@ -87,7 +96,7 @@ internal sealed class EncoderEngine : IDisposable
         int row = _options.Views.Count * _backbone.HiddenSize;
         if (!plan.IsStreamed)
         {
-            EncoderSession session = Compiled(precision, plan.Runs[0]);
+            EncoderSession session = Compiled(precision, plan.Runs[0], batches);
             for (int i = 0; i < batches.Count; i++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
@@ -111,7 +120,7 @@ internal sealed class EncoderEngine : IDisposable
     }
 
     /// <summary>The session of all blocks, kept for the next run. Compiling reads the weights: whoever finds everything in a store never pays for it.</summary>
-    private EncoderSession Compiled(Precision precision, BlockRange blocks)
+    private EncoderSession Compiled(Precision precision, BlockRange blocks, IReadOnlyList<int[][]> batches)
     {
         lock (_options)
         {
@@ -124,16 +133,17 @@ internal sealed class EncoderEngine : IDisposable
                 _weights?.Dispose();
                 _weights = null;
             }
-            EncoderSession session = Compile(precision, blocks);
+            PromptPrefix? prefix = KeptPrefix > 0 ? PromptPrefix.Read(_backbone, LayersFor(new OnnxGraph(), precision), Depth, batches[0][0][..KeptPrefix], _options.Threads) : null;
+            EncoderSession session = Compile(precision, blocks, prefix);
             _compiled = (precision, session);
             return session;
         }
     }
 
-    private EncoderSession Compile(Precision precision, BlockRange blocks)
+    private EncoderSession Compile(Precision precision, BlockRange blocks, PromptPrefix? prefix = null)
     {
         Layers layers = LayersFor(new OnnxGraph(), precision);
-        return new EncoderSession(_backbone, layers, blocks, _options.Views, _options.MaxTokens, _options.PadTo, _options.Threads);
+        return new EncoderSession(_backbone, layers, blocks, _options.Views, _options.MaxTokens, _options.PadTo, _options.Threads, _options.Prompt, prefix);
     }
 
     private Layers LayersFor(OnnxGraph graph, Precision precision) =>
@@ -143,7 +153,7 @@ internal sealed class EncoderEngine : IDisposable
     {
         string? parent = _options.Folder is string kept ? Path.Combine(kept, "weights") : null;
         if (parent is null && PlanOf(Precision.Int8).IsStreamed) parent = (_temporary = Directory.CreateTempSubdirectory("llmembed-")).FullName;
-        int[][] sentences = Tokenize(Calibration.Sentences);
+        int[][] sentences = Tokenize(Calibration.Sentences, _tokenize);
         if (parent is null) return Int8Weights.Quantize(_checkpoint, _backbone, Depth, sentences, _options.Threads);
 
         string folder = Path.Combine(parent, _weightsKey[..16]);
@@ -185,7 +195,7 @@ internal sealed class EncoderEngine : IDisposable
     private string? SimilaritiesPath()
     {
         string views = string.Join('-', _options.Views.Select(view => $"{view.Depth}{PoolingNames.NameOf(view.Pooling)}"));
-        string key = new EncoderFingerprint(("weights", _weightsKey), ("views", views), ("pad_to", $"{_options.PadTo}"), ("max_tokens", $"{_options.MaxTokens}")).Sha256;
+        string key = new EncoderFingerprint(("weights", _weightsKey), ("views", views), ("pad_to", $"{_options.PadTo}"), ("max_tokens", $"{_options.MaxTokens}"), ("prompt", _options.Prompt == default ? "" : string.Join(' ', _tokenizePrompted("text")))).Sha256;
         return _options.Folder is string folder ? Path.Combine(folder, "weights", $"{key}.json") : null;
     }
 
@@ -220,7 +230,7 @@ internal sealed class EncoderEngine : IDisposable
     /// <summary>For each view the mean cosine, over the built-in texts, of what the two precisions give, with the mean of the texts taken off.</summary>
     private double[] MeasureSimilarities()
     {
-        int[][] texts = Tokenize(Calibration.CheckedSentences);
+        int[][] texts = Tokenize(Calibration.CheckedSentences, _tokenizePrompted);
         float[] exact = RunAll(Precision.Fp32, texts), quantized = RunAll(Precision.Int8, texts);
         int size = _backbone.HiddenSize, row = _options.Views.Count * size;
         double[] similarities = [.. _options.Views.Select((_, view) =>
@@ -247,5 +257,5 @@ internal sealed class EncoderEngine : IDisposable
         return [.. values.SelectMany(text => text)];
     }
 
-    private int[][] Tokenize(IReadOnlyList<string> sentences) => [.. sentences.Select(_tokenize).Where(ids => ids.Length > 0)];
+    private static int[][] Tokenize(IReadOnlyList<string> sentences, Func<string, int[]> tokenize) => [.. sentences.Select(tokenize).Where(ids => ids.Length > 0)];
 }

@@ -25,6 +25,8 @@ internal sealed class EncoderSession : IDisposable
     private readonly IReadOnlyList<View> _views;
     private readonly bool _passesOn;
     private readonly int? _padTo;
+    private readonly PromptSpan _prompt;
+    private readonly PromptPrefix? _prefix;
     private readonly GraphSession _session;
 
     /// <param name="backbone">The architecture; its checkpoint must outlive the session, since token embeddings and fp32 weights are read from its memory map.</param>
@@ -34,8 +36,12 @@ internal sealed class EncoderSession : IDisposable
     /// <param name="maxTokens">The longest T of any run.</param>
     /// <param name="padTo">Fixed T, whose padding takes part in <see cref="Pooling.MeanWithPads"/>; null pads to the longest text of a batch.</param>
     /// <param name="threads">Engine threads, 0 for one per physical core.</param>
-    public EncoderSession(Backbone backbone, Layers layers, BlockRange blocks, IReadOnlyList<View> views, int maxTokens, int? padTo, int threads)
+    /// <param name="prompt">What stands around every text; means and maxima run over the text's own tokens.</param>
+    /// <param name="prefix">What every text begins with, read already; null where it goes through the blocks with each text.</param>
+    public EncoderSession(
+        Backbone backbone, Layers layers, BlockRange blocks, IReadOnlyList<View> views, int maxTokens, int? padTo, int threads, PromptSpan prompt = default, PromptPrefix? prefix = null)
     {
+        (_prompt, _prefix) = (prompt, prefix);
         _backbone = backbone;
         _blocks = blocks;
         _viewCount = views.Count;
@@ -96,8 +102,10 @@ internal sealed class EncoderSession : IDisposable
         return _session.Run(feeds);
     }
 
-    /// <summary>T of a batch.</summary>
-    public int LengthOf(IReadOnlyList<int[]> batch) => _padTo ?? batch.Max(ids => ids.Length);
+    /// <summary>T of a batch: of what goes through the blocks.</summary>
+    public int LengthOf(IReadOnlyList<int[]> batch) => _padTo ?? batch.Max(ids => ids.Length) - PrefixLength;
+
+    private int PrefixLength => _prefix?.Length ?? 0;
 
     private bool HasState(IReadOnlyList<View> views) => views.Max(view => view.Depth) > _blocks.End;
 
@@ -118,7 +126,7 @@ internal sealed class EncoderSession : IDisposable
         string lastIndex = graph.Input(LastIndex, OnnxType.Int32, [null]);
         string batchLength = graph.Input(BatchLength, OnnxType.Int32);
         string bias = _padTo is null ? "" : graph.Input(AttentionBias, OnnxType.Float, null, 1, null, null);
-        return new AttentionInputs(embeddings, KeyMask: "", lastIndex, batchLength, maxTokens, bias);
+        return new AttentionInputs(embeddings, KeyMask: "", lastIndex, batchLength, maxTokens, bias) { Prefix = _prefix };
     }
 
     /// <summary>[B,T,H] → [B,H].</summary>
@@ -146,10 +154,11 @@ internal sealed class EncoderSession : IDisposable
         int[] padded = new int[length];
         for (int b = 0; b < batch.Count; b++)
         {
-            batch[b].CopyTo(padded, 0);
-            padded.AsSpan(batch[b].Length).Fill(_backbone.PadId);
+            ReadOnlySpan<int> ids = batch[b].AsSpan(PrefixLength);
+            ids.CopyTo(padded);
+            padded.AsSpan(ids.Length).Fill(_backbone.PadId);
             // Padding is looked up only where it counts; elsewhere zeros do, since nothing attends to it.
-            int rows = _padTo is null ? batch[b].Length : length;
+            int rows = _padTo is null ? ids.Length : length;
             _backbone.Embed(padded.AsSpan(0, rows), embeddings.AsSpan(b * length * hiddenSize, rows * hiddenSize));
         }
         feeds.Add(Embeddings, embeddings, batch.Count, length, hiddenSize);
@@ -159,32 +168,48 @@ internal sealed class EncoderSession : IDisposable
     {
         if (!_backbone.IsDecoder)
         {
-            feeds.Add(KeyMask, PerToken(batch, length, (_, _) => 1), batch.Count, length);
+            feeds.Add(KeyMask, PerToken(batch, length, AllOf, _ => 1, elsewhere: 0), batch.Count, length);
             return;
         }
         feeds.Add(LastIndex, batch.Select(ids => (_padTo is null ? ids.Length : length) - 1).ToArray(), batch.Count);
-        feeds.Add(BatchLength, [length]);
+        feeds.Add(BatchLength, [PrefixLength + length]);
         if (_padTo is not null) feeds.Add(AttentionBias, PaddingIsNoKey(batch, length), batch.Count, 1, length, length);
     }
 
     private void AddPooling(GraphFeeds feeds, IReadOnlyList<int[]> batch, int length)
     {
-        if (Uses(Pooling.Mean)) feeds.Add(MeanWeights, PerToken(batch, length, (ids, _) => 1f / ids.Length), batch.Count, 1, length);
-        if (Uses(Pooling.MeanSkipFirst))
-            feeds.Add(MeanSkipFirstWeights, PerToken(batch, length, (ids, t) => ids.Length == 1 ? 1f : t == 0 ? 0f : 1f / (ids.Length - 1)), batch.Count, 1, length);
-        if (Uses(Pooling.Last)) feeds.Add(LastPosition, batch.SelectMany((ids, b) => new long[] { b, ids.Length - 1 }).ToArray(), batch.Count, 2);
-        if (Uses(Pooling.Max)) feeds.Add(MaxBias, PerToken(batch, length, (_, _) => 0f, padding: float.NegativeInfinity), batch.Count, length, 1);
+        if (Uses(Pooling.Mean)) feeds.Add(MeanWeights, MeansOver(batch, length, TextOf), batch.Count, 1, length);
+        if (Uses(Pooling.MeanSkipFirst)) feeds.Add(MeanSkipFirstWeights, MeansOver(batch, length, TextWithoutFirst), batch.Count, 1, length);
+        if (Uses(Pooling.Last)) feeds.Add(LastPosition, batch.SelectMany((ids, b) => new long[] { b, ids.Length - PrefixLength - 1 }).ToArray(), batch.Count, 2);
+        if (Uses(Pooling.Max)) feeds.Add(MaxBias, PerToken(batch, length, TextOf, _ => 0f, elsewhere: float.NegativeInfinity), batch.Count, length, 1);
     }
 
-    /// <summary>[B,T]: a value for each token, <paramref name="padding"/> elsewhere.</summary>
-    private static T[] PerToken<T>(IReadOnlyList<int[]> batch, int length, Func<int[], int, T> value, T padding = default)
-        where T : struct
+    private static float[] MeansOver(IReadOnlyList<int[]> batch, int length, Func<int[], Range> tokens) => PerToken(batch, length, tokens, count => 1f / count, elsewhere: 0f);
+
+    /// <summary>[B,T]: a value for some tokens of each text, by how many they are.</summary>
+    private static T[] PerToken<T>(IReadOnlyList<int[]> batch, int length, Func<int[], Range> tokens, Func<int, T> value, T elsewhere)
     {
         T[] values = new T[batch.Count * length];
+        Array.Fill(values, elsewhere);
         for (int b = 0; b < batch.Count; b++)
-            for (int t = 0; t < length; t++)
-                values[b * length + t] = t < batch[b].Length ? value(batch[b], t) : padding;
+        {
+            Span<T> own = values.AsSpan(b * length, length)[tokens(batch[b])];
+            own.Fill(value(own.Length));
+        }
         return values;
+    }
+
+    /// <summary>Everything that goes through the blocks.</summary>
+    private Range AllOf(int[] ids) => ..(ids.Length - PrefixLength);
+
+    /// <summary>The text's own tokens; without a prompt the special tokens count as the text's.</summary>
+    private Range TextOf(int[] ids) => (_prompt.Before - PrefixLength)..(ids.Length - _prompt.After - PrefixLength);
+
+    /// <summary>The same without the first token of all, unless there is no other.</summary>
+    private Range TextWithoutFirst(int[] ids)
+    {
+        Range text = TextOf(ids);
+        return _prompt.Before == 0 && text.End.Value > 1 ? 1..text.End : text;
     }
 
     /// <summary>[B,1,T,T]: the lowest float on every column of a padding token.</summary>

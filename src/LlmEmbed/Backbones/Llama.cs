@@ -109,6 +109,8 @@ internal sealed class Llama : Backbone
             queryKeyValue[0] = HeadNorm(layers, queryKeyValue[0], $"{prefix}.q_norm", c.Heads);
             queryKeyValue[1] = HeadNorm(layers, queryKeyValue[1], $"{prefix}.k_norm", c.KeyValueHeads);
         }
+        inputs.KeysAndValues?.Invoke(block, queryKeyValue[1], queryKeyValue[2]);
+        if (inputs.Prefix is not null) queryKeyValue = inputs.Prefix.Prepend(layers.Graph, block, queryKeyValue, Heads.PaddedWidth);
         List<OnnxAttribute> attributes = [("num_heads", c.Heads), ("kv_num_heads", c.KeyValueHeads), ("do_rotary", 1), ("scale", 1 / MathF.Sqrt(c.HeadSize))];
         if (c.HasWindow(block)) attributes.Add(("local_window_size", c.Window!.Value));
         string attention = layers.Graph.NextName("attention"); // [B,T,heads·d]
@@ -118,6 +120,7 @@ internal sealed class Llama : Backbone
             [.. queryKeyValue, cache.PastKeys, cache.PastValues, inputs.LastIndex, inputs.BatchLength, rotary.Cos, rotary.Sin, "", inputs.AttentionBias],
             [attention, cache.Keys, cache.Values],
             [.. attributes]);
+        if (inputs.Prefix is not null) attention = inputs.Prefix.TakeOff(layers.Graph, attention);
         ProjectionGroup output = new(Heads.Width, Heads, new Projection($"{prefix}.o_proj", HiddenSize, c.OutputBias));
         return layers.Multiply(layers.Prepare(attention, output), output);
     }

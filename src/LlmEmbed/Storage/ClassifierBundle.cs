@@ -15,7 +15,7 @@ namespace LlmEmbed.Storage;
 internal static class ClassifierBundle
 {
     private const string FormatName = "llmembed-classifier";
-    private const int FormatVersion = 1;
+    private const int FormatVersion = 2;
     private const string ManifestFile = "classifier.json";
     private const string HeadFile = "head.safetensors";
 
@@ -160,7 +160,8 @@ internal static class ClassifierBundle
             encoder.Views.Select(view => new ViewEntry(view.Depth, PoolingNames.NameOf(view.Pooling))).ToArray(),
             encoder.MaxTokens,
             encoder.PadTo,
-            PrecisionNames.NameOf(encoder.Precision))).ToArray(),
+            PrecisionNames.NameOf(encoder.Precision),
+            encoder.Prompt)).ToArray(),
         classifier.Training?.Examples ?? 0);
 
     private static void WriteHead(string path, IHead head)
@@ -194,6 +195,7 @@ internal static class ClassifierBundle
             Views = entry.Views.Select(view => new View(view.Depth, PoolingNames.Parse(view.Pooling))).ToArray(),
             MaxTokens = entry.MaxTokens,
             PadTo = entry.PadTo,
+            Prompt = entry.Prompt,
             Precision = PrecisionNames.Find(entry.Precision)!.Value,
             MemoryBytes = options.MemoryBytes,
             WeightsFolder = options.WeightsFolder,
@@ -272,7 +274,7 @@ internal static class ClassifierBundle
     internal sealed record HeadEntry(string Kind, JsonObject Settings, double Temperature, string Choice, JsonObject Details);
 
     internal sealed record BackboneEntry(
-        string Name, string Source, string ModelType, string WeightsSha256, string TokenizerSha256, IReadOnlyList<ViewEntry> Views, int MaxTokens, int? PadTo, string Precision);
+        string Name, string Source, string ModelType, string WeightsSha256, string TokenizerSha256, IReadOnlyList<ViewEntry> Views, int MaxTokens, int? PadTo, string Precision, string? Prompt = null);
 
     internal sealed record ViewEntry(int Depth, string Pooling);
 }

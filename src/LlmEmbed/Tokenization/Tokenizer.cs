@@ -15,9 +15,11 @@ internal sealed class Tokenizer
     private readonly Dictionary<int, string> _addedTokens;
     private readonly TextStage _pipeline;
     private readonly SpecialTokenFrame _frame;
+    private readonly TokenizerParts _parts;
 
     public Tokenizer(TokenizerParts parts)
     {
+        _parts = parts;
         _vocabulary = parts.Vocabulary;
         _addedTokens = parts.AddedTokens.DistinctBy(token => token.Id).ToDictionary(token => token.Id, token => token.Content);
         _pipeline = BuildPipeline(parts);
@@ -28,6 +30,9 @@ internal sealed class Tokenizer
         string count = VocabularySize.ToString("N0", CultureInfo.InvariantCulture);
         Description = $"{parts.Kind}, {count} tokens" + (parts.PreTokenizer is null ? "" : $", pre-tokenizer {parts.PreTokenizer}");
     }
+
+    /// <summary>What stands around every text.</summary>
+    public SpecialTokenFrame Frame => _frame;
 
     /// <summary>The highest id + 1, added tokens included.</summary>
     public int VocabularySize { get; }
@@ -63,10 +68,27 @@ internal sealed class Tokenizer
                 $"A limit of {maxTokens} tokens leaves no room: this tokenizer adds {frame.Count} special tokens to every text. Raise the limit.");
         }
 
-        IdSink ids = new(room);
-        ReadOnlySpan<char> wellFormed = Utf16.ReplaceLoneSurrogates(text);
-        if (!wellFormed.IsEmpty) _pipeline.Process(wellFormed, isTextStart: true, ids);
+        IdSink ids = Ids(text.Length > 0 ? _parts.TextLead + text : "", isTextStart: !_parts.FollowsText, room);
         return new TokenizedText([.. frame.Before, .. ids.Kept, .. frame.After], ids.IsFull);
+    }
+
+    /// <summary>The same tokenizer with a prompt around every text: too long texts lose their end, never the prompt.</summary>
+    /// <param name="template">Holds <c>{text}</c> once. Spaces before it become the text's, since most vocabularies have words with the space before them.</param>
+    /// <exception cref="LlmEmbedException">The template does not hold <c>{text}</c> once.</exception>
+    public Tokenizer WithPrompt(string template)
+    {
+        if (template.Split("{text}") is not [string before, string after])
+            throw new LlmEmbedException($"The prompt '{template}' must hold {{text}} exactly once, where the text to classify goes.");
+        string prefix = before.TrimEnd(' ');
+        SpecialTokenFrame frame = new([.. _frame.Before, .. Ids(prefix, isTextStart: true).Kept], [.. Ids(after, isTextStart: false).Kept, .. _frame.After]);
+        return new Tokenizer(_parts with { Frame = frame, TextLead = before[prefix.Length..], FollowsText = prefix.Length > 0 });
+    }
+
+    private IdSink Ids(string text, bool isTextStart, int room = int.MaxValue)
+    {
+        IdSink ids = new(room);
+        if (text.Length > 0) _pipeline.Process(Utf16.ReplaceLoneSurrogates(text), isTextStart, ids);
+        return ids;
     }
 
     /// <summary>The token as the vocabulary writes it, e.g. <c>##ing</c> or <c>Ġthe</c>.</summary>
@@ -105,6 +127,12 @@ internal sealed record TokenizerParts
     public SpecialTokenFrame Frame { get; init; } = SpecialTokenFrame.None;
 
     public int? PadId { get; init; }
+
+    /// <summary>Put before every text that is not empty.</summary>
+    public string TextLead { get; init; } = "";
+
+    /// <summary>Whether texts follow the words of a prompt and are no beginning.</summary>
+    public bool FollowsText { get; init; }
 
     public required IReadOnlyList<string> SourceFiles { get; init; }
 }

@@ -1,0 +1,86 @@
+using LlmEmbed.Graphs;
+
+namespace LlmEmbed.Backbones;
+
+/// <summary>Where a text lies among the tokens of the prompt around it.</summary>
+/// <param name="Before">Tokens before the text, the model's own special tokens included.</param>
+/// <param name="After">Tokens behind it.</param>
+internal readonly record struct PromptSpan(int Before, int After);
+
+/// <summary>
+/// Keys and values, before their rotation, of the tokens that all prompted texts begin with. A decoder's tokens do not see what follows, so these are the same for
+/// every text: they are computed once and put before each text's own, and only the text's tokens go through the blocks.
+/// </summary>
+internal sealed class PromptPrefix
+{
+    private const string Embeddings = "embeddings", LastIndex = "last_index", BatchLength = "batch_length";
+
+    private readonly Dictionary<int, (float[] Keys, float[] Values)> _blocks = []; // [1,P,kv·d] each
+
+    private PromptPrefix(int length) => Length = length;
+
+    /// <summary>P.</summary>
+    public int Length { get; }
+
+    /// <summary>Reads the tokens once.</summary>
+    /// <param name="backbone">A decoder.</param>
+    /// <param name="layers">Its layers; the graph is taken over.</param>
+    /// <param name="depth">The blocks that will be needed.</param>
+    /// <param name="ids">The P tokens.</param>
+    /// <param name="threads">Engine threads, 0 for one per physical core.</param>
+    public static PromptPrefix Read(Backbone backbone, Layers layers, int depth, int[] ids, int threads)
+    {
+        OnnxGraph graph = layers.Graph;
+        List<int> blocks = [];
+        AttentionInputs inputs = new(
+            graph.Input(Embeddings, OnnxType.Float, null, null, backbone.HiddenSize),
+            KeyMask: "",
+            graph.Input(LastIndex, OnnxType.Int32, [null]),
+            graph.Input(BatchLength, OnnxType.Int32),
+            ids.Length,
+            AttentionBias: "")
+        {
+            KeysAndValues = (block, keys, values) =>
+            {
+                blocks.Add(block);
+                graph.Output(keys, KeysOf(block), OnnxType.Float, null, null, null);
+                graph.Output(values, ValuesOf(block), OnnxType.Float, null, null, null);
+            },
+        };
+        backbone.Forward(layers, inputs, new BlockRange(0, depth), (_, _) => { });
+        using GraphSession session = new(graph, threads);
+        float[] embeddings = new float[ids.Length * backbone.HiddenSize]; // [1,P,H]
+        backbone.Embed(ids, embeddings);
+        using GraphFeeds feeds = new();
+        feeds.Add(Embeddings, embeddings, 1, ids.Length, backbone.HiddenSize).Add(LastIndex, [ids.Length - 1], 1).Add(BatchLength, [ids.Length]);
+        using GraphResults results = session.Run(feeds);
+        PromptPrefix prefix = new(ids.Length);
+        foreach ((int index, int block) in blocks.Index())
+            prefix._blocks.Add(block, (results.Span<float>(2 * index).ToArray(), results.Span<float>(2 * index + 1).ToArray()));
+        return prefix;
+    }
+
+    /// <summary>Puts a block's queries, keys and values [B,T,·] behind the prefix's: [B,P+T,·]. The prefix asks nothing, so its queries are zeros.</summary>
+    public string[] Prepend(OnnxGraph graph, int block, string[] queryKeyValue, int queryWidth)
+    {
+        (float[] keys, float[] values) = _blocks[block];
+        int width = keys.Length / Length;
+        string batch = graph.Node("Shape", [queryKeyValue[0]], ("start", 0), ("end", 1)); // [1]
+        string Repeated(string value, int size) => graph.Node("Expand", [value, graph.Node("Concat", [batch, graph.Constant<long>([Length, size], 2)], ("axis", 0))]);
+        string[] before =
+        [
+            Repeated(graph.Constant<float>([0], 1, 1, 1), queryWidth),
+            Repeated(graph.Constant<float>(keys, 1, Length, width), width),
+            Repeated(graph.Constant<float>(values, 1, Length, width), width),
+        ];
+        return [.. before.Zip(queryKeyValue, (first, rest) => graph.Node("Concat", [first, rest], ("axis", 1)))];
+    }
+
+    /// <summary>[B,P+T,·] → [B,T,·].</summary>
+    public string TakeOff(OnnxGraph graph, string value) =>
+        graph.Node("Slice", [value, graph.Constant<long>([Length], 1), graph.Constant<long>([int.MaxValue], 1), graph.Constant<long>([1], 1)]);
+
+    private static string KeysOf(int block) => $"prefix_keys_{block}";
+
+    private static string ValuesOf(int block) => $"prefix_values_{block}";
+}
