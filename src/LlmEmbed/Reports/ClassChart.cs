@@ -30,8 +30,8 @@ internal static class ClassChart
         plot.DrawLegend(
         [
             ((x, y) => drawing.Rectangle("right fill", x - 8, y - 6, 16, 12, 0.35), "F1"),
-            ((x, y) => drawing.Circle("s0 fill", x, y, 4), "precision: how many of the texts given to the class belong there"),
-            ((x, y) => drawing.Circle("s1 ring thick", x, y, 4), "recall: how many of the class's texts are found"),
+            ((x, y) => drawing.Circle("s0 fill", x, y, 4), "precision: right among the texts put there"),
+            ((x, y) => drawing.Circle("s1 ring thick", x, y, 4), "recall: found among the texts of the class"),
         ]);
         return new Chart("classes", "Classes", "The weakest class first in the picture, the classifier's order in the table.", drawing) { Table = Figures(report) };
     }

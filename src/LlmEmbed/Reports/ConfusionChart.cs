@@ -6,7 +6,7 @@ internal static class ConfusionChart
     private const int MostClasses = 60, LongestLabel = 24, ListedConfusions = 10;
 
     /// <summary>Pixels of a cell: enough for a number where classes are few, and for a label always.</summary>
-    private const int SmallestCell = 14, LargestCell = 56, AllCells = 480;
+    private const int SmallestCell = 14, LargestCell = 56, AllCells = 360;
 
     public static Chart Draw(EvaluationReport report)
     {
@@ -14,7 +14,7 @@ internal static class ConfusionChart
         int cell = Math.Clamp(AllCells / labels.Length, SmallestCell, LargestCell);
         double letters = Math.Min(12, cell - 3);
         string[] shown = [.. labels.Select(label => Markup.Shorten(label, LongestLabel))];
-        double margin = 28 + 0.6 * letters * shown.Max(label => label.Length), size = margin + labels.Length * cell + 1;
+        double margin = Math.Ceiling(28 + 0.6 * letters * shown.Max(label => label.Length)), size = margin + labels.Length * cell + 1;
         Drawing drawing = new(size, size);
         drawing.Text("true ↓   predicted →", 4, 14, style: "faint", size: 11);
         for (int row = 0; row < labels.Length; row++)

@@ -15,6 +15,9 @@ internal sealed class Drawing(double width, double height)
 {
     private const double HeadRoom = 34;
 
+    /// <summary>A narrow screen shrinks a picture to this part of its size, below which letters are too small; then it scrolls.</summary>
+    private const double LeastScale = 0.75;
+
     private readonly StringBuilder _shapes = new();
 
     public double Width => width;
@@ -44,6 +47,7 @@ internal sealed class Drawing(double width, double height)
     /// <param name="isUpright">Reads from bottom to top.</param>
     public void Text(string text, double x, double y, Anchor anchor = Anchor.Start, string style = "", double size = 0, bool isUpright = false)
     {
+        if (text.Length == 0) return;
         _shapes.AppendMarkup($"<text transform=\"translate({x:0.##} {y:0.##}){(isUpright ? " rotate(-90)" : "")}\"");
         if (anchor != Anchor.Start) _shapes.Append(anchor == Anchor.Middle ? " text-anchor=\"middle\"" : " text-anchor=\"end\"");
         if (style.Length > 0) _shapes.AppendMarkup($" class=\"{style} fill\"");
@@ -61,7 +65,7 @@ internal sealed class Drawing(double width, double height)
 
     /// <summary>For a page that has the <see cref="Theme"/>.</summary>
     public string Embedded(string title) =>
-        new StringBuilder().AppendMarkup($"<svg width=\"{width:0}\" height=\"{height:0}\" viewBox=\"0 0 {width:0} {height:0}\" role=\"img\" aria-label=\"{Markup.Escape(title)}\">\n{_shapes}</svg>").ToString();
+        new StringBuilder().AppendMarkup($"<svg width=\"{width:0}\" height=\"{height:0}\" viewBox=\"0 0 {width:0} {height:0}\" style=\"min-width:{LeastScale * width:0}px\" role=\"img\" aria-label=\"{Markup.Escape(title)}\">\n{_shapes}</svg>").ToString();
 
     /// <summary>As a file of its own: with the theme, a background and the title.</summary>
     public string StandAlone(string title) => new StringBuilder().AppendMarkup($"""

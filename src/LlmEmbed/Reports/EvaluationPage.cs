@@ -63,8 +63,8 @@ internal sealed record EvaluationPage(string Title, EvaluationReport Report)
 
     private IEnumerable<(string Name, string Value, string Note)> Figures()
     {
-        yield return ("Accuracy", Markup.Percent(Report.Accuracy), $"{Markup.Percent(new Interval(Report.AccuracyLow, Report.AccuracyHigh))} (95 %)");
-        yield return ("Macro-F1", Markup.Percent(Report.MacroF1), $"{Markup.Percent(Report.MacroF1Interval)} (95 %)");
+        yield return ("Accuracy", Markup.Percent(Report.Accuracy), $"95 %: {Markup.Percent(new Interval(Report.AccuracyLow, Report.AccuracyHigh))}");
+        yield return ("Macro-F1", Markup.Percent(Report.MacroF1), $"95 %: {Markup.Percent(Report.MacroF1Interval)}");
         yield return ("Weighted F1", Markup.Percent(Report.WeightedF1), "classes by their frequency");
         yield return ("Matthews’ MCC", Markup.Format(Report.MatthewsCorrelation, "0.000"), "0 is guessing, 1 perfect");
         if (Report.RocAuc is double area) yield return ("ROC AUC", Markup.Format(area, "0.000"), "one against rest, mean");
@@ -82,7 +82,7 @@ internal sealed record EvaluationPage(string Title, EvaluationReport Report)
         page.Heading("The most confident mistakes");
         page.Texts(mistakes.Select(text => (
             Markup.Shorten(Texts[text.Index], LongestText),
-            $"{Report.Classes[text.Item.Truth].Label}, predicted {Report.Classes[text.Item.Predicted].Label} with {Markup.Percent(text.Item.Confidence)}")));
+            $"labelled {Report.Classes[text.Item.Truth].Label}, predicted {Report.Classes[text.Item.Predicted].Label} with {Markup.Percent(text.Item.Confidence)}")));
     }
 
     private void AddDoubtedLabels(HtmlPage page)

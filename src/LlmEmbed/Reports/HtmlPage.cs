@@ -16,19 +16,21 @@ internal sealed class HtmlPage(string title)
         .figures dt { color: var(--faint); font-size: .8rem; }
         .figures dd { margin: 0; font-size: 1.4rem; font-variant-numeric: tabular-nums; }
         .figures small { display: block; font-size: .75rem; color: var(--faint); }
-        .wide { overflow-x: auto; }
+        .wide { overflow-x: auto; max-width: 100%; }
+        .chart { display: flex; flex-wrap: wrap; gap: 1rem 2rem; align-items: flex-start; }
+        .chart table { flex: 1 1 24rem; }
         table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem; }
         th, td { text-align: start; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
-        th { font-weight: 600; min-width: 7rem; }
+        th { font-weight: 600; min-width: min(11rem, 30vw); }
         thead th { color: var(--faint); font-weight: 400; min-width: 0; overflow-wrap: normal; }
         .number { text-align: right; white-space: nowrap; }
         .texts { margin: 0; padding: 0; list-style: none; font-size: .95rem; }
         .texts li { padding: .5rem .6rem; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
         .texts small { display: block; color: var(--faint); }
-        svg { display: block; }
+        svg { display: block; max-width: 100%; height: auto; }
         @media print {
           body { padding: 0; max-width: none; }
-          .wide { overflow: visible; } .wide svg { max-width: 100%; max-height: 95vh; height: auto; }
+          .wide { overflow: visible; } .wide svg { min-width: 0 !important; max-height: 95vh; }
           tr, li, svg, .figures div { break-inside: avoid; }
         }
         """;
@@ -52,8 +54,9 @@ internal sealed class HtmlPage(string title)
     {
         Heading(chart.Title);
         Note(chart.Note);
-        _body.AppendMarkup($"<div class=\"wide\">{chart.Drawing.Embedded(chart.Title)}</div>\n");
+        _body.AppendMarkup($"<div class=\"chart\"><div class=\"wide\">{chart.Drawing.Embedded(chart.Title)}</div>\n");
         if (chart.Table is { } table) Add(table);
+        _body.Append("</div>\n");
     }
 
     /// <summary>Names and values; nothing where there are none.</summary>

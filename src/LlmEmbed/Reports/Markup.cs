@@ -26,7 +26,7 @@ internal static class Markup
 
     public static string Percent(double share) => Format(100 * share, "0.0") + " %";
 
-    public static string Percent(Interval interval) => $"{Percent(interval.Low)} to {Percent(interval.High)}";
+    public static string Percent(Interval interval) => $"{Format(100 * interval.Low, "0.0")} to {Percent(interval.High)}";
 
     public static string Format(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);
 
