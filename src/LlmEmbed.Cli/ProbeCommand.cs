@@ -37,7 +37,7 @@ internal static class ProbeCommand
             IReadOnlyList<LabeledText> sample = table.Sample(parsed.GetValue(examples) ?? DefaultExamples, options.Seed).Examples;
 
             IReadOnlyList<ViewProbe> probes = ConsoleProgress.Show(progress => DepthProbe.Run(sample, options, progress, cancellation));
-            if (parsed.GetValue(svg) is string path) AtomicFile.WriteText(path, DepthCurve.Draw(probes, chosen: []).Drawing.StandAlone($"Accuracy over depth: {sample.Count:N0} texts, five-fold cross-validation"));
+            if (parsed.GetValue(svg) is string path) AtomicFile.WriteText(path, DepthCurve.Draw(probes, chosen: []).Drawing.StandAlone($"Accuracy over depth, {sample.Count:N0} texts"));
             if (parsed.GetValue(json)) Console.WriteLine(ToJson(probes, sample.Count).ToJsonString());
             else Print(probes, sample.Count);
             return Task.FromResult(ExitCode.Success);

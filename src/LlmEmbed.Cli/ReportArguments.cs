@@ -32,6 +32,6 @@ internal sealed class ReportArguments
         {
             throw new LlmEmbedException($"{folder}: the folder cannot be made: {FileProblem.Describe(exception)} Name another one for --pictures.", exception) { FilePath = folder };
         }
-        foreach (Chart chart in page.Charts) AtomicFile.WriteText(Path.Combine(folder, $"{chart.File}.svg"), chart.Drawing.StandAlone($"{chart.Title}: {page.Title}"));
+        foreach (Chart chart in page.Charts) AtomicFile.WriteText(Path.Combine(folder, $"{chart.File}.svg"), chart.Drawing.StandAlone(chart.Title));
     }
 }

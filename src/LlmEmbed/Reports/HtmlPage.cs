@@ -9,29 +9,33 @@ internal sealed class HtmlPage(string title)
         * { box-sizing: border-box; }
         body { margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 62rem; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
         h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 1.5rem; overflow-wrap: anywhere; }
-        h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem; break-after: avoid; }
+        h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem; }
         p { color: var(--faint); max-width: 44rem; margin: .25rem 0 .75rem; }
-        .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr)); gap: .75rem; margin: 0; }
+        .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; margin: 0; }
         .figures div { background: var(--soft); border-radius: .5rem; padding: .75rem 1rem; }
         .figures dt { color: var(--faint); font-size: .8rem; }
         .figures dd { margin: 0; font-size: 1.4rem; font-variant-numeric: tabular-nums; }
         .figures small { display: block; font-size: .75rem; color: var(--faint); }
         .wide { overflow-x: auto; max-width: 100%; }
         .chart { display: flex; flex-wrap: wrap; gap: 1rem 2rem; align-items: flex-start; }
-        .chart table { flex: 1 1 24rem; }
+        .chart > .wide + .wide { flex: 1 1 20rem; }
         table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem; }
-        th, td { text-align: start; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
-        th { font-weight: 600; min-width: min(11rem, 30vw); }
-        thead th { color: var(--faint); font-weight: 400; min-width: 0; overflow-wrap: normal; }
-        .number { text-align: right; white-space: nowrap; }
+        th, td { text-align: start; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
+        th { font-weight: 600; }
+        thead th { color: var(--faint); font-weight: 400; vertical-align: bottom; }
+        .number { text-align: right; }
+        td.number { white-space: nowrap; }
+        .facts th { width: 30%; max-width: 14rem; }
+        .facts * { overflow-wrap: anywhere; }
         .texts { margin: 0; padding: 0; list-style: none; font-size: .95rem; }
         .texts li { padding: .5rem .6rem; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
         .texts small { display: block; color: var(--faint); }
         svg { display: block; max-width: 100%; height: auto; }
+        @media (max-width: 30rem) { th, td { padding: .35rem .3rem; } }
         @media print {
           body { padding: 0; max-width: none; }
           .wide { overflow: visible; } .wide svg { min-width: 0 !important; max-height: 95vh; }
-          tr, li, svg, .figures div { break-inside: avoid; }
+          h2, h2 + p { break-after: avoid; } tr, li, svg, .figures div { break-inside: avoid; }
         }
         """;
 
@@ -64,7 +68,7 @@ internal sealed class HtmlPage(string title)
     {
         if (facts.Count == 0) return;
         Heading(heading);
-        _body.Append("<table>\n");
+        _body.Append("<table class=\"facts\">\n");
         foreach ((string name, string value) in facts) _body.AppendMarkup($"<tr><th scope=\"row\">{Markup.Escape(name)}</th><td>{Markup.Escape(value)}</td></tr>\n");
         _body.Append("</table>\n");
     }

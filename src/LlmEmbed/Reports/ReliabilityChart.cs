@@ -3,7 +3,7 @@ namespace LlmEmbed.Reports;
 /// <summary>How often predictions are right, by their confidence.</summary>
 internal static class ReliabilityChart
 {
-    private const double Tall = 260, HistogramTall = 50, Gap = 10;
+    private const double Tall = 260, HistogramTall = 50, Gap = 20;
 
     public static Chart Draw(EvaluationReport report)
     {

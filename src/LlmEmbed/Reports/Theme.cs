@@ -23,7 +23,7 @@ internal static class Theme
 
     public const string Drawings = """
         svg { font: 12px system-ui, sans-serif; fill: var(--ink); print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-        svg .paper { fill: var(--paper); } svg .title { font-size: 15px; font-weight: 600; }
+        svg .paper { fill: var(--paper); } svg .title { font-size: 14px; font-weight: 600; }
         svg .right { --color: var(--right); } svg .wrong { --color: var(--wrong); } svg .faint { --color: var(--faint); } svg .grid { --color: var(--line); }
         svg .s0 { --color: var(--series0); } svg .s1 { --color: var(--series1); } svg .s2 { --color: var(--series2); }
         svg .s3 { --color: var(--series3); } svg .s4 { --color: var(--series4); } svg .s5 { --color: var(--series5); }
