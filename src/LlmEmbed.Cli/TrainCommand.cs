@@ -155,7 +155,7 @@ internal static class TrainCommand
             ("Training examples", $"{summary.Examples:N0}"),
             CostFacts.Parameters(run.Classifier),
             .. CostFacts.Reading(run.Classifier, summary.Encoding),
-            .. dropped.Select(part => CostFacts.Duration($"Reading a sample with {part.Backbone}, dropped", part.Statistics.Elapsed)),
+            .. dropped.Select(part => ($"Reading a sample with {part.Backbone}, then dropped", $"{part.Statistics.Tokens:N0} tokens in {part.Statistics.Elapsed.TotalSeconds:0.0} s")),
             .. summary.Selection is { } selection ? [CostFacts.Duration("Comparing views", selection.Elapsed)] : Array.Empty<(string, string)>(),
             CostFacts.Duration("Training the head", summary.HeadTime),
             CostFacts.Duration("Training in all", run.TrainingTime),
