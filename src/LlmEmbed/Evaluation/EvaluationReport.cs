@@ -17,7 +17,7 @@ public sealed class EvaluationReport
     /// <summary>The quantile of the normal distribution for 95 % intervals.</summary>
     private const double Normal95 = 1.959963984540054;
 
-    private Interval? _macroF1Interval;
+    private readonly Lazy<Interval> _macroF1Interval;
 
     private EvaluationReport(IReadOnlyList<string> labels, ReadOnlySpan<double> probabilities, ReadOnlySpan<int> truth)
     {
@@ -38,6 +38,7 @@ public sealed class EvaluationReport
         ExpectedCalibrationError = Reliability.Sum(bin => bin.Count * Math.Abs(bin.Accuracy - bin.Confidence)) / Count;
         RocAuc = MacroRocAuc(probabilities, truth, predictable);
         Coverage = CoverageCurve.Of(Outcomes);
+        _macroF1Interval = new(() => Resampling.Intervals([.. Outcomes.Select(text => text.Truth)], [.. Outcomes.Select(text => text.Predicted)], labels.Count, seed: 0).MacroF1);
     }
 
     /// <summary>The number of texts.</summary>
@@ -95,8 +96,7 @@ public sealed class EvaluationReport
     internal IReadOnlyList<CoverageTarget> CoverageTargets => CoverageCurve.Targets(Coverage);
 
     /// <summary>The 95 % interval of <see cref="MacroF1"/>.</summary>
-    internal Interval MacroF1Interval =>
-        _macroF1Interval ??= Resampling.Intervals([.. Outcomes.Select(text => text.Truth)], [.. Outcomes.Select(text => text.Predicted)], Classes.Count, seed: 0).MacroF1;
+    internal Interval MacroF1Interval => _macroF1Interval.Value;
 
     /// <summary>The report as one JSON object.</summary>
     public string ToJson() => ToJsonObject().ToJsonString(new JsonSerializerOptions { WriteIndented = true });

@@ -7,6 +7,9 @@ internal static class ComparisonPage
 {
     private const double Row = 26, CostTall = 300;
 
+    /// <summary>The column of the table from which on costs stand.</summary>
+    private const int FirstCost = 5;
+
     /// <param name="title">What was compared on what.</param>
     /// <param name="rows">The methods; the last is auto.</param>
     /// <param name="table">The figures as the command prints them.</param>
@@ -14,14 +17,15 @@ internal static class ComparisonPage
     public static string ToHtml(string title, IReadOnlyList<ComparisonRow> rows, Table table, IEnumerable<string> remarks)
     {
         HtmlPage page = new(title);
-        page.Add(Accuracies(rows));
-        page.Add(AccuracyOverCost(rows));
-        page.Heading("Figures");
-        page.Add(table);
+        page.Add(Accuracies(rows) with { Table = Part(table, 1..FirstCost) });
+        page.Add(AccuracyOverCost(rows) with { Table = Part(table, FirstCost..) });
         foreach (string remark in remarks) page.Note(remark);
         page.Facts("Methods", [.. rows.Select(row => (row.Method, row.Note))]);
         return page.ToString();
     }
+
+    private static Table Part(Table table, Range columns) =>
+        new([table.Columns[0], .. table.Columns.ToArray()[columns]], FirstNumber: 1, [.. table.Rows.Select(row => (string[])[row[0], .. row[columns]])]);
 
     /// <summary>A dot for each method on one axis, with its interval.</summary>
     public static Chart Accuracies(IReadOnlyList<ComparisonRow> rows)
@@ -59,16 +63,27 @@ internal static class ComparisonPage
         plot.DrawRows();
         plot.DrawColumns();
         plot.LabelColumns();
+        (double X, double Y) PlaceOf(ComparisonRow row) => (plot.X(SecondsOf(row)), plot.Y(row.Report.Accuracy));
+        List<(double X, double Y)> taken = [.. timed.Select(row => PlaceOf(row.Item))];
         foreach ((int index, ComparisonRow row) in timed)
         {
-            (double x, double y) = (plot.X(SecondsOf(row)), plot.Y(row.Report.Accuracy));
+            (double x, double y) = PlaceOf(row);
             drawing.Explained($"{row.Method}: {Markup.Percent(row.Report.Accuracy)} in {Markup.Format(SecondsOf(row), "0.0")} s", () =>
             {
-                drawing.Circle($"{ColorOf(row)} ring thick", x, y, 9);
-                drawing.Text(Markup.Format(index + 1, "0"), x, y + 4, Anchor.Middle);
+                drawing.Circle($"{ColorOf(row)} fill", x, y, 5);
+                taken.Add(FreePlace(x, y, taken));
+                drawing.Text(Markup.Format(index + 1, "0"), taken[^1].X, taken[^1].Y + 4, Anchor.Middle);
             });
         }
         return new Chart("cost", "Accuracy against cost", "Wall-clock time on this machine, reading the texts included; each step to the right is ten times as long. Numbers are those of the picture above.", drawing);
+    }
+
+    /// <summary>Beside a dot, where the least of the other dots and numbers is.</summary>
+    private static (double X, double Y) FreePlace(double x, double y, List<(double X, double Y)> taken)
+    {
+        const double Away = 13;
+        (double X, double Y)[] places = [(x + Away, y), (x - Away, y), (x, y - Away), (x, y + Away)];
+        return places.MaxBy(place => Math.Min(Away, taken.Min(other => Math.Max(Math.Abs(place.X - other.X), Math.Abs(place.Y - other.Y)))));
     }
 
     private static double SecondsOf(ComparisonRow row) => row.Cost.Training.Seconds + row.Cost.Prediction.Seconds;

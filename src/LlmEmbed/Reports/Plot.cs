@@ -4,7 +4,7 @@ namespace LlmEmbed.Reports;
 internal sealed class Plot(Drawing drawing, Axis x, Axis y, double left, double top, double wide, double tall)
 {
     /// <summary>A plot that fills a drawing as wide as a phone's screen.</summary>
-    public const double Width = 440, Left = 52, Top = 10, Right = 20;
+    public const double Width = 440, Left = 52, Top = 10, Right = 26;
 
     /// <summary>Room that the marks and the title of the axis below a plot take.</summary>
     public const double AxisHeight = 44;
