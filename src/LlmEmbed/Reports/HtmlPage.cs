@@ -18,7 +18,7 @@ internal sealed class HtmlPage(string title)
         .figures small { display: block; font-size: .75rem; color: var(--faint); }
         .wide { overflow-x: auto; max-width: 100%; }
         .chart { display: flex; flex-wrap: wrap; gap: 1rem 2rem; align-items: flex-start; }
-        .chart > .wide + .wide { flex: 1 1 20rem; }
+        .chart > .wide + .wide { flex: 1 1 auto; width: min-content; }
         table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .9rem; }
         th, td { text-align: start; padding: .35rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
         th { font-weight: 600; }
