@@ -95,12 +95,7 @@ internal static class CommonOptions
 
     public static Option<int?> Examples() => Count("--examples", "N", "Train on a sample of N examples, the classes in their shares. Default: all.");
 
-    /// <summary>A sample of the examples, in their order; all where none is asked for.</summary>
-    public static IReadOnlyList<LabeledText> Sample(IReadOnlyList<LabeledText> examples, int? count, int seed)
-    {
-        if (count is not int limit) return examples;
-        return [.. StratifiedSplit.Sample(ClassLabels.IndexesOf(examples, ClassLabels.Of(examples)), limit, (ulong)seed).Select(row => examples[row])];
-    }
+    public static Option<string?> Report() => new("--report") { Description = "Also write what was measured as a self-contained HTML page.", HelpName = "FILE.html" };
 
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object on standard output instead of text." };
 

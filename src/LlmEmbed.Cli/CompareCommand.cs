@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using LlmEmbed.Comparison;
 using LlmEmbed.Data;
+using LlmEmbed.Reports;
 using LlmEmbed.Storage;
 
 namespace LlmEmbed.Cli;
@@ -19,10 +20,11 @@ internal static class CompareCommand
         Option<int?> examples = CommonOptions.Examples();
         Option<int?> seeds = CommonOptions.Count("--seeds", "N", "Trainings of each method in which chance plays a part. Default: 5.");
         Option<int> seed = new("--seed") { Description = "The first seed. Default: 0.", HelpName = "N" };
+        Option<string?> report = CommonOptions.Report();
         LabeledTableArguments tableArguments = new();
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new();
-        Command command = new("compare", "Compare the default recipe with baselines and the released LLMEmbed recipe: quality, uncertainty, cost.") { data, test, output, examples, backbones, seeds, seed };
+        Command command = new("compare", "Compare the default recipe with baselines and the released LLMEmbed recipe: quality, uncertainty, cost.") { data, test, output, report, examples, backbones, seeds, seed };
         encoderArguments.AddTo(command);
         tableArguments.AddTo(command);
         command.Add(json);
@@ -36,32 +38,48 @@ internal static class CompareCommand
             LabeledTable train = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions);
             LabeledTable held = LabeledTableReader.Read(parsed.GetRequiredValue(test), tableOptions);
 
-            IReadOnlyList<LabeledText> sample = CommonOptions.Sample(train.Examples, parsed.GetValue(examples), training.Seed);
+            IReadOnlyList<LabeledText> sample = train.Sample(parsed.GetValue(examples), training.Seed).Examples;
             (IReadOnlyList<ComparisonRow> rows, List<string> leftOut) = ConsoleProgress.Show(progress =>
             {
                 using MethodComparison comparison = new(sample, held.Examples, options, progress, cancellation);
                 return (comparison.Run(), comparison.LeftOut);
             });
-            string table = ToMarkdown(rows, leftOut, sample.Count, train, held);
+            string title = Title(sample.Count, train, held, rows[0].Report.Classes.Count);
+            string table = ToMarkdown(title, rows, leftOut);
             if (parsed.GetValue(output) is string path) AtomicFile.WriteText(path, table);
+            if (parsed.GetValue(report) is string page) AtomicFile.WriteText(page, ComparisonPage.ToHtml($"Methods compared: {title}", rows, ToTable(rows), [.. Remarks(), .. leftOut.Select(reason => $"Left out: {reason}.")]));
             Console.Write(parsed.GetValue(json) ? ToJson(rows, leftOut).ToJsonString() + Environment.NewLine : table);
             return Task.FromResult(ExitCode.Success);
         });
         return command;
     }
 
-    private static string ToMarkdown(IReadOnlyList<ComparisonRow> rows, List<string> leftOut, int examples, LabeledTable train, LabeledTable test)
+    private static string Title(int examples, LabeledTable train, LabeledTable test, int classes) =>
+        $"{examples:N0} training texts{(examples < train.Examples.Count ? $" of {train.Examples.Count:N0}" : "")}, {test.Examples.Count:N0} test texts, {classes} classes";
+
+    private static string[] Remarks() =>
+    [
+        "p: McNemar's exact test against auto. Intervals: bootstrap over test texts (1,000 draws); with ±, the mean and deviation of several seeds.",
+        string.Create(CultureInfo.InvariantCulture, $"Training and prediction include reading the texts, on {Environment.ProcessorCount} processors; {CostMeter.EnergySource}."),
+    ];
+
+    private static Table ToTable(IReadOnlyList<ComparisonRow> rows) => new(
+        ["method", "accuracy (95 % interval)", "macro-F1", "calibration error", "p", "training", "prediction per text", "energy", "parameters", "tokens", "features"],
+        FirstNumber: 1,
+        [.. rows.Select(ToCells)]);
+
+    private static string ToMarkdown(string title, IReadOnlyList<ComparisonRow> rows, List<string> leftOut)
     {
-        List<string> lines =
+        Table table = ToTable(rows);
+        string[] lines =
         [
-            $"{examples:N0} training texts{(examples < train.Examples.Count ? $" of {train.Examples.Count:N0}" : "")}, {test.Examples.Count:N0} test texts, {rows[0].Report.Classes.Count} classes.",
+            $"{title}.",
             "",
-            "| method | accuracy (95 % interval) | macro-F1 | calibration error | p | training | prediction per text | energy | parameters | tokens | features |",
-            "|---|---|---|---|---|---|---|---|---|---|---|",
-            .. rows.Select(row => ToMarkdown(row, test.Examples.Count)),
+            $"| {string.Join(" | ", table.Columns)} |",
+            string.Concat(table.Columns.Select(_ => "|---")) + "|",
+            .. table.Rows.Select(row => $"| {string.Join(" | ", row)} |"),
             "",
-            "p: McNemar's exact test against auto. Intervals: bootstrap over test texts (1,000 draws); with ±, the mean and deviation of several seeds.",
-            string.Create(CultureInfo.InvariantCulture, $"Training and prediction include reading the texts, on {Environment.ProcessorCount} processors; {CostMeter.EnergySource}."),
+            .. Remarks(),
             "",
             .. rows.Select(row => $"- {row.Method}: {row.Note}"),
             .. leftOut.Select(reason => $"- left out: {reason}"),
@@ -69,15 +87,26 @@ internal static class CompareCommand
         return string.Join(Environment.NewLine, lines) + Environment.NewLine;
     }
 
-    private static string ToMarkdown(ComparisonRow row, int texts)
+    private static string[] ToCells(ComparisonRow row)
     {
         string accuracy = row.SeedAccuracies.Count == 1
             ? Percent(row.Report.Accuracy)
             : $"{Percent(row.SeedAccuracies.Average())} ± {Percent(Deviation(row.SeedAccuracies))}";
         string p = row.PAgainstAuto is double value ? value < 0.0001 ? "< 0.0001" : Number(value, "0.0000") : "";
-        return $"| {row.Method} | {accuracy} ({Percent(row.Accuracy.Low)} to {Percent(row.Accuracy.High)}) | {Percent(row.Report.MacroF1)} ({Percent(row.MacroF1.Low)} to {Percent(row.MacroF1.High)}) " +
-            $"| {Percent(row.Report.ExpectedCalibrationError)} | {p} | {Number(row.Cost.Training.Seconds, "0.0")} s | {Number(1000 * row.Cost.Prediction.Seconds / texts, "0.00")} ms " +
-            $"| {Number((row.Cost.Training + row.Cost.Prediction).Joules, "N0")} J | {Number(row.Cost.Parameters / 1e6, "0.0")} M | {Number(row.Cost.Tokens, "N0")} | {Number(row.Cost.FeatureBytes / 1e6, "0.0")} MB |";
+        return
+        [
+            row.Method,
+            $"{accuracy} ({Percent(row.Accuracy.Low)} to {Percent(row.Accuracy.High)})",
+            $"{Percent(row.Report.MacroF1)} ({Percent(row.MacroF1.Low)} to {Percent(row.MacroF1.High)})",
+            Percent(row.Report.ExpectedCalibrationError),
+            p,
+            $"{Number(row.Cost.Training.Seconds, "0.0")} s",
+            $"{Number(1000 * row.Cost.Prediction.Seconds / row.Report.Count, "0.00")} ms",
+            $"{Number((row.Cost.Training + row.Cost.Prediction).Joules, "N0")} J",
+            $"{Number(row.Cost.Parameters / 1e6, "0.0")} M",
+            Number(row.Cost.Tokens, "N0"),
+            $"{Number(row.Cost.FeatureBytes / 1e6, "0.0")} MB",
+        ];
     }
 
     private static JsonObject ToJson(IReadOnlyList<ComparisonRow> rows, List<string> leftOut) => new()

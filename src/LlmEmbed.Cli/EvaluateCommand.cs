@@ -1,5 +1,7 @@
 using System.CommandLine;
+using System.Diagnostics;
 using LlmEmbed.Data;
+using LlmEmbed.Reports;
 
 namespace LlmEmbed.Cli;
 
@@ -10,7 +12,7 @@ internal static class EvaluateCommand
     {
         Argument<string> model = new("MODEL") { Description = "Folder that 'llmembed train' wrote." };
         Option<string> data = new("--data") { Description = "Labelled texts that the classifier was not trained on.", HelpName = "FILE", Required = true };
-        Option<string?> report = new("--report") { Description = "Also write a self-contained HTML page.", HelpName = "FILE.html" };
+        ReportArguments report = new();
         LabeledTableArguments tableArguments = new();
         Option<string?> cache = CommonOptions.Cache();
         Option<string[]> models = CommonOptions.ModelFolders();
@@ -19,8 +21,9 @@ internal static class EvaluateCommand
         Option<bool> json = CommonOptions.Json();
         Command command = new("evaluate", "Measure a classifier on labelled texts: accuracy, F1 scores, confusion matrix, calibration.")
         {
-            model, data, report, cache, models, memory, threads, json,
+            model, data, cache, models, memory, threads, json,
         };
+        report.AddTo(command);
         tableArguments.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
@@ -32,8 +35,14 @@ internal static class EvaluateCommand
                 MemoryBytes = parsed.GetValue(memory),
                 Threads = parsed.GetValue(threads),
             });
-            EvaluationReport result = ConsoleProgress.Show(progress => classifier.Evaluate(table.Examples, progress, cancellation));
-            if (parsed.GetValue(report) is string page) ReportPage.Write(page, result, $"{parsed.GetRequiredValue(model)} on {table.Source}");
+            long start = Stopwatch.GetTimestamp();
+            (EvaluationReport result, IReadOnlyList<EncodingStatistics> statistics) = ConsoleProgress.Show(progress => classifier.EvaluateWithStatistics(table.Examples, progress, cancellation));
+            report.Write(parsed, new EvaluationPage($"{parsed.GetRequiredValue(model)} on {table.Source}", result)
+            {
+                Choices = ClassifierFacts.Choices(classifier),
+                Cost = [CostFacts.Parameters(classifier), .. CostFacts.Reading(classifier, statistics), CostFacts.Duration("In all", Stopwatch.GetElapsedTime(start)), CostFacts.PeakMemory()],
+                Texts = [.. table.Examples.Select(example => example.Text)],
+            });
             Print(result, table, parsed.GetValue(json));
             return Task.FromResult(ExitCode.Success);
         });

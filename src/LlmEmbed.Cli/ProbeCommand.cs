@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using LlmEmbed.Data;
+using LlmEmbed.Reports;
 using LlmEmbed.Selection;
 using LlmEmbed.Storage;
 
@@ -33,10 +34,10 @@ internal static class ProbeCommand
             TrainingOptions options = new() { Encoder = encoder is { Depths: null, Poolings: null } ? encoder with { ViewsOf = CandidateViews.Of } : encoder, Seed = parsed.GetValue(seed) };
             if (parsed.GetValue(backbones) is { Length: > 0 } names) options = options with { Backbones = names };
             LabeledTable table = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions);
-            IReadOnlyList<LabeledText> sample = CommonOptions.Sample(table.Examples, parsed.GetValue(examples) ?? DefaultExamples, options.Seed);
+            IReadOnlyList<LabeledText> sample = table.Sample(parsed.GetValue(examples) ?? DefaultExamples, options.Seed).Examples;
 
             IReadOnlyList<ViewProbe> probes = ConsoleProgress.Show(progress => DepthProbe.Run(sample, options, progress, cancellation));
-            if (parsed.GetValue(svg) is string path) AtomicFile.WriteText(path, DepthCurve.Draw(probes, $"{sample.Count:N0} texts, five-fold cross-validation"));
+            if (parsed.GetValue(svg) is string path) AtomicFile.WriteText(path, DepthCurve.Draw(probes, chosen: []).Drawing.StandAlone($"Accuracy over depth, {sample.Count:N0} texts"));
             if (parsed.GetValue(json)) Console.WriteLine(ToJson(probes, sample.Count).ToJsonString());
             else Print(probes, sample.Count);
             return Task.FromResult(ExitCode.Success);

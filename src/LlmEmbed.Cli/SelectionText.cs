@@ -1,6 +1,6 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using LlmEmbed.Heads;
+using LlmEmbed.Reports;
 using LlmEmbed.Selection;
 
 namespace LlmEmbed.Cli;
@@ -20,12 +20,12 @@ internal static class SelectionText
             return;
         }
         Console.WriteLine($"  compared by cross-validation on these texts in {selection.Elapsed.TotalSeconds:0.0} s; alone, the best are");
-        foreach (ViewSetScore single in choice.Singles.OrderBy(single => single.Loss).Take(ListedSingles)) Console.WriteLine($"    {Describe(single, selection)}");
+        foreach (ViewSetScore single in choice.Singles.OrderBy(single => single.Loss).Take(ListedSingles)) Console.WriteLine($"    {ClassifierFacts.Describe(single, selection.Candidates)}");
         Console.WriteLine("  together, the best is");
-        Console.WriteLine($"    {Describe(choice.Best, selection)}");
+        Console.WriteLine($"    {ClassifierFacts.Describe(choice.Best, selection.Candidates)}");
         Console.WriteLine(choice.Chosen == choice.Best
             ? "  and it is chosen."
-            : $"  and not clearly worse, but cheaper or broader, so chosen, is\n    {Describe(choice.Chosen, selection)}");
+            : $"  and not clearly worse, but cheaper or broader, so chosen, is\n    {ClassifierFacts.Describe(choice.Chosen, selection.Candidates)}");
     }
 
     public static JsonObject ToJson(SelectionSummary selection) => new()
@@ -53,13 +53,6 @@ internal static class SelectionText
         ["accuracy_deviation"] = score.Score.AccuracyDeviation,
         ["macro_f1"] = score.Score.MacroF1,
     };
-
-    private static string Describe(ViewSetScore score, SelectionSummary selection)
-    {
-        string views = string.Join("; ", score.Views.Select(view => selection.Candidates.Views[view]).GroupBy(view => view.Backbone, StringComparer.Ordinal)
-            .Select(backbone => $"{backbone.Key} {string.Join(", ", backbone.Select(view => PoolingNames.NameOf(view.View)))}"));
-        return string.Create(CultureInfo.InvariantCulture, $"{views}: accuracy {score.Score.Accuracy:P1} ± {score.Score.AccuracyDeviation:P1}, macro-F1 {score.Score.MacroF1:P1}, log loss {score.Loss:0.000}");
-    }
 
     private static string NameOf(FeatureView view) => $"{view.Backbone} {PoolingNames.NameOf(view.View)}";
 }

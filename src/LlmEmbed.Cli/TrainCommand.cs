@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using LlmEmbed.Data;
+using LlmEmbed.Reports;
 using LlmEmbed.Storage;
 
 namespace LlmEmbed.Cli;
@@ -23,7 +24,7 @@ internal static class TrainCommand
         Option<ClassWeighting> classWeight = CommonOptions.Choice<ClassWeighting>("--class-weight", "none, balanced (every class counts the same, however rare), or auto: what cross-validation prefers. Default: auto.");
         Option<int?> examples = CommonOptions.Examples();
         Option<int> seed = new("--seed") { Description = "Seed of every random choice. Default: 0.", HelpName = "N" };
-        Option<string?> report = new("--report") { Description = "Also write the measured quality as a self-contained HTML page.", HelpName = "FILE.html" };
+        ReportArguments report = new();
         LabeledTableArguments tableArguments = new();
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new();
@@ -31,7 +32,8 @@ internal static class TrainCommand
         reference.AddTo(command);
         encoderArguments.AddTo(command);
         tableArguments.AddTo(command);
-        foreach (Option option in new Option[] { report, json }) command.Add(option);
+        report.AddTo(command);
+        command.Add(json);
         command.SetAction((parsed, cancellation) =>
         {
             LabeledTableOptions tableOptions = tableArguments.Read(parsed);
@@ -48,13 +50,13 @@ internal static class TrainCommand
             options = reference.Apply(parsed, options, refused: [backbones, head]);
             string folder = parsed.GetRequiredValue(output);
             ClassifierBundle.RequireUsable(folder);
-            LabeledTable training = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions);
+            LabeledTable training = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions).Sample(parsed.GetValue(examples), options.Seed);
             LabeledTable? testing = parsed.GetValue(test) is string testPath ? LabeledTableReader.Read(testPath, tableOptions) : null;
 
-            TrainingRun run = ConsoleProgress.Show(progress => Run(training, CommonOptions.Sample(training.Examples, parsed.GetValue(examples), options.Seed), testing, options, progress, cancellation));
+            TrainingRun run = ConsoleProgress.Show(progress => Run(training, testing, options, progress, cancellation));
             using TextClassifier classifier = run.Classifier;
             ClassifierBundle.Save(classifier, folder, run.Report);
-            if (parsed.GetValue(report) is string page) ReportPage.Write(page, run.Report, $"Classifier trained on {training.Source}");
+            report.Write(parsed, PageOf(run));
             if (parsed.GetValue(json)) Console.WriteLine(ToJson(run, folder).ToJsonString());
             else Print(run, folder);
             return Task.FromResult(ExitCode.Success);
@@ -62,11 +64,10 @@ internal static class TrainCommand
         return command;
     }
 
-    private static TrainingRun Run(
-        LabeledTable training, IReadOnlyList<LabeledText> examples, LabeledTable? testing, TrainingOptions options, IProgress<WorkProgress> progress, CancellationToken cancellation)
+    private static TrainingRun Run(LabeledTable training, LabeledTable? testing, TrainingOptions options, IProgress<WorkProgress> progress, CancellationToken cancellation)
     {
         long start = Stopwatch.GetTimestamp();
-        TextClassifier classifier = TextClassifier.Train(examples, options, progress, cancellation);
+        TextClassifier classifier = TextClassifier.Train(training.Examples, options, progress, cancellation);
         TimeSpan trainingTime = Stopwatch.GetElapsedTime(start);
         EvaluationReport report = testing is null ? classifier.Training!.HeldOut! : classifier.Evaluate(testing.Examples, progress, cancellation);
         return new TrainingRun(classifier, report, training, testing, trainingTime, Stopwatch.GetElapsedTime(start));
@@ -93,7 +94,7 @@ internal static class TrainCommand
             : $"Measured on {run.Report.Count:N0} held-out examples ({HeldOutShare:P0}, stratified) by a classifier trained on the rest; the saved one is trained on everything:");
         ReportText.Print(run.Report);
         Console.WriteLine();
-        Console.WriteLine($"Saved to {folder} after {run.TotalTime.TotalSeconds:0.0} s ({run.TrainingTime.TotalSeconds:0.0} s of them training), {PeakMemoryMegabytes():N0} MB at the most. Next:");
+        Console.WriteLine($"Saved to {folder} after {run.TotalTime.TotalSeconds:0.0} s ({run.TrainingTime.TotalSeconds:0.0} s of them training), {CostFacts.PeakMemoryMegabytes():N0} MB at the most. Next:");
         Console.WriteLine($"  llmembed predict {folder} \"a text to classify\"");
         Console.WriteLine($"  llmembed predict {folder} --data texts.csv --output predictions.csv");
         Console.WriteLine($"  llmembed inspect {folder}");
@@ -122,18 +123,63 @@ internal static class TrainCommand
             return backbone;
         })]);
         json["selection"] = summary.Selection is { } selection ? SelectionText.ToJson(selection) : null;
+        json["likely_label_errors"] = ToJson(DoubtedLabels(run));
         json["training_seconds"] = Math.Round(run.TrainingTime.TotalSeconds, 3);
         json["head_seconds"] = Math.Round(summary.HeadTime.TotalSeconds, 3);
         json["total_seconds"] = Math.Round(run.TotalTime.TotalSeconds, 3);
-        json["peak_memory_mb"] = Math.Round(PeakMemoryMegabytes());
+        json["peak_memory_mb"] = Math.Round(CostFacts.PeakMemoryMegabytes());
         return json;
     }
 
-    private static double PeakMemoryMegabytes()
+    private static EvaluationPage PageOf(TrainingRun run)
     {
-        using Process process = Process.GetCurrentProcess();
-        return process.PeakWorkingSet64 / 1e6;
+        TrainingSummary summary = run.Classifier.Training!;
+        string measured = run.Testing is { } testing ? $"measured on {testing.Source}" : "measured on held-out examples";
+        return new EvaluationPage($"Classifier trained on {run.Training.Source}, {measured}", run.Report)
+        {
+            Choices = ClassifierFacts.Choices(run.Classifier),
+            Cost = CostOf(run),
+            Selection = summary.Selection,
+            Texts = [.. run.Testing?.Examples.Select(example => example.Text) ?? summary.HeldOutRows.Select(row => run.Training.Examples[row].Text)],
+            DoubtedLabels = DoubtedLabels(run),
+        };
     }
+
+    private static IReadOnlyList<(string Name, string Value)> CostOf(TrainingRun run)
+    {
+        TrainingSummary summary = run.Classifier.Training!;
+        // What was read of a backbone and then dropped was paid for as well.
+        var dropped = summary.Selection?.Encoding.Where(part => run.Classifier.Encoders.All(encoder => encoder.Name != part.Backbone)) ?? [];
+        return
+        [
+            ("Training examples", $"{summary.Examples:N0}"),
+            CostFacts.Parameters(run.Classifier),
+            .. CostFacts.Reading(run.Classifier, summary.Encoding),
+            .. dropped.Select(part => ($"Reading a sample with {part.Backbone}, then dropped", $"{part.Statistics.Tokens:N0} tokens in {part.Statistics.Elapsed.TotalSeconds:0.0} s")),
+            .. summary.Selection is { } selection ? [CostFacts.Duration("Comparing views", selection.Elapsed)] : Array.Empty<(string, string)>(),
+            CostFacts.Duration("Training the head", summary.HeadTime),
+            CostFacts.Duration("Training in all", run.TrainingTime),
+            CostFacts.Duration("With measuring", run.TotalTime),
+            CostFacts.PeakMemory(),
+        ];
+    }
+
+    /// <summary>Null where nothing was cross-validated.</summary>
+    private static DoubtedLabel[]? DoubtedLabels(TrainingRun run)
+    {
+        if (run.Classifier.Training!.LabelErrors is not { } errors) return null;
+        string LabelOf(int index) => run.Classifier.Labels[index];
+        return [.. errors.Select(error => new DoubtedLabel(run.Training.Lines[error.Row], run.Training.Examples[error.Row].Text, LabelOf(error.Given), LabelOf(error.Preferred), error.Probability))];
+    }
+
+    private static JsonArray? ToJson(DoubtedLabel[]? doubted) => doubted is null ? null : new JsonArray([.. doubted.Select(text => new JsonObject
+    {
+        ["line"] = text.Line,
+        ["text"] = text.Text,
+        ["label"] = text.Label,
+        ["preferred_label"] = text.Preferred,
+        ["probability"] = text.Probability,
+    })]);
 
     private sealed record TrainingRun(TextClassifier Classifier, EvaluationReport Report, LabeledTable Training, LabeledTable? Testing, TimeSpan TrainingTime, TimeSpan TotalTime);
 }

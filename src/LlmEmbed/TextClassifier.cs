@@ -35,6 +35,10 @@ public sealed class TextClassifier : IDisposable
 
     internal TrainedHead Head => _head;
 
+    /// <summary>Weights of the blocks and the head that a text passes.</summary>
+    internal long ParameterCount =>
+        _encoders.Sum(encoder => encoder.Backbone.ParameterCount(encoder.Views.Max(view => view.Depth))) + _head.ParameterCount;
+
     /// <summary>Trains a classifier.</summary>
     /// <param name="examples">At least two classes with two examples each.</param>
     /// <param name="options">Null takes the defaults: both starter backbones, views chosen on the examples, logistic regression.</param>
@@ -63,8 +67,13 @@ public sealed class TextClassifier : IDisposable
             EvaluationReport? measured = heldOut.Length > 0 ? MeasureHeldOut(data, kept, heldOut, labels, options, progress, cancellationToken) : null;
             long start = Stopwatch.GetTimestamp();
             TrainedHead head = HeadTrainer.Train(data, options, progress, cancellationToken);
-            TrainingSummary summary = new(examples.Count, features.Statistics, head.Choice, Stopwatch.GetElapsedTime(start), measured) { Selection = features.Selection };
-            return new TextClassifier(features.Encoders, labels, head, summary);
+            TrainingSummary summary = new(examples.Count, features.Statistics, head.Choice, Stopwatch.GetElapsedTime(start), measured)
+            {
+                Selection = features.Selection,
+                HeldOutRows = heldOut,
+                LabelErrors = head.CrossValidation is { } validation ? LabelErrors.Find(validation, labelIndexes) : null,
+            };
+            return new TextClassifier(features.Encoders, labels, head with { CrossValidation = null }, summary);
         }
         catch
         {
@@ -100,10 +109,7 @@ public sealed class TextClassifier : IDisposable
     public EvaluationReport Evaluate(IReadOnlyList<LabeledText> examples, IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(examples);
-        (float[] probabilities, TextEmbeddings[] embeddings) = Probabilities(TextsOf(examples), progress, cancellationToken);
-        RequireTokens(embeddings.Select(part => part.Statistics), examples);
-        string[] labels = ClassLabels.Extend(Labels, examples);
-        return EvaluationReport.Compute(labels, probabilities, ClassLabels.IndexesOf(examples, labels));
+        return EvaluateWithStatistics(examples, progress, cancellationToken).Report;
     }
 
     /// <summary>Frees the backbones.</summary>
@@ -111,6 +117,17 @@ public sealed class TextClassifier : IDisposable
     {
         foreach (TextEncoder encoder in _encoders) encoder.Dispose();
         _head.Head.Dispose();
+    }
+
+    /// <summary>As <see cref="Evaluate"/>, with what the encodings met.</summary>
+    internal (EvaluationReport Report, IReadOnlyList<EncodingStatistics> Statistics) EvaluateWithStatistics(
+        IReadOnlyList<LabeledText> examples, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        (float[] probabilities, TextEmbeddings[] embeddings) = Probabilities(TextsOf(examples), progress, cancellationToken);
+        EncodingStatistics[] statistics = [.. embeddings.Select(part => part.Statistics)];
+        RequireTokens(statistics, examples);
+        string[] labels = ClassLabels.Extend(Labels, examples);
+        return (EvaluationReport.Compute(labels, probabilities, ClassLabels.IndexesOf(examples, labels)), statistics);
     }
 
     /// <summary>What the encodings of <see cref="Predict(IEnumerable{string}, CancellationToken)"/> met, chunk by chunk, for the command line.</summary>
@@ -181,4 +198,10 @@ public sealed record TrainingSummary(int Examples, IReadOnlyList<EncodingStatist
 {
     /// <summary>How the views were chosen; null where they were given.</summary>
     internal SelectionSummary? Selection { get; init; }
+
+    /// <summary>The examples that <see cref="HeldOut"/> was measured on, in its order.</summary>
+    internal IReadOnlyList<int> HeldOutRows { get; init; } = [];
+
+    /// <summary>Training texts whose labels are doubted, the surest first; null where nothing was cross-validated.</summary>
+    internal IReadOnlyList<LabelError>? LabelErrors { get; init; }
 }

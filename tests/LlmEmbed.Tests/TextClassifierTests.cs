@@ -165,7 +165,7 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
             classifier.Save(_folder.File(folder));
         }
         string[] files = Files("one");
-        Assert.Equal(["README.md", "classifier.json", "head.safetensors", "report.json"], files);
+        Assert.Equal(["README.md", "classifier.json", "head.safetensors", "report.html", "report.json"], files);
         foreach (string folder in folders[1..])
         {
             Assert.Equal(files, Files(folder));

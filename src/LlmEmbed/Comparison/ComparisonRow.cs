@@ -1,3 +1,5 @@
+using LlmEmbed.Evaluation;
+
 namespace LlmEmbed.Comparison;
 
 /// <summary>One method on the user's data.</summary>

@@ -216,7 +216,7 @@ internal sealed class MethodComparison : IDisposable
                                                   where classifier.Encoders.All(encoder => encoder.Name != part.Backbone)
                                                   select part.Statistics;
         MethodCost cost = new(
-            classifier.Encoders.Sum(encoder => encoder.Backbone.ParameterCount(encoder.Views.Max(view => view.Depth))) + ParametersOf(classifier.Head),
+            classifier.ParameterCount,
             summary.Encoding.Concat(dropped).Concat(embeddings.Select(part => part.Statistics)).Sum(part => part.Tokens),
             sizeof(float) * (long)_training.Count * classifier.Encoders.Sum(encoder => encoder.Views.Count * encoder.HiddenSize),
             training,
@@ -231,7 +231,7 @@ internal sealed class MethodComparison : IDisposable
         float[] probabilities = heads[0].Probabilities(features.Test);
         Cost headPrediction = meter.Read();
         MethodCost cost = new(
-            passes.Sum(pass => pass.Encoder.Backbone.ParameterCount(pass.Encoder.BlockCount)) + ParametersOf(heads[0]),
+            passes.Sum(pass => pass.Encoder.Backbone.ParameterCount(pass.Encoder.BlockCount)) + heads[0].ParameterCount,
             passes.Sum(pass => pass.Tokens),
             sizeof(float) * (long)features.Train.Rows * features.Train.Features.Columns,
             passes.Aggregate(headTraining, (sum, pass) => sum + pass.TrainingCost),
@@ -252,8 +252,6 @@ internal sealed class MethodComparison : IDisposable
 
     private static double PValue(bool[] first, bool[] second) =>
         McNemarTest.ExactP(first.Zip(second).Count(pair => pair.First && !pair.Second), first.Zip(second).Count(pair => !pair.First && pair.Second));
-
-    private static long ParametersOf(TrainedHead head) => head.Head.Tensors.Sum(tensor => (long)tensor.Values.Length);
 
     private static string NameOf(TextEncoder encoder) => $"{encoder.Name} in {PrecisionNames.NameOf(encoder.Precision)}";
 

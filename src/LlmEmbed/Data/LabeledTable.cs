@@ -1,3 +1,5 @@
+using LlmEmbed.Heads;
+
 namespace LlmEmbed.Data;
 
 /// <summary>Which columns of a table hold text and label, and what happens to rows that cannot be used.</summary>
@@ -31,6 +33,7 @@ internal enum BadRows
 /// <summary>The examples of one file.</summary>
 /// <param name="Source">The path as it was given, or "standard input".</param>
 /// <param name="Examples">In the order of the file; texts as they stand, labels without surrounding white space.</param>
+/// <param name="Lines">For each example the line where it starts, counted from 1; of a Parquet file the row.</param>
 /// <param name="Labels">The classes that occur, in ordinal order.</param>
 /// <param name="SkippedRows">Rows left out under <see cref="BadRows.Skip"/>.</param>
 /// <param name="SkippedReasons">Why, with the number of rows and the first line of each reason.</param>
@@ -38,7 +41,17 @@ internal enum BadRows
 internal sealed record LabeledTable(
     string Source,
     IReadOnlyList<LabeledText> Examples,
+    IReadOnlyList<long> Lines,
     IReadOnlyList<string> Labels,
     long SkippedRows,
     IReadOnlyList<string> SkippedReasons,
-    int ConflictingTexts);
+    int ConflictingTexts)
+{
+    /// <summary>A sample of the examples, in their order and the classes in their shares; all where no number is given.</summary>
+    public LabeledTable Sample(int? count, int seed)
+    {
+        if (count is not int limit) return this;
+        int[] rows = StratifiedSplit.Sample(ClassLabels.IndexesOf(Examples, ClassLabels.Of(Examples)), limit, (ulong)seed);
+        return this with { Examples = [.. rows.Select(row => Examples[row])], Lines = [.. rows.Select(row => Lines[row])] };
+    }
+}

@@ -35,7 +35,7 @@ internal static class LabeledTableReader
         private readonly BadRows _badRows;
         private readonly int _textColumn;
         private readonly int _labelColumn;
-        private readonly List<LabeledText> _examples = [];
+        private readonly List<(LabeledText Example, long Line)> _examples = [];
         private readonly Dictionary<string, (int Count, long FirstLine)> _classes = new(StringComparer.Ordinal);
         private readonly Dictionary<string, (int Rows, long FirstLine)> _skipped = new(StringComparer.Ordinal);
 
@@ -60,7 +60,7 @@ internal static class LabeledTableReader
                 _classes.Remove(label);
             }
 
-            _examples.RemoveAll(example => single.Contains(example.Label));
+            _examples.RemoveAll(row => single.Contains(row.Example.Label));
             if (_classes.Count < 2)
             {
                 string found = _classes.Count == 0 ? "no class has two examples" : $"all examples are of the class '{_classes.Keys.Single()}'";
@@ -70,7 +70,8 @@ internal static class LabeledTableReader
 
         public LabeledTable Finish() => new(
             _table.Source,
-            _examples,
+            [.. _examples.Select(row => row.Example)],
+            [.. _examples.Select(row => row.Line)],
             _classes.Keys.Order(StringComparer.Ordinal).ToList(),
             _skipped.Values.Sum(reason => (long)reason.Rows),
             _skipped.Select(reason => $"{reason.Key}: {reason.Value.Rows} (first: line {reason.Value.FirstLine})").ToList(),
@@ -90,7 +91,7 @@ internal static class LabeledTableReader
 
         private void Add(LabeledText example, long line)
         {
-            _examples.Add(example);
+            _examples.Add((example, line));
             _classes[example.Label] = _classes.TryGetValue(example.Label, out var known) ? (known.Count + 1, known.FirstLine) : (1, line);
         }
 
@@ -104,7 +105,7 @@ internal static class LabeledTableReader
         {
             Dictionary<string, string> labels = new(_examples.Count, StringComparer.Ordinal);
             HashSet<string> conflicting = new(StringComparer.Ordinal);
-            foreach (LabeledText example in _examples)
+            foreach ((LabeledText example, _) in _examples)
                 if (!labels.TryAdd(example.Text, example.Label) && !string.Equals(labels[example.Text], example.Label, StringComparison.Ordinal)) conflicting.Add(example.Text);
             return conflicting.Count;
         }

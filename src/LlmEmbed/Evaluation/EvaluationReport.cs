@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LlmEmbed.Evaluation;
 
 namespace LlmEmbed;
 
@@ -16,11 +17,14 @@ public sealed class EvaluationReport
     /// <summary>The quantile of the normal distribution for 95 % intervals.</summary>
     private const double Normal95 = 1.959963984540054;
 
+    private readonly Lazy<Interval> _macroF1Interval;
+
     private EvaluationReport(IReadOnlyList<string> labels, ReadOnlySpan<double> probabilities, ReadOnlySpan<int> truth)
     {
         Count = truth.Length;
         int predictable = probabilities.Length / Count;
-        ConfusionMatrix = Confusion(labels.Count, predictable, probabilities, truth);
+        Outcomes = OutcomesOf(probabilities, truth, predictable);
+        ConfusionMatrix = Confusion(labels.Count, Outcomes);
         Classes = ClassScores(labels, ConfusionMatrix);
         int right = Enumerable.Range(0, labels.Count).Sum(c => ConfusionMatrix[c][c]);
         Accuracy = (double)right / Count;
@@ -30,9 +34,11 @@ public sealed class EvaluationReport
         MatthewsCorrelation = Matthews(ConfusionMatrix, Count);
         LogLoss = MeanLogLoss(probabilities, truth, predictable);
         BrierScore = MeanBrier(probabilities, truth, predictable);
-        Reliability = ReliabilityBins(probabilities, truth, predictable);
+        Reliability = ReliabilityBins(Outcomes);
         ExpectedCalibrationError = Reliability.Sum(bin => bin.Count * Math.Abs(bin.Accuracy - bin.Confidence)) / Count;
         RocAuc = MacroRocAuc(probabilities, truth, predictable);
+        Coverage = CoverageCurve.Of(Outcomes);
+        _macroF1Interval = new(() => Resampling.Intervals([.. Outcomes.Select(text => text.Truth)], [.. Outcomes.Select(text => text.Predicted)], labels.Count, seed: 0).MacroF1);
     }
 
     /// <summary>The number of texts.</summary>
@@ -80,6 +86,18 @@ public sealed class EvaluationReport
     /// <summary>Confidence and accuracy by bins of confidence.</summary>
     internal IReadOnlyList<ReliabilityBin> Reliability { get; }
 
+    /// <summary>What became of each text, in the order of the texts.</summary>
+    internal IReadOnlyList<Outcome> Outcomes { get; }
+
+    /// <summary>Accuracy over the share of texts that are answered, from the most confident text to all.</summary>
+    internal IReadOnlyList<CoveragePoint> Coverage { get; }
+
+    /// <summary>The thresholds that give round accuracies.</summary>
+    internal IReadOnlyList<CoverageTarget> CoverageTargets => CoverageCurve.Targets(Coverage);
+
+    /// <summary>The 95 % interval of <see cref="MacroF1"/>.</summary>
+    internal Interval MacroF1Interval => _macroF1Interval.Value;
+
     /// <summary>The report as one JSON object.</summary>
     public string ToJson() => ToJsonObject().ToJsonString(new JsonSerializerOptions { WriteIndented = true });
 
@@ -120,6 +138,8 @@ public sealed class EvaluationReport
         ["accuracy_low"] = AccuracyLow,
         ["accuracy_high"] = AccuracyHigh,
         ["macro_f1"] = MacroF1,
+        ["macro_f1_low"] = MacroF1Interval.Low,
+        ["macro_f1_high"] = MacroF1Interval.High,
         ["micro_f1"] = MicroF1,
         ["weighted_f1"] = WeightedF1,
         ["mcc"] = MatthewsCorrelation,
@@ -136,12 +156,19 @@ public sealed class EvaluationReport
             ["support"] = c.Support,
         })]),
         ["confusion_matrix"] = new JsonArray([.. ConfusionMatrix.Select(row => new JsonArray([.. row.Select(count => JsonValue.Create(count))]))]),
+        ["coverage"] = new JsonArray([.. CoverageTargets.Select(target => new JsonObject
+        {
+            ["target"] = target.Accuracy,
+            ["threshold"] = target.Point?.Threshold,
+            ["share"] = target.Point?.Share,
+            ["accuracy"] = target.Point?.Accuracy,
+        })]),
     };
 
-    private static int[][] Confusion(int classCount, int predictable, ReadOnlySpan<double> probabilities, ReadOnlySpan<int> truth)
+    private static int[][] Confusion(int classCount, IReadOnlyList<Outcome> outcomes)
     {
         int[][] matrix = [.. Enumerable.Range(0, classCount).Select(_ => new int[classCount])];
-        for (int i = 0; i < truth.Length; i++) matrix[truth[i]][FirstHighest(Row(probabilities, i, predictable))]++;
+        foreach (Outcome text in outcomes) matrix[text.Truth][text.Predicted]++;
         return matrix;
     }
 
@@ -203,22 +230,32 @@ public sealed class EvaluationReport
         return sum / truth.Length;
     }
 
-    private static ReliabilityBin[] ReliabilityBins(ReadOnlySpan<double> probabilities, ReadOnlySpan<int> truth, int predictable)
+    private static ReliabilityBin[] ReliabilityBins(IReadOnlyList<Outcome> outcomes)
     {
         int[] counts = new int[CalibrationBins];
         double[] right = new double[CalibrationBins];
         double[] confidence = new double[CalibrationBins];
-        for (int i = 0; i < truth.Length; i++)
+        foreach (Outcome text in outcomes)
+        {
+            int bin = 0; // Bin b holds (b/15, (b+1)/15].
+            while (bin < CalibrationBins - 1 && text.Confidence > (bin + 1) / (double)CalibrationBins) bin++;
+            counts[bin]++;
+            confidence[bin] += text.Confidence;
+            if (text.IsRight) right[bin]++;
+        }
+        return [.. counts.Select((count, bin) => new ReliabilityBin(count, count == 0 ? 0 : right[bin] / count, count == 0 ? 0 : confidence[bin] / count))];
+    }
+
+    private static Outcome[] OutcomesOf(ReadOnlySpan<double> probabilities, ReadOnlySpan<int> truth, int predictable)
+    {
+        Outcome[] outcomes = new Outcome[truth.Length];
+        for (int i = 0; i < outcomes.Length; i++)
         {
             ReadOnlySpan<double> row = Row(probabilities, i, predictable);
             int predicted = FirstHighest(row);
-            int bin = 0; // Bin b holds (b/15, (b+1)/15].
-            while (bin < CalibrationBins - 1 && row[predicted] > (bin + 1) / (double)CalibrationBins) bin++;
-            counts[bin]++;
-            confidence[bin] += row[predicted];
-            if (predicted == truth[i]) right[bin]++;
+            outcomes[i] = new Outcome(truth[i], predicted, row[predicted]);
         }
-        return [.. counts.Select((count, bin) => new ReliabilityBin(count, count == 0 ? 0 : right[bin] / count, count == 0 ? 0 : confidence[bin] / count))];
+        return outcomes;
     }
 
     private static double? MacroRocAuc(ReadOnlySpan<double> probabilities, ReadOnlySpan<int> truth, int predictable)

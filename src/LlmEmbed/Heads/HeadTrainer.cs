@@ -11,6 +11,12 @@ namespace LlmEmbed.Heads;
 /// <param name="Details">The same for programs.</param>
 internal sealed record TrainedHead(IHead Head, double Temperature, string Choice, JsonObject Details)
 {
+    /// <summary>Out-of-fold predictions of the training rows; null where nothing was cross-validated.</summary>
+    public CrossValidation? CrossValidation { get; init; }
+
+    /// <summary>The head's weights.</summary>
+    public long ParameterCount => Head.Tensors.Sum(tensor => (long)tensor.Values.Length);
+
     /// <summary>Features [N,F] → calibrated probabilities [N,C].</summary>
     public float[] Probabilities(ReadOnlySpan<float> features, int rows)
     {
@@ -72,7 +78,7 @@ internal static class HeadTrainer
                 ["log_loss"] = score.CalibratedLogLoss,
             })]),
         };
-        return new TrainedHead(training.Head, training.Temperature, choice, details);
+        return new TrainedHead(training.Head, training.Temperature, choice, details) { CrossValidation = training.CrossValidation };
     }
 
     /// <summary>Balanced weights lift rare classes and cost common ones; which is worth more is asked of texts that were held out.</summary>

@@ -5,12 +5,13 @@ using System.Text.Json.Nodes;
 using LlmEmbed.Backbones;
 using LlmEmbed.Checkpoints;
 using LlmEmbed.Heads;
+using LlmEmbed.Reports;
 
 namespace LlmEmbed.Storage;
 
 /// <summary>
 /// A trained classifier as a folder: <c>classifier.json</c> (what it is), <c>head.safetensors</c> (what was trained), <c>README.md</c> (a model card) and, where something
-/// was measured, <c>report.json</c>. Nothing in it is executable. Backbones are not part of it: they are named, with checksums.
+/// was measured, <c>report.json</c> and <c>report.html</c>, without texts of the data and without times. Nothing in it is executable. Backbones are not part of it: they are named, with checksums.
 /// </summary>
 internal static class ClassifierBundle
 {
@@ -56,7 +57,7 @@ internal static class ClassifierBundle
             AtomicFile.WriteText(Path.Combine(temporary, ManifestFile), JsonSerializer.Serialize(manifest, Json) + "\n");
             WriteHead(Path.Combine(temporary, HeadFile), classifier.Head.Head);
             AtomicFile.WriteText(Path.Combine(temporary, "README.md"), ModelCard(manifest, report));
-            if (report is not null) AtomicFile.WriteText(Path.Combine(temporary, "report.json"), report.ToJson() + "\n");
+            if (report is not null) WriteReport(temporary, classifier, report);
             Replace(temporary, target);
         }
         catch (Exception exception) when (WritingProblem(exception) is { } problem)
@@ -169,6 +170,13 @@ internal static class ClassifierBundle
         using SafetensorsWriter writer = SafetensorsWriter.Create(path, [], head.Tensors.Select(tensor => new SafetensorsLayout(tensor.Name, "F32", tensor.Shape[1..])).ToArray());
         foreach (HeadTensor tensor in head.Tensors) writer.Append<float>(tensor.Name, tensor.Values);
         writer.Commit();
+    }
+
+    private static void WriteReport(string folder, TextClassifier classifier, EvaluationReport report)
+    {
+        AtomicFile.WriteText(Path.Combine(folder, "report.json"), report.ToJson() + "\n");
+        EvaluationPage page = new("Text classifier", report) { Choices = ClassifierFacts.Choices(classifier), Selection = classifier.Training?.Selection };
+        AtomicFile.WriteText(Path.Combine(folder, "report.html"), page.ToHtml());
     }
 
     private static TrainedHead ReadHead(string folder, Manifest manifest, FeatureLayout layout, int threads)

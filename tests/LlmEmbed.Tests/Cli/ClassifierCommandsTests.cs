@@ -179,12 +179,51 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
         string test = _folder.Write("test.jsonl", LabeledTexts.JsonLines(LabeledTexts.Take(75)[60..]));
         string page = _folder.File("report.html");
         ToolResult result = Tool.Run(
-            "train", "--data", trained.Data, "--test", test, "--report", page, "--output", _folder.File("model"), "--backbone", Repository.Fixture("bert"), "--cache", "none").Succeeded();
+            "train", "--data", trained.Data, "--test", test, "--report", page, "--pictures", _folder.File("pictures"), "--output", _folder.File("model"), "--backbone", Repository.Fixture("bert"), "--cache", "none").Succeeded();
         Assert.Contains($"Measured on {test} (15 texts, not trained on):", result.Output, StringComparison.Ordinal);
         Assert.Contains($"Saved to {_folder.File("model")}", result.Output, StringComparison.Ordinal);
-        Assert.StartsWith("<!doctype html>", File.ReadAllText(page), StringComparison.Ordinal);
+        Assert.Contains("<h2>Cost</h2>", File.ReadAllText(page), StringComparison.Ordinal);
+        Assert.Equal(
+            ["classes.svg", "confusion.svg", "coverage.svg", "depth-curve.svg", "reliability.svg"],
+            Directory.GetFiles(_folder.File("pictures")).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal));
         Assert.Equal(15, (int)JsonNode.Parse(File.ReadAllText(Path.Combine(_folder.File("model"), "report.json")))!["n"]!);
     }
+
+    [Fact]
+    public void A_wrong_label_is_named_by_its_line_and_texts_stay_out_of_the_saved_report()
+    {
+        (string Text, string Label)[] rows = LabeledTexts.Take(90);
+        rows[45].Label = "1"; // it is of class "01"
+        string data = _folder.Write("data.csv", LabeledTexts.Csv(rows)), page = _folder.File("report.html"), model = _folder.File("model");
+        JsonNode json = Tool.Run("train", "--data", data, "--report", page, "--output", model, "--backbone", Repository.Fixture("bert"), "--cache", "none", "--json").Succeeded().Json;
+        JsonNode doubted = json["likely_label_errors"]![0]!;
+        Assert.Equal((rows[45].Text, "1", "01"), ((string)doubted["text"]!, (string)doubted["label"]!, (string)doubted["preferred_label"]!));
+        // Line 1 is the header, and fifteen of the rows before have a line break.
+        Assert.Equal(62, (int)doubted["line"]!);
+        Assert.Contains("line 62: labelled 1, rather 01 with ", File.ReadAllText(page), StringComparison.Ordinal);
+        string saved = File.ReadAllText(Path.Combine(model, "report.html"));
+        Assert.Contains("<h2>Accuracy over depth</h2>", saved, StringComparison.Ordinal);
+        Assert.All(rows, row => Assert.DoesNotContain(row.Text[..20], saved, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void An_evaluation_is_a_page_with_the_texts_that_went_wrong()
+    {
+        (string Text, string Label)[] rows = LabeledTexts.Take(12);
+        rows[0].Label = "1"; // it is of class "01"
+        string data = _folder.Write("data.csv", LabeledTexts.Csv(rows)), page = _folder.File("page.html");
+        Tool.Run("evaluate", trained.Model, "--data", data, "--report", page, "--pictures", _folder.File("pictures"), "--cache", "none").Succeeded();
+        Assert.Contains($"<li><div dir=\"auto\">{rows[0].Text}</div><small>labelled 1, predicted 01 with ", File.ReadAllText(page), StringComparison.Ordinal);
+        Assert.Contains("Reading with bert", File.ReadAllText(page), StringComparison.Ordinal);
+        Assert.False(File.Exists(_folder.File("pictures/depth-curve.svg")), "nothing was chosen in an evaluation");
+        Assert.True(File.Exists(_folder.File("pictures/coverage.svg")));
+    }
+
+    [Fact]
+    public void A_folder_for_pictures_that_is_a_file_is_refused() => Assert.Contains(
+        $"{trained.Data}: the folder cannot be made: ",
+        Tool.Run("evaluate", trained.Model, "--data", trained.Data, "--pictures", trained.Data, "--cache", "none").Refused(),
+        StringComparison.Ordinal);
 
     [Fact]
     public void Progress_goes_to_standard_error_a_line_per_stage()

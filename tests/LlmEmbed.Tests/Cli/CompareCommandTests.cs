@@ -46,7 +46,10 @@ public sealed class CompareCommandTests : IDisposable
     public void Methods_without_their_backbone_are_named_as_left_out()
     {
         string table = _folder.File("table.md");
-        ToolResult result = Compare("bert", null, "--output", table);
+        string page = _folder.File("page.html");
+        ToolResult result = Compare("bert", null, "--output", table, "--report", page);
+        Assert.Contains("Left out: released recipe", File.ReadAllText(page), StringComparison.Ordinal);
+        Assert.Equal(2, File.ReadAllText(page).Split("<svg").Length - 1);
         Assert.DoesNotContain("released recipe", result.Succeeded().Json["methods"]!.ToJsonString(), StringComparison.Ordinal);
         Assert.Contains("need a decoder", (string)result.Json["left_out"]![0]!, StringComparison.Ordinal);
         Assert.Contains("\n| auto | ", File.ReadAllText(table), StringComparison.Ordinal);

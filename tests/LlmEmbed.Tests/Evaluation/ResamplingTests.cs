@@ -1,7 +1,8 @@
-using LlmEmbed.Comparison;
+using CsCheck;
+using LlmEmbed.Evaluation;
 using Xunit;
 
-namespace LlmEmbed.Tests.Comparison;
+namespace LlmEmbed.Tests.Evaluation;
 
 public sealed class ResamplingTests
 {
@@ -15,6 +16,27 @@ public sealed class ResamplingTests
         Assert.Equal(0.75 - 1.96 * 0.02165, accuracy.Low, 0.008);
         Assert.Equal(0.75 + 1.96 * 0.02165, accuracy.High, 0.008);
         Assert.InRange(0.75, macroF1.Low, macroF1.High); // both classes have 50 of 200 wrong
+    }
+
+    [Fact]
+    public void The_intervals_hold_the_figures_of_the_report_however_few_and_rare_the_texts() =>
+        Gen.Select(Gen.Int[0, 5], Gen.Int[0, 5]).Array[1, 30].Sample(texts =>
+        {
+            int[] truth = [.. texts.Select(text => text.Item1)], predicted = [.. texts.Select(text => text.Item2)];
+            double[] probabilities = [.. predicted.SelectMany(label => Enumerable.Range(0, 6).Select(c => c == label ? 1.0 : 0))];
+            EvaluationReport report = EvaluationReport.Compute(["a", "b", "c", "d", "e", "f"], probabilities, truth);
+            (Interval accuracy, Interval macroF1) = Resampling.Intervals(truth, predicted, 6, seed: 3);
+            Assert.InRange(report.Accuracy, accuracy.Low, accuracy.High);
+            Assert.InRange(report.MacroF1, macroF1.Low - 1e-12, macroF1.High + 1e-12);
+        }, iter: 30);
+
+    [Fact]
+    public void Rare_classes_that_are_missing_in_a_draw_do_not_lift_the_mean()
+    {
+        // Two classes are right; ten have one text each, which is wrong: macro-F1 is at most 2/12 whatever is drawn, were missing classes left out it would be more.
+        int[] truth = [.. Enumerable.Range(0, 200).Select(i => i % 2), .. Enumerable.Range(2, 10)];
+        int[] predicted = [.. truth.Select(label => label < 2 ? label : label == 2 ? 3 : 2)];
+        Assert.InRange(Resampling.Intervals(truth, predicted, 12, seed: 1).MacroF1.High, 0, 2 / 12.0 + 1e-12);
     }
 
     [Fact]

@@ -1,0 +1,37 @@
+using System.CommandLine;
+using LlmEmbed.Reports;
+using LlmEmbed.Storage;
+
+namespace LlmEmbed.Cli;
+
+/// <summary>The options that write what was measured as a page or as pictures.</summary>
+internal sealed class ReportArguments
+{
+    private readonly Option<string?> _report = CommonOptions.Report();
+    private readonly Option<string?> _pictures = new("--pictures") { Description = "Also write each chart of the page as an SVG file.", HelpName = "DIR" };
+
+    public void AddTo(Command command)
+    {
+        command.Add(_report);
+        command.Add(_pictures);
+    }
+
+    public void Write(ParseResult parsed, EvaluationPage page)
+    {
+        if (parsed.GetValue(_report) is string path) AtomicFile.WriteText(path, page.ToHtml());
+        if (parsed.GetValue(_pictures) is string folder) WritePictures(folder, page);
+    }
+
+    private static void WritePictures(string folder, EvaluationPage page)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new LlmEmbedException($"{folder}: the folder cannot be made: {FileProblem.Describe(exception)} Name another one for --pictures.", exception) { FilePath = folder };
+        }
+        foreach (Chart chart in page.Charts) AtomicFile.WriteText(Path.Combine(folder, $"{chart.File}.svg"), chart.Drawing.StandAlone(chart.Title));
+    }
+}

@@ -1,0 +1,35 @@
+using LlmEmbed.Heads;
+using LlmEmbed.Selection;
+
+namespace LlmEmbed.Reports;
+
+/// <summary>What a classifier is made of and why, in words. The same training gives the same words.</summary>
+internal static class ClassifierFacts
+{
+    public static IReadOnlyList<(string Name, string Value)> Choices(TextClassifier classifier) =>
+    [
+        .. classifier.Encoders.Select(encoder => (
+            encoder.Name,
+            $"{string.Join(", ", encoder.Views.Select(PoolingNames.NameOf))} (depth:pooling) of {encoder.BlockCount} blocks, in {PrecisionNames.NameOf(encoder.Precision)}, at most {encoder.MaxTokens} tokens")),
+        .. classifier.Training?.Selection is { } selection ? [("Views", Describe(selection))] : Array.Empty<(string, string)>(),
+        ("Head", classifier.Head.Choice),
+    ];
+
+    /// <summary>"backbone depth:pooling, ...: accuracy ..., macro-F1 ..., log loss ...".</summary>
+    public static string Describe(ViewSetScore score, FeatureLayout candidates)
+    {
+        string views = string.Join("; ", score.Views.Select(view => candidates.Views[view]).GroupBy(view => view.Backbone, StringComparer.Ordinal)
+            .Select(backbone => $"{backbone.Key} {string.Join(", ", backbone.Select(view => PoolingNames.NameOf(view.View)))}"));
+        return $"{views}: accuracy {Markup.Percent(score.Score.Accuracy)} ± {Markup.Percent(score.Score.AccuracyDeviation)}, macro-F1 {Markup.Percent(score.Score.MacroF1)}, log loss {Markup.Format(score.Loss, "0.000")}";
+    }
+
+    private static string Describe(SelectionSummary selection)
+    {
+        if (selection.Choice is not { } choice) return "too few texts to compare views; the default ones";
+        string compared = $"{selection.Candidates.Views.Count} views compared by cross-validation on {Markup.Count(selection.SampleTexts)} training texts. ";
+        string chosen = Describe(choice.Chosen, selection.Candidates);
+        return compared + (choice.Chosen == choice.Best
+            ? $"The best together, and chosen: {chosen}."
+            : $"Chosen: {chosen}; not clearly worse than the best, but cheaper or broader. The best: {Describe(choice.Best, selection.Candidates)}.");
+    }
+}

@@ -1,0 +1,186 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using System.Xml.Linq;
+using LlmEmbed.Heads;
+using LlmEmbed.Reports;
+using LlmEmbed.Selection;
+using Xunit;
+
+namespace LlmEmbed.Tests.Reports;
+
+public sealed partial class EvaluationPageTests
+{
+    private const string Hostile = "<script>alert(\"1\")</script>&'\u0001\ud83d\ude00\ud83d]]>";
+
+    private static readonly XNamespace Svg = "http://www.w3.org/2000/svg";
+
+    [Fact]
+    public void The_page_shows_figures_choices_cost_and_every_class()
+    {
+        EvaluationReport report = Report(["good", "bad"]);
+        string page = new EvaluationPage("Reviews", report) { Choices = [("Head", "tiny")], Cost = [("Peak memory", "1 MB")] }.ToHtml();
+        Assert.Contains("<dt>Accuracy</dt><dd>75.0 %<small>95 %: 30.1 to 95.4 %</small>", page, StringComparison.Ordinal);
+        Assert.Contains($"<dt>Macro-F1</dt><dd>{Markup.Percent(report.MacroF1)}<small>95 %: {Markup.Percent(report.MacroF1Interval)}</small>", page, StringComparison.Ordinal);
+        Assert.Contains("<tr><th scope=\"row\">Head</th><td>tiny</td></tr>", page, StringComparison.Ordinal);
+        Assert.Contains("<tr><th scope=\"row\">Peak memory</th><td>1 MB</td></tr>", page, StringComparison.Ordinal);
+        Assert.Equal(["bad", "100.0 %", "50.0 %", "66.7 %", "2"], CellsOf(page, "bad", cellCount: 5));
+        Assert.Equal(["bad", "good", "1", "50.0 %"], CellsOf(page, "bad", cellCount: 4));
+    }
+
+    [Fact]
+    public void Text_from_data_is_escaped_everywhere()
+    {
+        EvaluationPage page = new(Hostile, Report([Hostile, "b"]))
+        {
+            Choices = [(Hostile, Hostile)],
+            Cost = [(Hostile, Hostile)],
+            Selection = Selection(Hostile),
+            Texts = [Hostile, Hostile, Hostile, Hostile],
+            DoubtedLabels = [new DoubtedLabel(7, Hostile, Hostile, Hostile, 0.9)],
+        };
+        string html = page.ToHtml();
+        Assert.DoesNotContain("<script", html, StringComparison.OrdinalIgnoreCase);
+        Assert.DoesNotContain('\u0001', html);
+        Assert.Contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;&#39;\ufffd&#128512;\ufffd]]&gt;", html, StringComparison.Ordinal);
+        foreach (Chart chart in page.Charts) Assert.Contains("alert(\"1\")", XDocument.Parse(chart.Drawing.StandAlone(Hostile)).Root!.Element(Svg + "title")!.Value, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(52)]
+    [InlineData(150)]
+    public void The_pictures_are_well_formed_and_the_matrix_has_every_text(int classCount)
+    {
+        EvaluationReport report = Report([.. Enumerable.Range(0, classCount).Select(c => $"class <{c}> with a name that is rather long")]);
+        EvaluationPage page = new("Many", report) { Selection = Selection("tiny") };
+        Assert.Equal(["depth-curve", "classes", "confusion", "reliability", "coverage"], page.Charts.Select(chart => chart.File));
+        Assert.Equal(5, EmbeddedDrawing().Matches(page.ToHtml()).Select(match => XElement.Parse(match.Value)).Count());
+        Dictionary<string, XElement> pictures = page.Charts.ToDictionary(chart => chart.File, chart => XDocument.Parse(chart.Drawing.StandAlone(chart.Title)).Root!);
+
+        int[] counts = [.. pictures["confusion"].Elements(Svg + "g").Select(cell => int.Parse(cell.Element(Svg + "text")!.Value, CultureInfo.InvariantCulture))];
+        Assert.Equal(report.Count, counts.Sum());
+        if (classCount <= 60) Assert.Equal(report.ConfusionMatrix.SelectMany(row => row).Where(count => count > 0), counts);
+        Assert.Equal(report.Reliability.Count(bin => bin.Count > 0), pictures["reliability"].Elements(Svg + "g").Count());
+        Assert.Equal(classCount, pictures["classes"].Elements(Svg + "g").Count());
+        XElement curve = pictures["coverage"].Elements(Svg + "polyline").Last(line => ((string)line.Attribute("class")!).StartsWith("right", StringComparison.Ordinal));
+        Assert.Equal(report.Coverage.Count, ((string)curve.Attribute("points")!).Split(' ').Length);
+        Assert.All(pictures.Values, AssertNothingOutside);
+    }
+
+    [Fact]
+    public void Of_very_many_classes_those_with_errors_are_kept_in_the_matrix()
+    {
+        Chart chart = ConfusionChart.Draw(Report([.. Enumerable.Range(0, 150).Select(c => $"c{c}")], wrong: 299));
+        XElement picture = XDocument.Parse(chart.Drawing.StandAlone("")).Root!;
+        Assert.Contains(picture.Elements(Svg + "text"), text => text.Value == "91 others");
+        Assert.Contains(picture.Descendants(Svg + "title"), title => title.Value.StartsWith("c149 predicted as c0: 1 ", StringComparison.Ordinal));
+        Assert.Contains("59 classes", chart.Note, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Mistakes_and_doubted_labels_are_listed_the_surest_first()
+    {
+        // Texts 0 to 24 of class a are all wrong, each with more confidence than the one before.
+        double[] probabilities = [.. Enumerable.Range(0, 30).SelectMany(i => i < 25 ? new[] { 0.4 - i / 100.0, 0.6 + i / 100.0 } : [0.9, 0.1])];
+        EvaluationReport report = EvaluationReport.Compute(["a", "b"], probabilities, new int[30]);
+        string page = new EvaluationPage("Wrong", report)
+        {
+            Texts = [.. Enumerable.Range(0, 30).Select(i => $"text {i}.")],
+            DoubtedLabels = [.. Enumerable.Range(0, 22).Select(i => new DoubtedLabel(100 + i, $"doubted {i}.", "x", "y", 0.9))],
+        }.ToHtml();
+        string[] items = [.. Item().Matches(page).Select(match => match.Groups["text"].Value)];
+        Assert.Equal([.. Enumerable.Range(0, 20).Select(i => $"text {24 - i}."), .. Enumerable.Range(0, 20).Select(i => $"doubted {i}.")], items);
+        Assert.Contains("labelled a, predicted b with 84.0 %", page, StringComparison.Ordinal);
+        Assert.Contains("22 texts; the 20 surest:", page, StringComparison.Ordinal);
+        Assert.Contains("line 100: labelled x, rather y with 90.0 %", page, StringComparison.Ordinal);
+        Assert.Empty(Item().Matches(new EvaluationPage("Private", report).ToHtml()));
+    }
+
+    [Fact]
+    public void The_page_needs_no_other_file()
+    {
+        string page = new EvaluationPage("Alone", Report(["a", "b"])) { Selection = Selection("tiny") }.ToHtml();
+        foreach (string reference in new[] { "src=", "href=", "url(", "@import", "<script" }) Assert.DoesNotContain(reference, page, StringComparison.Ordinal);
+        Assert.Contains("prefers-color-scheme: dark", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_perfect_classifier_has_no_table_of_errors_and_no_mistakes()
+    {
+        EvaluationReport perfect = EvaluationReport.Compute(["a", "b"], [0.9, 0.1, 0.2, 0.8], [0, 1]);
+        string page = new EvaluationPage("Perfect", perfect) { Texts = ["x", "y"] }.ToHtml();
+        Assert.DoesNotContain("Most frequent errors", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("mistakes", page, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_depth_curve_marks_what_was_chosen()
+    {
+        XElement curve = XDocument.Parse(new EvaluationPage("", Report(["a", "b"])) { Selection = Selection("tiny") }.Charts[0].Drawing.StandAlone("")).Root!;
+        Assert.Equal(["tiny 1:mean: 80.0 % ± 1.0 %", "tiny 2:mean: 90.0 % ± 1.0 %"], curve.Elements(Svg + "g").Select(point => point.Element(Svg + "title")!.Value));
+        Assert.Equal([false, true], curve.Elements(Svg + "g").Select(point => ((string)point.Element(Svg + "circle")!.Attribute("class")!).Contains("ring", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("short", 5, "short")]
+    [InlineData("rather long", 8, "rather…")]
+    [InlineData("ab\ud83d\ude00cd", 4, "ab…")]
+    public void A_text_is_shortened_between_characters(string text, int length, string expected) => Assert.Equal(expected, Markup.Shorten(text, length));
+
+    private static void AssertNothingOutside(XElement picture)
+    {
+        double width = (double)picture.Attribute("width")!, height = (double)picture.Attribute("height")!;
+        foreach (XElement shape in picture.Descendants(Svg + "rect").Where(shape => shape.Attribute("x") is not null))
+        {
+            Assert.InRange((double)shape.Attribute("x")!, 0, width - (double)shape.Attribute("width")! + 1);
+            Assert.InRange((double)shape.Attribute("y")!, 0, height - (double)shape.Attribute("height")! + 1);
+        }
+        foreach (XElement line in picture.Descendants(Svg + "polyline"))
+            foreach (string point in ((string)line.Attribute("points")!).Split(' '))
+            {
+                double[] place = [.. point.Split(',').Select(value => double.Parse(value, CultureInfo.InvariantCulture))];
+                Assert.InRange(place[0], 0, width);
+                Assert.InRange(place[1], 0, height);
+            }
+    }
+
+    /// <summary>A choice between two depths, of which the second wins.</summary>
+    private static SelectionSummary Selection(string backbone)
+    {
+        ViewSetScore[] singles = [.. new[] { 0.8, 0.9 }.Select((accuracy, view) =>
+            new ViewSetScore([view], new PenaltyScore(C: 1, accuracy, AccuracyDeviation: 0.01, MacroF1: 0.7, LogLoss: 1, Temperature: 1, CalibratedLogLoss: 1), Cost: 1, RowLosses: [1]))];
+        FeatureLayout layout = new([new FeatureView(backbone, 1, Pooling.Mean, 0, 4), new FeatureView(backbone, 2, Pooling.Mean, 4, 4)]);
+        return new SelectionSummary(layout, new ViewChoice(singles, singles, singles[1], singles[1]), SampleTexts: 10, [], TimeSpan.Zero);
+    }
+
+    /// <summary>Two texts of each class, all right but one that is taken for the first class.</summary>
+    private static EvaluationReport Report(string[] labels, int wrong = 2)
+    {
+        int count = labels.Length;
+        double[] probabilities = new double[2 * count * count];
+        int[] truth = [.. Enumerable.Range(0, 2 * count).Select(text => text / 2)];
+        for (int text = 0; text < truth.Length; text++)
+        {
+            int predicted = text == wrong ? 0 : truth[text];
+            for (int c = 0; c < count; c++) probabilities[text * count + c] = c == predicted ? 0.6 : 0.4 / (count - 1);
+        }
+        return EvaluationReport.Compute(labels, probabilities, truth);
+    }
+
+    /// <summary>The row of a table by its first cell and the number of its cells.</summary>
+    private static string[] CellsOf(string page, string first, int cellCount) =>
+        TableRow().Matches(page).Select(row => Cell().Matches(row.Value).Select(cell => cell.Groups["text"].Value).ToArray())
+            .First(cells => cells[0] == first && cells.Length == cellCount);
+
+    [GeneratedRegex("<svg.*?</svg>", RegexOptions.Singleline, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex EmbeddedDrawing();
+
+    [GeneratedRegex("<li><div dir=\"auto\">(?<text>[^<]*)</div>", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Item();
+
+    [GeneratedRegex("<tr>.*?</tr>", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex TableRow();
+
+    [GeneratedRegex("<t[hd][^>]*>(?<text>[^<]*)<", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Cell();
+}
