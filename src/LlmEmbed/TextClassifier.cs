@@ -100,7 +100,7 @@ public sealed class TextClassifier : IDisposable
     public EvaluationReport Evaluate(IReadOnlyList<LabeledText> examples, IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(examples);
-        (float[] probabilities, TextEmbeddings[] embeddings) = Probabilities(TextsOf(examples), progress, cancellationToken);
+        (float[] probabilities, TextEmbeddings[] embeddings) = Probabilities(Prepare(TextsOf(examples), cancellationToken), progress, cancellationToken);
         RequireTokens(embeddings.Select(part => part.Statistics), examples);
         string[] labels = ClassLabels.Extend(Labels, examples);
         return EvaluationReport.Compute(labels, probabilities, ClassLabels.IndexesOf(examples, labels));
@@ -113,10 +113,15 @@ public sealed class TextClassifier : IDisposable
         _head.Head.Dispose();
     }
 
-    /// <summary>What the encodings of <see cref="Predict(IEnumerable{string}, CancellationToken)"/> met, chunk by chunk, for the command line.</summary>
-    internal (IReadOnlyList<Prediction> Predictions, IReadOnlyList<EncodingStatistics> Statistics) PredictWithStatistics(IReadOnlyList<string> texts, CancellationToken cancellationToken)
+    /// <summary>What of a prediction needs no engine, for each backbone.</summary>
+    internal PreparedRequest Prepare(IReadOnlyList<string> texts, CancellationToken cancellationToken) =>
+        new(texts, [.. _encoders.Select(encoder => encoder.Prepare(texts, cancellationToken))]);
+
+    /// <summary>The rest of it, with what the encodings met.</summary>
+    internal (IReadOnlyList<Prediction> Predictions, IReadOnlyList<EncodingStatistics> Statistics) Predict(PreparedRequest request, CancellationToken cancellationToken)
     {
-        (float[] probabilities, TextEmbeddings[] embeddings) = Probabilities(texts, progress: null, cancellationToken);
+        IReadOnlyList<string> texts = request.Texts;
+        (float[] probabilities, TextEmbeddings[] embeddings) = Probabilities(request, progress: null, cancellationToken);
         HashSet<int> withoutTokens = embeddings.SelectMany(part => part.Statistics.TextsWithoutTokens).ToHashSet();
         // Special tokens give even an empty text an embedding in some backbones; it would be classified by nothing but them.
         bool IsEmpty(int text) => withoutTokens.Contains(text) || string.IsNullOrWhiteSpace(texts[text]);
@@ -126,13 +131,13 @@ public sealed class TextClassifier : IDisposable
         return (predictions, embeddings.Select(part => part.Statistics).ToArray());
     }
 
-    private IEnumerable<Prediction> PredictChunk(IReadOnlyList<string> texts, CancellationToken cancellationToken) => PredictWithStatistics(texts, cancellationToken).Predictions;
+    private IEnumerable<Prediction> PredictChunk(IReadOnlyList<string> texts, CancellationToken cancellationToken) => Predict(Prepare(texts, cancellationToken), cancellationToken).Predictions;
 
     /// <summary>Texts → calibrated probabilities [N,C].</summary>
-    internal (float[] Probabilities, TextEmbeddings[] Embeddings) Probabilities(IReadOnlyList<string> texts, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    internal (float[] Probabilities, TextEmbeddings[] Embeddings) Probabilities(PreparedRequest request, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
-        TextEmbeddings[] embeddings = _encoders.Select(encoder => encoder.Encode(texts, progress, cancellationToken)).ToArray();
-        return (_head.Probabilities(Fusion.Fuse(embeddings), texts.Count), embeddings);
+        TextEmbeddings[] embeddings = [.. _encoders.Zip(request.Parts, (encoder, part) => encoder.Encode(part, progress, cancellationToken))];
+        return (_head.Probabilities(Fusion.Fuse(embeddings), request.Texts.Count), embeddings);
     }
 
     /// <summary>Trains on a part and measures on the rest, as the final training will go: what it reports is what a user may expect of new texts.</summary>
@@ -182,3 +187,6 @@ public sealed record TrainingSummary(int Examples, IReadOnlyList<EncodingStatist
     /// <summary>How the views were chosen; null where they were given.</summary>
     internal SelectionSummary? Selection { get; init; }
 }
+
+/// <summary>Texts to be classified, as each backbone reads them.</summary>
+internal sealed record PreparedRequest(IReadOnlyList<string> Texts, IReadOnlyList<PreparedTexts> Parts);
