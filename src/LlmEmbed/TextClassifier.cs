@@ -54,11 +54,12 @@ public sealed class TextClassifier : IDisposable
         ExtractedFeatures features = AutoRecipe.Applies(options)
             ? new AutoRecipe(options, progress, cancellationToken).Extract(TextsOf(examples), labelIndexes, labels.Length, kept)
             : ReadFixedViews(TextsOf(examples), options, progress, cancellationToken);
+        using FeatureMatrix matrix = features.Features;
         try
         {
             RequireTokens(features.Statistics.Concat(features.Selection?.Encoding.Select(part => part.Statistics) ?? []), examples);
             FeatureLayout layout = Fusion.LayoutOf(features.Encoders);
-            HeadTrainingData data = new(new ArrayFeatures(features.Values, examples.Count, layout.FeatureCount), labelIndexes, labels.Length, layout);
+            HeadTrainingData data = new(matrix, labelIndexes, labels.Length, layout);
 
             EvaluationReport? measured = heldOut.Length > 0 ? MeasureHeldOut(data, kept, heldOut, labels, options, progress, cancellationToken) : null;
             long start = Stopwatch.GetTimestamp();
@@ -144,9 +145,11 @@ public sealed class TextClassifier : IDisposable
     private static EvaluationReport MeasureHeldOut(
         HeadTrainingData data, int[] kept, int[] heldOut, string[] labels, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
-        TrainedHead head = HeadTrainer.Train(data.Select(kept), options, progress, cancellationToken);
+        HeadTrainingData part = data.Select(kept);
+        using FeatureMatrix seen = part.Features, unseen = data.Features.Select(heldOut);
+        TrainedHead head = HeadTrainer.Train(part, options, progress, cancellationToken);
         using IHead _ = head.Head;
-        return EvaluationReport.Compute(labels, head.Probabilities(data.Features.Select(heldOut)), heldOut.Select(row => data.Labels[row]).ToArray());
+        return EvaluationReport.Compute(labels, head.Probabilities(unseen), heldOut.Select(row => data.Labels[row]).ToArray());
     }
 
     private static ExtractedFeatures ReadFixedViews(string[] texts, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
@@ -154,13 +157,16 @@ public sealed class TextClassifier : IDisposable
         IReadOnlyList<TextEncoder> encoders = options.Recipe == Recipe.Auto
             ? AutoRecipe.LoadAll(options, options.Backbones.Select(_ => options.Encoder))
             : ReferenceRecipe.LoadEncoders(options);
+        FeatureMatrix? features = null;
         try
         {
-            TextEmbeddings[] embeddings = encoders.Select(encoder => encoder.Encode(texts, progress, cancellationToken)).ToArray();
-            return new ExtractedFeatures(encoders, Fusion.Fuse(embeddings), embeddings.Select(part => part.Statistics).ToArray(), Selection: null);
+            features = FeatureStorage.Of(options).Allocate(texts.Length, Fusion.LayoutOf(encoders).FeatureCount);
+            EncodingStatistics[] statistics = Fusion.Read(encoders, texts, features.RowTarget, progress, cancellationToken);
+            return new ExtractedFeatures(encoders, features, statistics, Selection: null);
         }
         catch
         {
+            features?.Dispose();
             foreach (TextEncoder encoder in encoders) encoder.Dispose();
             throw;
         }
