@@ -172,6 +172,17 @@ public sealed class TextEncoder : ITextEncoder
         _checkpoint.Dispose();
     }
 
+    /// <summary>For each batch that these texts would make the tokens of its texts.</summary>
+    internal IEnumerable<int[]> PlannedLengths(IReadOnlyList<string> texts)
+    {
+        (TokenizedText[] tokens, TextKey[] keys) = Prepare(texts, CancellationToken.None);
+        foreach (int[] shard in Shards([.. Enumerable.Range(0, keys.Length).DistinctBy(i => keys[i])], tokens))
+        {
+            int[] lengths = [.. shard.Select(i => tokens[i].Ids.Length)];
+            foreach (int[] batch in BatchPlanner.Plan(lengths, _options.PadTo)) yield return [.. batch.Select(b => lengths[b])];
+        }
+    }
+
     /// <summary>D × H.</summary>
     internal int RowLength => Views.Count * HiddenSize;
 
