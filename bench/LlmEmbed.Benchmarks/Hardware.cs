@@ -27,6 +27,6 @@ internal static class Hardware
             rows.AddRange(rates.Keys.Select(precision => new[] { Path.GetFileName(fp32.Name), $"{precision}", rates[precision].Show(), shares[precision].Show("0") }));
             rows.Add([Path.GetFileName(fp32.Name), "int8 / fp32", (rates[Precision.Int8].Median / rates[Precision.Fp32].Median).ToString("0.00"), ""]);
         }
-        return Bench.Table("Median of 5 repetitions (range), measured in turn.", ["backbone", "precision", "tokens/s", "% of the matrix product rate"], rows);
+        return Bench.Table($"Median of {Bench.Repetitions} repetitions (range), measured in turn.", ["backbone", "precision", "tokens/s", "% of the matrix product rate"], rows);
     }
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -9,7 +8,7 @@ internal static class LlamaCpp
 {
     public static int Run(string[] otherFormats)
     {
-        string file = Directory.GetFiles(Path.Combine(Bench.Root(), "models", Bench.Starters[0]), "*.gguf").Single();
+        string file = Bench.StarterGguf();
         List<string[]> rows = [];
         using TextEncoder int8 = Bench.Load(file, Precision.Int8, "-1", maxTokens: 1024), fp32 = Bench.Load(file, Precision.Fp32, "-1", maxTokens: 1024);
         foreach ((int words, int count) in new[] { (12, 160), (50, 48), (400, 8) })
@@ -26,7 +25,7 @@ internal static class LlamaCpp
                 ours32.Add(Bench.Rate(fp32, texts));
                 foreach (string theirFile in otherFormats.Prepend(file))
                 {
-                    JsonNode result = Peer(theirFile, textsFile);
+                    JsonNode result = Bench.Json("node", ["llama.mjs", Path.GetFullPath(theirFile), textsFile, $"{Environment.ProcessorCount}"]);
                     tokens = (long)result["tokens"]!;
                     string name = Path.GetFileNameWithoutExtension(theirFile);
                     theirs.TryAdd(name, new Measurement());
@@ -39,16 +38,6 @@ internal static class LlamaCpp
             rows.Add([length, "LlmEmbed fp32", ours32.Show(), (ours.Median / ours32.Median).ToString("0.0")]);
             rows.AddRange(theirs.Select(pair => new[] { length, $"llama.cpp {pair.Key}", pair.Value.Show(), (ours.Median / pair.Value.Median).ToString("0.0") }));
         }
-        return Bench.Table("SmolLM2-135M, all 30 blocks; median of 5 repetitions (range), measured in turn; llama.cpp at the better of one by one and batched.", ["tokens per text", "engine", "tokens/s", "int8 is faster by"], rows);
-    }
-
-    private static JsonNode Peer(string file, string textsFile)
-    {
-        ProcessStartInfo start = new("node") { RedirectStandardOutput = true, UseShellExecute = false, WorkingDirectory = Path.Combine(Bench.Root(), "bench", "peers") };
-        foreach (string argument in new[] { "llama.mjs", Path.GetFullPath(file), textsFile, $"{Environment.ProcessorCount}" }) start.ArgumentList.Add(argument);
-        using Process process = Process.Start(start)!;
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return JsonNode.Parse(output.Trim().Split('\n')[^1])!;
+        return Bench.Table($"SmolLM2-135M, all 30 blocks; median of {Bench.Repetitions} repetitions (range), measured in turn; llama.cpp at the better of one by one and batched.", ["tokens per text", "engine", "tokens/s", "int8 is faster by"], rows);
     }
 }

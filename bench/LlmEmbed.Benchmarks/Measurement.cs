@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json.Nodes;
 
 namespace LlmEmbed.Benchmarks;
 
@@ -10,6 +11,8 @@ internal sealed class Measurement
 
     public double Median => _values.Order().ElementAt(_values.Count / 2);
 
+    public double Last => _values[^1];
+
     public void Add(double value) => _values.Add(value);
 
     /// <summary>"4,712 (4,650 to 4,790)": median and range.</summary>
@@ -19,7 +22,8 @@ internal sealed class Measurement
 
 internal static class Bench
 {
-    public const int Repetitions = 5;
+    /// <summary>Fewer only to try a benchmark out.</summary>
+    public static int Repetitions { get; set; } = 5;
 
     public static readonly string[] Starters = ["smollm2-135m-instruct", "all-minilm-l6-v2"];
 
@@ -44,6 +48,22 @@ internal static class Bench
         TextEncoder encoder = TextEncoder.Load(backbone, new() { Precision = precision, Depths = depths, MaxTokens = maxTokens, ModelFolders = [Path.Combine(Root(), "models")] });
         encoder.Encode(Texts(64, 20, seed: 2)); // compiles
         return encoder;
+    }
+
+    public static string StarterGguf() => Directory.GetFiles(Path.Combine(Root(), "models", Starters[0]), "*.gguf").Single();
+
+    /// <summary>Runs a program in bench/peers; its last line is JSON.</summary>
+    /// <param name="program">What to run.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="without">Variables of the environment that it does not get.</param>
+    public static JsonNode Json(string program, string[] arguments, string[]? without = null)
+    {
+        ProcessStartInfo start = new(program, arguments) { RedirectStandardOutput = true, UseShellExecute = false, WorkingDirectory = Path.Combine(Root(), "bench", "peers") };
+        foreach (string variable in without ?? []) start.Environment.Remove(variable);
+        using Process process = Process.Start(start)!;
+        string output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return JsonNode.Parse(output.Trim().Split('\n')[^1])!;
     }
 
     /// <summary>The repository's folder.</summary>

@@ -1,31 +1,55 @@
 using LlmEmbed.Benchmarks;
 
 // Each benchmark prints one Markdown table; docs/results keeps them.
+if (args is ["--repetitions", string repetitions, ..])
+{
+    Bench.Repetitions = Number(repetitions);
+    args = args[2..];
+}
 return args switch
 {
     ["hardware", .. string[] rest] => Hardware.Run(rest),
     ["llama.cpp", .. string[] rest] => LlamaCpp.Run(rest),
+    ["write-gguf", string format, string file] => GgufCopy.Write(format, file),
+    ["onnxruntime"] => OnnxRuntime.Run(),
     ["latency"] => Latency.Run(),
     ["scaling"] => Scaling.Run(),
+    ["scaling-rows"] => Scaling.Rows(1_000_000),
+    ["scaling-rows", string most] => Scaling.Rows(Number(most)),
+    ["padding", _, ..] => Padding.Run(args[1..]),
+    ["logistic", .. string[] size] => Logistic.Run(size),
+    ["head-epoch"] => HeadEpoch.Run(67_349),
+    ["head-epoch", string rows] => HeadEpoch.Run(Number(rows)),
+    ["end-to-end", string training, .. string[] backbones] => EndToEnd.Run(training, backbones),
     ["few-labels", string training] => FewLabels.Run(training),
     ["few-labels", string training, string test] => FewLabels.Run(training, test),
-    ["write-7b", string folder] => SevenBillion.Write(folder),
+    ["write-7b", string folder] => SevenBillion.Write(folder, blocks: 32),
+    ["write-7b", string folder, string blocks] => SevenBillion.Write(folder, Number(blocks)),
     ["memory", string folder, string limit] => SevenBillion.Run(folder, limit),
     _ => Usage(),
 };
+
+static int Number(string text) => int.Parse(text, System.Globalization.CultureInfo.InvariantCulture);
 
 static int Usage()
 {
     Console.Error.WriteLine(
         """
-        dotnet run --configuration Release --project bench/LlmEmbed.Benchmarks -- BENCHMARK
-          hardware             share of the machine's matrix product rate that extraction reaches, fp32 and int8
-          llama.cpp            tokens per second beside llama.cpp on the same file (after: npm install --prefix bench/peers)
-          latency              one text at a time through a loaded classifier
-          scaling              time against depth and against length
-          few-labels TRAIN [TEST]  accuracy with 5, 20 and 100 examples of each class, ten draws; without TEST on a fifth of TRAIN
-          write-7b FOLDER      a LLaMA-2-7B-shaped fp16 checkpoint with random weights, 13.5 GB
-          memory FOLDER LIMIT  that checkpoint in at most LIMIT bytes of memory, beside some of its blocks in memory
+        dotnet run --configuration Release --project bench/LlmEmbed.Benchmarks -- [--repetitions N] BENCHMARK
+          hardware [PATH:DEPTH]...   share of the machine's matrix product rate that extraction reaches, fp32 and int8; other checkpoints with the depth to cut at
+          llama.cpp [FILE.gguf]...   tokens per second beside llama.cpp on the starter's file and on others (after: npm install --prefix bench/peers)
+          write-gguf FORMAT FILE     the starter's file as Q8_0, Q5_0, Q4_0 or F16, for that
+          onnxruntime                all-MiniLM-L6-v2 beside onnxruntime-node on an exported-style graph (after: npm install --prefix bench/peers)
+          latency                    one text at a time through a loaded classifier
+          scaling                    time against depth and against length
+          scaling-rows [MOST]        10,000, 100,000 and 1,000,000 short texts through predict: rate and memory
+          padding FILE...            padding among the tokens that are computed
+          logistic [FILE | ROWS COLUMNS]  logistic regression beside scikit-learn; without arguments synthetic features of sst2's size
+          head-epoch [ROWS]          one epoch of the reference head at the paper's size against the matrix product rate
+          end-to-end TRAIN [BACKBONE]...  training from file to classifier against the engine alone, then with the embeddings in the cache
+          few-labels TRAIN [TEST]    accuracy with 5, 20 and 100 examples of each class, ten draws; without TEST on a fifth of TRAIN
+          write-7b FOLDER [BLOCKS]   a LLaMA-2-7B-shaped fp16 checkpoint with random weights, 13.5 GB with all 32 blocks
+          memory FOLDER LIMIT        that checkpoint in at most LIMIT GB of memory, beside some of its blocks in memory
         """);
     return 2;
 }

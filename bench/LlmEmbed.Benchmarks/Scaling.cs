@@ -1,22 +1,78 @@
+using System.Diagnostics;
+using System.Globalization;
+using LlmEmbed.Data;
+
 namespace LlmEmbed.Benchmarks;
 
-/// <summary>What a token costs at each depth cut, and at each length.</summary>
+/// <summary>What a token costs at each depth cut and at each length, and what rows of a stream cost; with plots in docs/results.</summary>
 internal static class Scaling
 {
+    /// <summary>Rows that predict takes at a time.</summary>
+    private const int ChunkRows = 1024;
+
+    private static readonly int[] Depths = [6, 12, 18, 24, 30], Words = [8, 16, 32, 64, 128, 256, 512];
+
     public static int Run()
     {
-        List<string[]> rows = [];
         string[] medium = Bench.Texts(200, 50);
-        foreach (int depth in new[] { 6, 12, 18, 24, 30 }) rows.Add(["depth", $"{depth}", .. Measure($"{depth}", medium)]);
-        foreach (int words in new[] { 8, 16, 32, 64, 128, 256, 512 }) rows.Add(["words", $"{words}", .. Measure("24", Bench.Texts(Math.Max(8, 10_000 / words), words))]);
-        return Bench.Table("SmolLM2-135M, int8; median of 5 repetitions (range).", ["varied", "value", "tokens/s", "µs per token"], rows);
+        List<string[]> rows = [];
+        (double, double)[] depths = [.. Depths.Select(depth => ((double)depth, Measure($"{depth}", medium, "depth", depth, rows)))];
+        (double, double)[] lengths = [.. Words.Select(words => ((double)words, Measure("24", Bench.Texts(Math.Max(8, 10_000 / words), words), "words", words, rows)))];
+        Plot.Write(Result("scaling-depth.svg"), "SmolLM2-135M, int8: time against depth", "blocks that run", "µs per token", depths);
+        Plot.Write(Result("scaling-length.svg"), "SmolLM2-135M, int8, 24 blocks: time against length", "words per text", "µs per token", lengths);
+        return Bench.Table($"SmolLM2-135M, int8; median of {Bench.Repetitions} repetitions (range).", ["varied", "value", "tokens/s", "µs per token"], rows);
     }
 
-    private static string[] Measure(string depths, string[] texts)
+    /// <summary>Synthetic texts of eight words through predict's pipeline, from an enumeration to a file.</summary>
+    public static int Rows(int most)
+    {
+        EncoderOptions encoder = new() { Precision = Precision.Int8, ModelFolders = [Path.Combine(Bench.Root(), "models")] };
+        LabeledText[] examples = [.. Bench.Texts(40, 8).Select((text, i) => new LabeledText(text, i % 2 == 0 ? "a" : "b"))];
+        using TextClassifier classifier = TextClassifier.Train(examples, new() { Backbones = [Bench.Starters[1]], Encoder = encoder });
+        string[] words = Bench.Texts(1, 2000)[0].Split(' ');
+        string output = Path.GetTempFileName();
+        List<string[]> rows = [];
+        List<(double, double)> points = [];
+        for (int count = Math.Min(10_000, most); count <= most; count *= 10)
+        {
+            (double seconds, double bytes) = Predict(classifier, words, count, output);
+            points.Add((count, seconds));
+            rows.Add([count.ToString("N0", CultureInfo.InvariantCulture), seconds.ToString("0.0", CultureInfo.InvariantCulture), (count / seconds).ToString("N0", CultureInfo.InvariantCulture), (bytes / 1e6).ToString("N0", CultureInfo.InvariantCulture)]);
+        }
+        File.Delete(output);
+        Plot.Write(Result("scaling-rows.svg"), "all-MiniLM-L6-v2, int8: time against rows", "texts of eight words", "seconds", points, isLogarithmic: true);
+        return Bench.Table("all-MiniLM-L6-v2, int8, texts of eight words from an enumeration to a CSV file; one run each.", ["rows", "seconds", "rows/s", "most memory of the process, MB"], rows);
+    }
+
+    private static (double Seconds, double MostBytes) Predict(TextClassifier classifier, string[] words, int count, string output)
+    {
+        IEnumerable<string> texts = Enumerable.Range(0, count).Select(i =>
+        {
+            Random random = new(i);
+            return string.Join(' ', Enumerable.Range(0, 8).Select(_ => words[random.Next(words.Length)]));
+        });
+        double most = 0;
+        long start = Stopwatch.GetTimestamp();
+        using TableWriter writer = TableWriter.Create(output, ["text", "label"], TableFormat.Csv);
+        foreach ((string[] chunk, (IReadOnlyList<Prediction> predictions, _)) in ChunkPipeline.Run(
+            texts, ChunkRows, rows => classifier.Prepare(rows, CancellationToken.None), request => classifier.Predict(request, CancellationToken.None), CancellationToken.None))
+        {
+            foreach ((string text, Prediction prediction) in chunk.Zip(predictions)) writer.Write([text, prediction.Label]);
+            most = Math.Max(most, Environment.WorkingSet);
+        }
+        writer.Flush();
+        return (Stopwatch.GetElapsedTime(start).TotalSeconds, most);
+    }
+
+    /// <returns>Microseconds per token.</returns>
+    private static double Measure(string depths, string[] texts, string varied, int value, List<string[]> rows)
     {
         using TextEncoder encoder = Bench.Load(Bench.Starters[0], Precision.Int8, depths, maxTokens: 1024);
         Measurement rate = new();
         for (int i = 0; i < Bench.Repetitions; i++) rate.Add(Bench.Rate(encoder, texts));
-        return [rate.Show(), (1e6 / rate.Median).ToString("0")];
+        rows.Add([varied, $"{value}", rate.Show(), (1e6 / rate.Median).ToString("0")]);
+        return 1e6 / rate.Median;
     }
+
+    private static string Result(string name) => Path.Combine(Bench.Root(), "docs", "results", name);
 }

@@ -51,9 +51,13 @@ internal static class EmbedCommand
             new SafetensorsLayout("depths", "I64"),
             new SafetensorsLayout("embeddings", "F32", encoder.Views.Count, encoder.HiddenSize));
         writer.Append<long>("depths", encoder.Views.Select(view => (long)view.Depth).ToArray());
-        foreach (TableRow[] rows in table.Rows().Chunk(ChunkTexts))
+        foreach ((TableRow[] rows, TextEmbeddings embeddings) in ChunkPipeline.Run(
+            table.Rows(),
+            ChunkTexts,
+            chunk => encoder.Prepare([.. chunk.Select(row => table.Text(row, column) ?? "")], cancellation),
+            texts => encoder.Encode(texts, progress, cancellation),
+            cancellation))
         {
-            TextEmbeddings embeddings = encoder.Encode(rows.Select(row => table.Text(row, column) ?? "").ToArray(), progress, cancellation);
             if (embeddings.Statistics.TextsWithoutTokens is [int first, ..])
                 throw table.Error(rows[first].LineNumber, $"the text gives no token, so row {totals.Texts + first + 1} has no embedding. Remove the row or give it a text.");
             writer.Append("embeddings", embeddings.Values);

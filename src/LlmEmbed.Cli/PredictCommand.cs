@@ -67,10 +67,13 @@ internal static class PredictCommand
     private static void Classify(
         TextClassifier classifier, IEnumerable<(string Text, IReadOnlyList<TableValue> Fields)> rows, PredictionColumns columns, TableWriter writer, PredictionCounts counts, CancellationToken cancellation)
     {
-        foreach ((string Text, IReadOnlyList<TableValue> Fields)[] chunk in rows.Chunk(ChunkRows))
+        foreach (((string Text, IReadOnlyList<TableValue> Fields)[] chunk, (IReadOnlyList<Prediction> predictions, IReadOnlyList<EncodingStatistics> statistics)) in ChunkPipeline.Run(
+            rows,
+            ChunkRows,
+            chunk => classifier.Prepare([.. chunk.Select(row => row.Text)], cancellation),
+            request => classifier.Predict(request, cancellation),
+            cancellation))
         {
-            (IReadOnlyList<Prediction> predictions, IReadOnlyList<EncodingStatistics> statistics) =
-                classifier.PredictWithStatistics(chunk.Select(row => row.Text).ToArray(), cancellation);
             foreach ((Prediction prediction, (_, IReadOnlyList<TableValue> fields)) in predictions.Zip(chunk)) writer.Write([.. fields, .. columns.Values(prediction)]);
             writer.Flush();
             counts.Add(predictions, statistics);

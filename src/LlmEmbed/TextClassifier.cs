@@ -58,11 +58,12 @@ public sealed class TextClassifier : IDisposable
         ExtractedFeatures features = AutoRecipe.Applies(options)
             ? new AutoRecipe(options, progress, cancellationToken).Extract(TextsOf(examples), labelIndexes, labels.Length, kept)
             : ReadFixedViews(TextsOf(examples), options, progress, cancellationToken);
+        using FeatureMatrix matrix = features.Features;
         try
         {
             RequireTokens(features.Statistics.Concat(features.Selection?.Encoding.Select(part => part.Statistics) ?? []), examples);
             FeatureLayout layout = Fusion.LayoutOf(features.Encoders);
-            HeadTrainingData data = new(new ArrayFeatures(features.Values, examples.Count, layout.FeatureCount), labelIndexes, labels.Length, layout);
+            HeadTrainingData data = new(matrix, labelIndexes, labels.Length, layout);
 
             EvaluationReport? measured = heldOut.Length > 0 ? MeasureHeldOut(data, kept, heldOut, labels, options, progress, cancellationToken) : null;
             long start = Stopwatch.GetTimestamp();
@@ -123,17 +124,22 @@ public sealed class TextClassifier : IDisposable
     internal (EvaluationReport Report, IReadOnlyList<EncodingStatistics> Statistics) EvaluateWithStatistics(
         IReadOnlyList<LabeledText> examples, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
-        (float[] probabilities, TextEmbeddings[] embeddings) = Probabilities(TextsOf(examples), progress, cancellationToken);
+        (float[] probabilities, TextEmbeddings[] embeddings) = Probabilities(Prepare(TextsOf(examples), cancellationToken), progress, cancellationToken);
         EncodingStatistics[] statistics = [.. embeddings.Select(part => part.Statistics)];
         RequireTokens(statistics, examples);
         string[] labels = ClassLabels.Extend(Labels, examples);
         return (EvaluationReport.Compute(labels, probabilities, ClassLabels.IndexesOf(examples, labels)), statistics);
     }
 
-    /// <summary>What the encodings of <see cref="Predict(IEnumerable{string}, CancellationToken)"/> met, chunk by chunk, for the command line.</summary>
-    internal (IReadOnlyList<Prediction> Predictions, IReadOnlyList<EncodingStatistics> Statistics) PredictWithStatistics(IReadOnlyList<string> texts, CancellationToken cancellationToken)
+    /// <summary>What of a prediction needs no engine, for each backbone.</summary>
+    internal PreparedRequest Prepare(IReadOnlyList<string> texts, CancellationToken cancellationToken) =>
+        new(texts, [.. _encoders.Select(encoder => encoder.Prepare(texts, cancellationToken))]);
+
+    /// <summary>The rest of it, with what the encodings met.</summary>
+    internal (IReadOnlyList<Prediction> Predictions, IReadOnlyList<EncodingStatistics> Statistics) Predict(PreparedRequest request, CancellationToken cancellationToken)
     {
-        (float[] probabilities, TextEmbeddings[] embeddings) = Probabilities(texts, progress: null, cancellationToken);
+        IReadOnlyList<string> texts = request.Texts;
+        (float[] probabilities, TextEmbeddings[] embeddings) = Probabilities(request, progress: null, cancellationToken);
         HashSet<int> withoutTokens = embeddings.SelectMany(part => part.Statistics.TextsWithoutTokens).ToHashSet();
         // Special tokens give even an empty text an embedding in some backbones; it would be classified by nothing but them.
         bool IsEmpty(int text) => withoutTokens.Contains(text) || string.IsNullOrWhiteSpace(texts[text]);
@@ -143,22 +149,24 @@ public sealed class TextClassifier : IDisposable
         return (predictions, embeddings.Select(part => part.Statistics).ToArray());
     }
 
-    private IEnumerable<Prediction> PredictChunk(IReadOnlyList<string> texts, CancellationToken cancellationToken) => PredictWithStatistics(texts, cancellationToken).Predictions;
+    private IEnumerable<Prediction> PredictChunk(IReadOnlyList<string> texts, CancellationToken cancellationToken) => Predict(Prepare(texts, cancellationToken), cancellationToken).Predictions;
 
     /// <summary>Texts → calibrated probabilities [N,C].</summary>
-    internal (float[] Probabilities, TextEmbeddings[] Embeddings) Probabilities(IReadOnlyList<string> texts, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    internal (float[] Probabilities, TextEmbeddings[] Embeddings) Probabilities(PreparedRequest request, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
-        TextEmbeddings[] embeddings = _encoders.Select(encoder => encoder.Encode(texts, progress, cancellationToken)).ToArray();
-        return (_head.Probabilities(Fusion.Fuse(embeddings), texts.Count), embeddings);
+        TextEmbeddings[] embeddings = [.. _encoders.Zip(request.Parts, (encoder, part) => encoder.Encode(part, progress, cancellationToken))];
+        return (_head.Probabilities(Fusion.Fuse(embeddings), request.Texts.Count), embeddings);
     }
 
     /// <summary>Trains on a part and measures on the rest, as the final training will go: what it reports is what a user may expect of new texts.</summary>
     private static EvaluationReport MeasureHeldOut(
         HeadTrainingData data, int[] kept, int[] heldOut, string[] labels, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
-        TrainedHead head = HeadTrainer.Train(data.Select(kept), options, progress, cancellationToken);
+        HeadTrainingData part = data.Select(kept);
+        using FeatureMatrix seen = part.Features, unseen = data.Features.Select(heldOut);
+        TrainedHead head = HeadTrainer.Train(part, options, progress, cancellationToken);
         using IHead _ = head.Head;
-        return EvaluationReport.Compute(labels, head.Probabilities(data.Features.Select(heldOut)), heldOut.Select(row => data.Labels[row]).ToArray());
+        return EvaluationReport.Compute(labels, head.Probabilities(unseen), heldOut.Select(row => data.Labels[row]).ToArray());
     }
 
     private static ExtractedFeatures ReadFixedViews(string[] texts, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
@@ -166,13 +174,16 @@ public sealed class TextClassifier : IDisposable
         IReadOnlyList<TextEncoder> encoders = options.Recipe == Recipe.Auto
             ? AutoRecipe.LoadAll(options, options.Backbones.Select(_ => options.Encoder))
             : ReferenceRecipe.LoadEncoders(options);
+        FeatureMatrix? features = null;
         try
         {
-            TextEmbeddings[] embeddings = encoders.Select(encoder => encoder.Encode(texts, progress, cancellationToken)).ToArray();
-            return new ExtractedFeatures(encoders, Fusion.Fuse(embeddings), embeddings.Select(part => part.Statistics).ToArray(), Selection: null);
+            features = FeatureStorage.Of(options).Allocate(texts.Length, Fusion.LayoutOf(encoders).FeatureCount);
+            EncodingStatistics[] statistics = Fusion.Read(encoders, texts, features.RowTarget, progress, cancellationToken);
+            return new ExtractedFeatures(encoders, features, statistics, Selection: null);
         }
         catch
         {
+            features?.Dispose();
             foreach (TextEncoder encoder in encoders) encoder.Dispose();
             throw;
         }
@@ -205,3 +216,6 @@ public sealed record TrainingSummary(int Examples, IReadOnlyList<EncodingStatist
     /// <summary>Training texts whose labels are doubted, the surest first; null where nothing was cross-validated.</summary>
     internal IReadOnlyList<LabelError>? LabelErrors { get; init; }
 }
+
+/// <summary>Texts to be classified, as each backbone reads them.</summary>
+internal sealed record PreparedRequest(IReadOnlyList<string> Texts, IReadOnlyList<PreparedTexts> Parts);

@@ -121,29 +121,50 @@ public sealed class TextEncoder : ITextEncoder
     public TextEmbeddings Encode(IReadOnlyList<string> texts, IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(texts);
+        float[] values = new float[checked(texts.Count * RowLength)]; // [N,D,H]
+        return new TextEmbeddings(Views, HiddenSize, values, Encode(texts, text => RowOf(values, text), progress, cancellationToken));
+    }
+
+    /// <summary>Encodes texts into rows that the caller has.</summary>
+    internal EncodingStatistics Encode(IReadOnlyList<string> texts, RowTarget rows, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        long start = Stopwatch.GetTimestamp();
+        return Encode(Prepare(texts, cancellationToken), rows, progress, cancellationToken) with { Elapsed = Stopwatch.GetElapsedTime(start) };
+    }
+
+    /// <summary>What needs no engine, and so can be done while one is at work.</summary>
+    internal PreparedTexts Prepare(IReadOnlyList<string> texts, CancellationToken cancellationToken) => new(Tokenize(texts, cancellationToken), [.. texts.Select(TextKey.Of)]);
+
+    /// <summary>The rest of the work.</summary>
+    internal TextEmbeddings Encode(PreparedTexts texts, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        float[] values = new float[checked(texts.Keys.Length * RowLength)]; // [N,D,H]
+        return new TextEmbeddings(Views, HiddenSize, values, Encode(texts, text => RowOf(values, text), progress, cancellationToken));
+    }
+
+    private EncodingStatistics Encode(PreparedTexts texts, RowTarget rows, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
         // The checkpoint is mapped memory: reading it after it is unmapped would end the process.
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         long start = Stopwatch.GetTimestamp();
-        TokenizedText[] tokens = Tokenize(texts, cancellationToken);
-        TextKey[] keys = texts.Select(TextKey.Of).ToArray();
+        (TokenizedText[] tokens, TextKey[] keys) = texts;
 
         // Every distinct text once, in the order of its first appearance.
-        int[] distinct = Enumerable.Range(0, texts.Count).DistinctBy(i => keys[i]).Where(i => tokens[i].Ids.Length > 0).ToArray();
+        int[] distinct = Enumerable.Range(0, keys.Length).DistinctBy(i => keys[i]).Where(i => tokens[i].Ids.Length > 0).ToArray();
         int[] missing = distinct.Where(i => _store is null || !_store.Contains(keys[i])).ToArray();
         int kept = distinct.Length - missing.Length;
 
-        float[] values = new float[checked(texts.Count * RowLength)]; // [N,D,H]
-        Cost cost = Compute(missing, tokens, keys, values, new Reporter(progress, $"Reading {Name}", kept, distinct.Length), cancellationToken);
-        Gather(distinct.Except(missing).ToHashSet(), keys, tokens, values);
-        return new TextEmbeddings(Views, HiddenSize, values, new EncodingStatistics(
-            texts.Count,
+        Cost cost = Compute(missing, tokens, keys, rows, new Reporter(progress, $"Reading {Name}", kept, distinct.Length), cancellationToken);
+        Gather(distinct.Except(missing).ToHashSet(), keys, tokens, rows);
+        return new EncodingStatistics(
+            keys.Length,
             missing.Length,
             kept,
             tokens.Count(text => text.Truncated),
             cost.Tokens,
             cost.PaddedTokens,
             Stopwatch.GetElapsedTime(start),
-            Enumerable.Range(0, texts.Count).Where(i => tokens[i].Ids.Length == 0).ToArray()));
+            Enumerable.Range(0, keys.Length).Where(i => tokens[i].Ids.Length == 0).ToArray());
     }
 
     /// <inheritdoc/>
@@ -156,7 +177,21 @@ public sealed class TextEncoder : ITextEncoder
         _checkpoint.Dispose();
     }
 
-    private int RowLength => Views.Count * HiddenSize;
+    /// <summary>For each batch that these texts would make the tokens of its texts.</summary>
+    internal IEnumerable<int[]> PlannedLengths(IReadOnlyList<string> texts)
+    {
+        (TokenizedText[] tokens, TextKey[] keys) = Prepare(texts, CancellationToken.None);
+        foreach (int[] shard in Shards([.. Enumerable.Range(0, keys.Length).DistinctBy(i => keys[i])], tokens))
+        {
+            int[] lengths = [.. shard.Select(i => tokens[i].Ids.Length)];
+            foreach (int[] batch in BatchPlanner.Plan(lengths, _options.PadTo)) yield return [.. batch.Select(b => lengths[b])];
+        }
+    }
+
+    /// <summary>D × H.</summary>
+    internal int RowLength => Views.Count * HiddenSize;
+
+    private Span<float> RowOf(float[] values, int row) => values.AsSpan(row * RowLength, RowLength);
 
     private TokenizedText[] Tokenize(IReadOnlyList<string> texts, CancellationToken cancellationToken)
     {
@@ -177,23 +212,24 @@ public sealed class TextEncoder : ITextEncoder
     private int LengthOf(int[] ids) => ids.Length - _engine.PrefixLength;
 
     /// <summary>Sends the missing texts through the backbone, shard by shard, and keeps each finished shard.</summary>
-    private Cost Compute(int[] missing, TokenizedText[] tokens, TextKey[] keys, float[] values, Reporter reporter, CancellationToken cancellationToken)
+    private Cost Compute(int[] missing, TokenizedText[] tokens, TextKey[] keys, RowTarget rows, Reporter reporter, CancellationToken cancellationToken)
     {
         Cost cost = default;
         foreach (int[] shard in Shards(missing, tokens))
         {
             IReadOnlyList<int[]> plan = BatchPlanner.Plan(shard.Select(i => LengthOf(tokens[i].Ids)).ToArray(), _options.PadTo);
             int[][][] batches = [.. plan.Select(batch => batch.Select(b => tokens[shard[b]].Ids).ToArray())];
+            float[] values = new float[shard.Length * RowLength]; // [shard,D,H]
             void Take(int index, float[] pooled) // [B,D,H]
             {
-                for (int b = 0; b < plan[index].Length; b++)
-                    pooled.AsSpan(b * RowLength, RowLength).CopyTo(values.AsSpan(shard[plan[index][b]] * RowLength, RowLength));
+                for (int b = 0; b < plan[index].Length; b++) RowOf(pooled, b).CopyTo(RowOf(values, plan[index][b]));
                 cost.Add([.. batches[index].Select(LengthOf)], _options.PadTo);
                 reporter.Advance(plan[index].Length);
             }
 
             _engine.Run(batches, Take, cancellationToken);
-            _store?.Append(shard.Select(i => keys[i]).ToArray(), CopyRows(shard, values));
+            _store?.Append(shard.Select(i => keys[i]).ToArray(), values);
+            for (int i = 0; i < shard.Length; i++) RowOf(values, i).CopyTo(rows(shard[i]));
         }
         return cost;
     }
@@ -215,23 +251,15 @@ public sealed class TextEncoder : ITextEncoder
         if (shard.Count > 0) yield return shard.ToArray();
     }
 
-    private float[] CopyRows(int[] texts, float[] values)
-    {
-        float[] rows = new float[texts.Length * RowLength];
-        for (int i = 0; i < texts.Length; i++) values.AsSpan(texts[i] * RowLength, RowLength).CopyTo(rows.AsSpan(i * RowLength, RowLength));
-        return rows;
-    }
-
     /// <summary>Fills the rows that were not computed now: those in the store, and repeated texts.</summary>
-    private void Gather(HashSet<int> stored, TextKey[] keys, TokenizedText[] tokens, float[] values)
+    private void Gather(HashSet<int> stored, TextKey[] keys, TokenizedText[] tokens, RowTarget rows)
     {
         Dictionary<TextKey, int> firstOf = [];
         for (int i = 0; i < keys.Length; i++)
         {
             if (tokens[i].Ids.Length == 0) continue;
-            Span<float> row = values.AsSpan(i * RowLength, RowLength);
-            if (!firstOf.TryAdd(keys[i], i)) values.AsSpan(firstOf[keys[i]] * RowLength, RowLength).CopyTo(row);
-            else if (stored.Contains(i) && !_store!.TryRead(keys[i], row))
+            if (!firstOf.TryAdd(keys[i], i)) rows(firstOf[keys[i]]).CopyTo(rows(i));
+            else if (stored.Contains(i) && !_store!.TryRead(keys[i], rows(i)))
                 throw new LlmEmbedException($"The embedding store {_options.CacheFolder} lost a text while it was read; another process may have cleared it. Run again.");
         }
     }
@@ -308,3 +336,9 @@ public sealed class TextEncoder : ITextEncoder
         }
     }
 }
+
+/// <summary>Where the embedding [D,H] of a text goes, by the text's index.</summary>
+internal delegate Span<float> RowTarget(int text);
+
+/// <summary>Texts as the engine reads them, and their names in the store.</summary>
+internal sealed record PreparedTexts(TokenizedText[] Tokens, TextKey[] Keys);

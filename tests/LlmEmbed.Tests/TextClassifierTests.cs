@@ -164,13 +164,24 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
             using TextClassifier classifier = Train(Requests.Generate(60), variant);
             classifier.Save(_folder.File(folder));
         }
-        string[] files = Files("one");
-        Assert.Equal(["README.md", "classifier.json", "head.safetensors", "report.html", "report.json"], files);
-        foreach (string folder in folders[1..])
+        Assert.Equal(["README.md", "classifier.json", "head.safetensors", "report.html", "report.json"], Files("one"));
+        foreach (string folder in folders[1..]) AssertSameFolders("one", folder);
+    }
+
+    [Theory]
+    [InlineData(HeadKind.Linear, null)]
+    [InlineData(HeadKind.Linear, "1,2")]
+    [InlineData(HeadKind.Cooccurrence, null)]
+    public void Features_in_a_mapped_file_give_the_classifier_of_features_in_memory_byte_for_byte(HeadKind head, string? depths)
+    {
+        foreach ((string folder, long memoryBytes) in new[] { ("memory", long.MaxValue), ("mapped", 0) })
         {
-            Assert.Equal(files, Files(folder));
-            foreach (string file in files) Assert.Equal(File.ReadAllBytes(Path.Combine(_folder.File("one"), file)), File.ReadAllBytes(Path.Combine(_folder.File(folder), file)));
+            EncoderOptions encoder = Options.Encoder with { Depths = depths, Precision = Precision.Fp32, CacheFolder = _folder.File($"{folder} cache") };
+            using TextClassifier classifier = Train(
+                Requests.Generate(60), Options with { Encoder = encoder, Head = head, HeldOutShare = 0.25, FeatureMemoryBytes = memoryBytes });
+            classifier.Save(_folder.File(folder));
         }
+        AssertSameFolders("memory", "mapped");
     }
 
     [Fact]
@@ -307,6 +318,12 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
     private TextClassifier Load(string folder) => TextClassifier.Load(_folder.File(folder), new() { ModelFolders = [Repository.Fixtures] });
 
     private string[] Files(string folder) => [.. Directory.EnumerateFiles(_folder.File(folder)).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
+
+    private void AssertSameFolders(string expected, string found)
+    {
+        Assert.Equal(Files(expected), Files(found));
+        foreach (string file in Files(expected)) Assert.Equal(File.ReadAllBytes(Path.Combine(_folder.File(expected), file)), File.ReadAllBytes(Path.Combine(_folder.File(found), file)));
+    }
 
     private static string[] Texts(int count, int seed) => [.. Requests.Generate(count, seed).Select(example => example.Text)];
 

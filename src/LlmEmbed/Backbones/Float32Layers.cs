@@ -17,27 +17,28 @@ internal class Float32Layers(Checkpoint checkpoint, OnnxGraph graph) : Layers(ch
         {
             Projection part = group.Parts[i];
             products[i] = MatMul(input, group, part);
-            if (part.HasBias) products[i] = Graph.Node("Add", [products[i], Graph.Constant<float>(part.ReadBias(Checkpoint), part.Width)]);
+            if (part.HasBias) products[i] = Graph.Node("Add", [products[i], Bias(part)]);
         }
         return products;
     }
 
-    public override Product Multiply(Rows input, ProjectionGroup group) => new(Project(input, group)[0]);
+    public override Product Multiply(Rows input, ProjectionGroup group) => new(MatMul(input, group, group.Parts[0]), Bias: group.Parts[0].HasBias ? Bias(group.Parts[0]) : "");
 
-    public override string Add(Product product, string residual) => Graph.Node("Add", [product.Value, residual]);
+    public override string Add(Product product, string residual) => Graph.Node("Add", [Biased(product), residual]);
 
     public override (Rows Normalized, string Sum) AddAndRmsNorm(Product product, string residual, RmsNormWeight norm, ProjectionGroup consumer)
     {
         string normalized = Graph.NextName("normalized");
         string sum = Graph.NextName("sum");
-        Graph.Node("SkipSimplifiedLayerNormalization", [product.Value, residual, Vector(norm.Name, norm.Size)], [normalized, "", "", sum], ("epsilon", norm.Epsilon));
+        Graph.Node("SkipSimplifiedLayerNormalization", [Biased(product), residual, Vector(norm.Name, norm.Size)], [normalized, "", "", sum], ("epsilon", norm.Epsilon));
         return (Prepare(normalized, consumer), sum);
     }
 
     public override (Rows Normalized, string Sum) AddAndLayerNorm(Product product, string residual, LayerNormWeights norm, ProjectionGroup consumer)
     {
+        string bias = product.Bias.Length > 0 ? product.Bias : Graph.Constant<float>(new float[norm.Size], norm.Size);
         string normalized = Graph.Node(
-            "SkipLayerNormalization", [product.Value, residual, Vector(norm.Weight, norm.Size), Vector(norm.Bias, norm.Size)], ("epsilon", norm.Epsilon));
+            "AddLayerNorm", [product.Value, bias, residual, Vector(norm.Weight, norm.Size), Vector(norm.Bias, norm.Size), Graph.Constant<float>([norm.Epsilon], 1)]);
         return (Prepare(normalized, consumer), normalized);
     }
 
@@ -52,8 +53,12 @@ internal class Float32Layers(Checkpoint checkpoint, OnnxGraph graph) : Layers(ch
     {
         Projection part = group.Parts[0];
         string product = MatMul(input, group, part);
-        return Prepare(Graph.Node("BiasGelu", [product, Graph.Constant<float>(part.ReadBias(Checkpoint), part.Width)]), consumer);
+        return Prepare(Graph.Node("GeluRows", [product, Bias(part)]), consumer);
     }
+
+    private string Biased(Product product) => product.Bias.Length > 0 ? Graph.Node("Add", [product.Value, product.Bias]) : product.Value;
+
+    private string Bias(Projection part) => Graph.Constant<float>(part.ReadBias(Checkpoint), part.Width);
 
     private string MatMul(Rows input, ProjectionGroup group, Projection part) =>
         Graph.Node("FusedMatMul", [input.Value, Graph.Weight(group.ReadWeight(Checkpoint, part))], ("transB", 1));

@@ -208,7 +208,7 @@ internal sealed class MethodComparison : IDisposable
         using TextClassifier classifier = TextClassifier.Train(_training, _options, _progress, _cancellation);
         Cost training = meter.Read();
         meter = new();
-        (float[] probabilities, TextEmbeddings[] embeddings) = classifier.Probabilities(_testTexts, _progress, _cancellation);
+        (float[] probabilities, TextEmbeddings[] embeddings) = classifier.Probabilities(classifier.Prepare(_testTexts, _cancellation), _progress, _cancellation);
         Cost prediction = meter.Read();
         TrainingSummary summary = classifier.Training!;
         // What was read of a backbone and then dropped was paid for as well.

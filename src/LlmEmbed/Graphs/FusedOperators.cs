@@ -5,9 +5,9 @@ using System.Runtime.Intrinsics;
 namespace LlmEmbed.Graphs;
 
 /// <summary>
-/// Operators that work row by row (a row is a token) on what lies between two int8 matrix products. The engine has each step, but as a pass of its own over
-/// memory, and between two small products these passes take longer than the products. All of them scale a row by its own largest value, so a text's result does not
-/// depend on the texts beside it.
+/// Operators that work row by row (a row is a token) on what lies between two matrix products. The engine has each step, but as a pass of its own over
+/// memory, and between two small int8 products these passes take longer than the products. Those that quantize scale a row by its own largest value, so a text's
+/// result does not depend on the texts beside it.
 /// </summary>
 internal static unsafe class FusedOperators
 {
@@ -28,6 +28,8 @@ internal static unsafe class FusedOperators
         new("AddLayerNormQuantize", [F, F, F, F, F, F, F, F], [new(Q, LikeInput), new(F, One), new(F, LikeInput)], &AddLayerNormQuantize),
         new("SwiGluQuantize", [F, F, F, F], [new(Q, a => a.InputWidths[0] / 2), new(F, One)], &SwiGluQuantize),
         new("GeluQuantize", [F, F, F, F], [new(Q, LikeInput), new(F, One)], &GeluQuantize),
+        new("AddLayerNorm", [F, F, F, F, F, F], [new(F, LikeInput)], &AddLayerNorm),
+        new("GeluRows", [F, F], [new(F, LikeInput)], &GeluRows),
     ];
 
     private static int LikeInput(RowArguments arguments) => arguments.InputWidths[0];
@@ -106,12 +108,42 @@ internal static unsafe class FusedOperators
         {
             Span<float> output = a.Output(2, row);
             Sum(a.Row(0, row), a.Row(1, row)[0], a.Vector(2), a.Row(3, row), output);
-            TensorPrimitives.Subtract(output, TensorPrimitives.Sum<float>(output) / width, output);
-            float norm = 1 / MathF.Sqrt(TensorPrimitives.SumOfSquares<float>(output) / width + epsilon);
-            TensorPrimitives.Multiply(output, norm, output);
-            TensorPrimitives.MultiplyAdd(output, a.Vector(4), a.Vector(5), output);
+            LayerNorm(output, a.Vector(4), a.Vector(5), epsilon);
             float largest = Scale(output, 1, a.Vector(6), scratch);
             Quantize(scratch, largest, a.Bytes(0, row), out a.Scalar(1, row));
+        }
+    }
+
+    private static void LayerNorm(Span<float> values, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, float epsilon)
+    {
+        TensorPrimitives.Subtract(values, TensorPrimitives.Sum<float>(values) / values.Length, values);
+        float norm = 1 / MathF.Sqrt(TensorPrimitives.SumOfSquares<float>(values) / values.Length + epsilon);
+        TensorPrimitives.Multiply(values, norm, values);
+        TensorPrimitives.MultiplyAdd(values, weight, bias, values);
+    }
+
+    /// <summary>(product [.,H], bias [H], residual [.,H], weight [H], bias of the norm [H], epsilon [1]) → the layer norm of their sum.</summary>
+    private static void AddLayerNorm(in RowArguments a, int begin, int end)
+    {
+        for (int row = begin; row < end; row++)
+        {
+            Span<float> output = a.Output(0, row);
+            Sum(a.Row(0, row), 1, a.Vector(1), a.Row(2, row), output);
+            LayerNorm(output, a.Vector(3), a.Vector(4), a.Vector(5)[0]);
+        }
+    }
+
+    /// <summary>(product [.,I], bias [I]) → GELU of their sum.</summary>
+    private static void GeluRows(in RowArguments a, int begin, int end)
+    {
+        ReadOnlySpan<float> bias = a.Vector(1);
+        for (int row = begin; row < end; row++)
+        {
+            ReadOnlySpan<float> product = a.Row(0, row);
+            Span<float> output = a.Output(0, row);
+            int i = 0;
+            for (; i <= output.Length - Lanes; i += Lanes) Gelu(Load(product, i) + Load(bias, i)).StoreUnsafe(ref output[i]);
+            for (; i < output.Length; i++) output[i] = Gelu(Vector512.Create(product[i] + bias[i]))[0];
         }
     }
 

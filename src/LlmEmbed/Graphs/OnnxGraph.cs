@@ -43,8 +43,8 @@ internal sealed class OnnxGraph
 
     private static readonly HashSet<string> ContribOperators = new(StringComparer.Ordinal)
     {
-        "BiasGelu", "DynamicQuantizeMatMul", "FastGelu", "FusedMatMul", "Gelu", "GroupQueryAttention", "MatMulIntegerToFloat", "MatMulNBits", "MultiHeadAttention",
-        "QuickGelu", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization",
+        "DynamicQuantizeMatMul", "FastGelu", "FusedMatMul", "Gelu", "GroupQueryAttention", "MatMulIntegerToFloat", "MatMulNBits", "MultiHeadAttention",
+        "QuickGelu", "SkipSimplifiedLayerNormalization",
     };
 
     private readonly ProtobufWriter _nodes = new();

@@ -1,7 +1,7 @@
 namespace LlmEmbed.Heads;
 
 /// <summary>Fused features [N,F], row after row. They are read in blocks of rows, so that a memory map larger than the memory can stand behind them.</summary>
-internal abstract class FeatureMatrix(int rows, int columns)
+internal abstract class FeatureMatrix(int rows, int columns) : IDisposable
 {
     public int Rows { get; } = rows;
 
@@ -10,33 +10,41 @@ internal abstract class FeatureMatrix(int rows, int columns)
     /// <summary>Rows <paramref name="first"/> to <paramref name="first"/> + <paramref name="count"/> - 1, without a copy.</summary>
     public abstract Memory<float> Block(int first, int count);
 
-    public ReadOnlySpan<float> Row(int row) => Block(row, 1).Span;
+    public ReadOnlySpan<float> Row(int row) => RowTarget(row);
+
+    /// <summary>A row to be written.</summary>
+    public Span<float> RowTarget(int row) => Block(row, 1).Span;
+
+    public abstract void Dispose();
 
     /// <summary>The chosen rows, copied.</summary>
     public FeatureMatrix Select(ReadOnlySpan<int> rows)
     {
-        float[] selected = new float[checked(rows.Length * Columns)];
-        for (int i = 0; i < rows.Length; i++) Row(rows[i]).CopyTo(selected.AsSpan(i * Columns, Columns));
-        return new ArrayFeatures(selected, rows.Length, Columns);
+        FeatureMatrix selected = Allocate(rows.Length, Columns);
+        for (int i = 0; i < rows.Length; i++) Row(rows[i]).CopyTo(selected.RowTarget(i));
+        return selected;
     }
 
     /// <summary>The columns of the chosen views, copied, in the given order.</summary>
     public FeatureMatrix Select(IReadOnlyList<FeatureView> views)
     {
         int width = views.Sum(view => view.Size);
-        float[] selected = new float[checked(Rows * width)];
+        FeatureMatrix selected = Allocate(Rows, width);
         for (int row = 0; row < Rows; row++)
         {
             ReadOnlySpan<float> source = Row(row);
-            Span<float> target = selected.AsSpan(row * width, width);
+            Span<float> target = selected.RowTarget(row);
             foreach (FeatureView view in views)
             {
                 source.Slice(view.Offset, view.Size).CopyTo(target);
                 target = target[view.Size..];
             }
         }
-        return new ArrayFeatures(selected, Rows, width);
+        return selected;
     }
+
+    /// <summary>Another matrix, kept where this one is.</summary>
+    protected virtual FeatureMatrix Allocate(int rows, int columns) => new ArrayFeatures(new float[checked(rows * columns)], rows, columns);
 }
 
 /// <summary>Features in memory.</summary>
@@ -52,4 +60,8 @@ internal sealed class ArrayFeatures : FeatureMatrix
     }
 
     public override Memory<float> Block(int first, int count) => _values.Slice(checked(first * Columns), count * Columns);
+
+    public override void Dispose()
+    {
+    }
 }

@@ -18,6 +18,24 @@ internal static class Fusion
         return new FeatureLayout(views);
     }
 
+    /// <summary>Encodes texts straight into rows of fused features.</summary>
+    /// <param name="encoders">The backbones whose views stand side by side.</param>
+    /// <param name="texts">The texts.</param>
+    /// <param name="rows">The row [F] of each.</param>
+    /// <param name="progress">Told about each backbone.</param>
+    /// <param name="cancellation">Stops the work.</param>
+    /// <returns>What each encoding met and cost.</returns>
+    public static EncodingStatistics[] Read(IReadOnlyList<TextEncoder> encoders, string[] texts, RowTarget rows, IProgress<WorkProgress>? progress, CancellationToken cancellation)
+    {
+        int end = 0;
+        return [.. encoders.Select(encoder =>
+        {
+            int offset = end;
+            end += encoder.RowLength;
+            return encoder.Encode(texts, text => rows(text).Slice(offset, encoder.RowLength), progress, cancellation);
+        })];
+    }
+
     /// <returns>[N,F], text after text.</returns>
     public static float[] Fuse(IReadOnlyList<TextEmbeddings> embeddings)
     {

@@ -11,6 +11,9 @@ namespace LlmEmbed.Heads;
 /// <param name="Details">The same for programs.</param>
 internal sealed record TrainedHead(IHead Head, double Temperature, string Choice, JsonObject Details)
 {
+    /// <summary>Rows taken at a time where there may be more than memory holds.</summary>
+    private const int BlockRows = 4096;
+
     /// <summary>Out-of-fold predictions of the training rows; null where nothing was cross-validated.</summary>
     public CrossValidation? CrossValidation { get; init; }
 
@@ -27,7 +30,16 @@ internal sealed record TrainedHead(IHead Head, double Temperature, string Choice
     }
 
     /// <inheritdoc cref="Probabilities(ReadOnlySpan{float}, int)"/>
-    public float[] Probabilities(FeatureMatrix features) => Probabilities(features.Block(0, features.Rows).Span, features.Rows);
+    public float[] Probabilities(FeatureMatrix features)
+    {
+        float[] probabilities = new float[features.Rows * Head.ClassCount]; // [N,C]
+        for (int first = 0; first < features.Rows; first += BlockRows)
+        {
+            int count = Math.Min(BlockRows, features.Rows - first);
+            Probabilities(features.Block(first, count).Span, count).CopyTo(probabilities, first * Head.ClassCount);
+        }
+        return probabilities;
+    }
 
     /// <summary>The share of rows whose most probable class is the true one.</summary>
     public double Accuracy(FeatureMatrix features, int[] truth) =>

@@ -12,8 +12,8 @@ namespace LlmEmbed.Selection;
 internal sealed record SelectionSummary(
     FeatureLayout Candidates, ViewChoice? Choice, int SampleTexts, IReadOnlyList<(string Backbone, EncodingStatistics Statistics)> Encoding, TimeSpan Elapsed);
 
-/// <summary>Encoders, and what they made of the training texts.</summary>
-internal sealed record ExtractedFeatures(IReadOnlyList<TextEncoder> Encoders, float[] Values, IReadOnlyList<EncodingStatistics> Statistics, SelectionSummary? Selection);
+/// <summary>Encoders, and what they made of the training texts: one row of fused features for each.</summary>
+internal sealed record ExtractedFeatures(IReadOnlyList<TextEncoder> Encoders, FeatureMatrix Features, IReadOnlyList<EncodingStatistics> Statistics, SelectionSummary? Selection);
 
 /// <summary>
 /// The recipe that finds out what works: a sample is read at many views, a few views are chosen on it, the networks are cut above the deepest of them,
@@ -97,18 +97,18 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     private ExtractedFeatures ReadRest(string[] texts, int[] sample, FeatureMatrix sampled, List<(int Backbone, EncoderOptions Options)> kept, SelectionSummary summary)
     {
         List<TextEncoder> encoders = LoadAll(options with { Backbones = [.. kept.Select(part => options.Backbones[part.Backbone])] }, kept.Select(part => part.Options));
+        FeatureMatrix? features = null;
         try
         {
             int[] rest = [.. Enumerable.Range(0, texts.Length).Except(sample)];
-            TextEmbeddings[] read = ReadRows(encoders, texts, rest);
-            ArrayFeatures others = new(Fusion.Fuse(read), rest.Length, sampled.Columns);
-            float[] values = new float[checked(texts.Length * sampled.Columns)];
-            for (int i = 0; i < sample.Length; i++) sampled.Row(i).CopyTo(values.AsSpan(sample[i] * sampled.Columns));
-            for (int i = 0; i < rest.Length; i++) others.Row(i).CopyTo(values.AsSpan(rest[i] * sampled.Columns));
-            return new ExtractedFeatures(encoders, values, [.. kept.Zip(read, (part, other) => summary.Encoding[part.Backbone].Statistics.Plus(other.Statistics.AtRows(rest)))], summary);
+            features = FeatureStorage.Of(options).Allocate(texts.Length, sampled.Columns);
+            for (int i = 0; i < sample.Length; i++) sampled.Row(i).CopyTo(features.RowTarget(sample[i]));
+            EncodingStatistics[] read = Fusion.Read(encoders, [.. rest.Select(row => texts[row])], text => features.RowTarget(rest[text]), progress, cancellation);
+            return new ExtractedFeatures(encoders, features, [.. kept.Zip(read, (part, other) => summary.Encoding[part.Backbone].Statistics.Plus(other.AtRows(rest)))], summary);
         }
         catch
         {
+            features?.Dispose();
             foreach (TextEncoder encoder in encoders) encoder.Dispose();
             throw;
         }

@@ -76,12 +76,7 @@ public sealed class FusedOperatorsTests
     public void The_layer_norm_is_that_of_the_residual_sum(int width)
     {
         float[] product = Values(Rows * width), scale = Positive(Rows), bias = Values(width), residual = Values(Rows * width), weight = Positive(width), shift = Values(width), smoothing = Positive(width);
-        double Normalized(int row, int i)
-        {
-            double[] sums = [.. Enumerable.Range(0, width).Select(j => (double)product[row * width + j] * scale[row] + bias[j] + residual[row * width + j])];
-            double mean = sums.Average();
-            return (sums[i] - mean) / Math.Sqrt(sums.Average(sum => (sum - mean) * (sum - mean)) + Epsilon) * weight[i] + shift[i];
-        }
+        double Normalized(int row, int i) => LayerNorm(width, i, j => product[row * width + j] * scale[row] + bias[j] + residual[row * width + j], weight, shift);
 
         float[] normalized = AssertQuantized(
             "AddLayerNormQuantize",
@@ -91,12 +86,48 @@ public sealed class FusedOperatorsTests
         for (int i = 0; i < normalized.Length; i += 7) Assert.Equal(Normalized(i / width, i % width), normalized[i], 1e-3);
     }
 
-    /// <summary>Runs the operator and compares its quantized result, half a step being what rounding may take.</summary>
-    /// <returns>The third result, where the operator has one.</returns>
-    private static float[] AssertQuantized(string name, int width, Func<int, int, double> expected, (float[] Values, int Width)[] inputs)
+    [Theory]
+    [MemberData(nameof(Widths))]
+    public void The_layer_norm_in_fp32_is_that_of_the_residual_sum(int width)
+    {
+        float[] product = Values(Rows * width), bias = Values(width), residual = Values(Rows * width), weight = Positive(width), shift = Values(width);
+        AssertClose(
+            "AddLayerNorm",
+            width,
+            (row, i) => LayerNorm(width, i, j => product[row * width + j] + bias[j] + residual[row * width + j], weight, shift),
+            [(product, width), (bias, 0), (residual, width), (weight, 0), (shift, 0), ([Epsilon], 0)]);
+    }
+
+    [Theory]
+    [MemberData(nameof(Widths))]
+    public void Gelu_in_fp32_is_the_one_with_the_error_function(int width)
+    {
+        float[] product = Values(Rows * width), bias = Values(width);
+        product[0] = -50;
+        double Gelu(double x) => x * NormalDistribution(x);
+        AssertClose("GeluRows", width, (row, i) => Gelu(product[row * width + i] + bias[i]), [(product, width), (bias, 0)]);
+    }
+
+    private static double LayerNorm(int width, int i, Func<int, double> sum, float[] weight, float[] shift)
+    {
+        double[] sums = [.. Enumerable.Range(0, width).Select(sum)];
+        double mean = sums.Average();
+        return (sums[i] - mean) / Math.Sqrt(sums.Average(value => (value - mean) * (value - mean)) + Epsilon) * weight[i] + shift[i];
+    }
+
+    /// <summary>Runs an operator with one fp32 result and compares that, with what fp32 rounds away.</summary>
+    private static void AssertClose(string name, int width, Func<int, int, double> expected, (float[] Values, int Width)[] inputs)
     {
         OnnxGraph graph = new();
         using GraphFeeds feeds = new();
+        graph.Output(graph.Node(name, Feed(graph, feeds, inputs)), "y", OnnxType.Float, Rows, width);
+        using GraphSession session = new(graph, threads: 2);
+        using GraphResults results = session.Run(feeds);
+        for (int i = 0; i < Rows * width; i += 3) Assert.Equal(expected(i / width, i % width), results.Span<float>(0)[i], 2e-6 * Math.Max(1, Math.Abs(expected(i / width, i % width))) + 1e-5);
+    }
+
+    private static string[] Feed(OnnxGraph graph, GraphFeeds feeds, (float[] Values, int Width)[] inputs)
+    {
         string[] names = new string[inputs.Length];
         for (int i = 0; i < inputs.Length; i++)
         {
@@ -105,6 +136,16 @@ public sealed class FusedOperatorsTests
             names[i] = graph.Input($"x{i}", OnnxType.Float, [.. shape.Select(size => (int?)size)]);
             feeds.Add(names[i], values, shape);
         }
+        return names;
+    }
+
+    /// <summary>Runs the operator and compares its quantized result, half a step being what rounding may take.</summary>
+    /// <returns>The third result, where the operator has one.</returns>
+    private static float[] AssertQuantized(string name, int width, Func<int, int, double> expected, (float[] Values, int Width)[] inputs)
+    {
+        OnnxGraph graph = new();
+        using GraphFeeds feeds = new();
+        string[] names = Feed(graph, feeds, inputs);
         bool hasSum = name.StartsWith("Add", StringComparison.Ordinal);
         graph.Node(name, names, hasSum ? ["q", "s", "sum"] : ["q", "s"]);
         graph.Output("q", "quantized", OnnxType.UInt8, Rows, width);

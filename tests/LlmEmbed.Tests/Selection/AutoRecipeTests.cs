@@ -25,8 +25,9 @@ public sealed class AutoRecipeTests
         })];
         float[] fused = Fusion.Fuse(expected);
         float largest = fused.Max(Math.Abs);
-        Assert.Equal(fused.Length, features.Values.Length);
-        for (int i = 0; i < fused.Length; i++) Assert.Equal(fused[i], features.Values[i], 1e-5f * largest);
+        float[] values = features.Features.Block(0, texts.Length).ToArray();
+        Assert.Equal(fused.Length, values.Length);
+        for (int i = 0; i < fused.Length; i++) Assert.Equal(fused[i], values[i], 1e-5f * largest);
         Assert.Equal(60, features.Statistics[0].Texts);
         foreach (TextEncoder encoder in features.Encoders) encoder.Dispose();
     }

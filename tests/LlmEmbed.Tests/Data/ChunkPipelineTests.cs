@@ -1,0 +1,108 @@
+using System.Collections.Concurrent;
+using LlmEmbed.Data;
+using Xunit;
+
+namespace LlmEmbed.Tests.Data;
+
+public sealed class ChunkPipelineTests
+{
+    private static readonly TimeSpan Never = TimeSpan.FromMinutes(1);
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public void Chunks_keep_their_order_and_all_rows()
+    {
+        (int[] Rows, int Sum)[] chunks = [.. ChunkPipeline.Run(Enumerable.Range(0, 1003), 10, rows => rows.Sum(), sum => -sum, Cancellation)];
+        Assert.Equal(101, chunks.Length);
+        Assert.Equal(Enumerable.Range(0, 1003), chunks.SelectMany(chunk => chunk.Rows));
+        Assert.All(chunks, chunk => Assert.Equal(-chunk.Rows.Sum(), chunk.Sum));
+    }
+
+    /// <summary>Each of the three steps waits for the others, so one after the other they would never end.</summary>
+    [Fact]
+    public void A_chunk_is_prepared_and_another_used_while_one_is_computed()
+    {
+        using ManualResetEventSlim isSecondPrepared = new(), isFirstUsed = new();
+        bool sawSecond = false, sawFirst = false;
+        int Prepare(int[] rows)
+        {
+            if (rows[0] == 1) isSecondPrepared.Set();
+            return rows[0];
+        }
+
+        int Compute(int row)
+        {
+            if (row == 0) sawSecond = isSecondPrepared.Wait(Never, Cancellation);
+            if (row == 1) sawFirst = isFirstUsed.Wait(Never, Cancellation);
+            return row;
+        }
+
+        foreach ((_, int row) in ChunkPipeline.Run([0, 1], 1, Prepare, Compute, Cancellation))
+            if (row == 0) isFirstUsed.Set();
+        Assert.Equal((true, true), (sawSecond, sawFirst));
+    }
+
+    [Fact]
+    public void Rows_are_read_no_more_than_two_chunks_ahead()
+    {
+        int read = 0;
+        IEnumerable<int> Endless()
+        {
+            while (true) yield return Interlocked.Increment(ref read);
+        }
+
+        int used = 0;
+        foreach ((int[] rows, _) in ChunkPipeline.Run(Endless(), 10, rows => rows, rows => rows, Cancellation))
+        {
+            used += rows.Length;
+            Assert.InRange(Volatile.Read(ref read), used, used + 20);
+            if (used == 200) break;
+        }
+        Assert.Equal(200, used);
+    }
+
+    [Fact]
+    public void An_error_of_any_step_reaches_the_caller_after_the_chunks_before_it()
+    {
+        static T Failing<T>(bool fails, T value) => fails ? throw new InvalidOperationException("broken") : value;
+        foreach (int step in new[] { 0, 1, 2 })
+        {
+            List<int> seen = [];
+            void Run()
+            {
+                foreach ((_, int row) in ChunkPipeline.Run(
+                    Enumerable.Range(0, 9).Select(row => Failing(step == 0 && row == 3, row)), 1, rows => Failing(step == 1 && rows[0] == 3, rows[0]), row => Failing(step == 2 && row == 3, row), Cancellation))
+                    seen.Add(row);
+            }
+
+            Assert.Equal("broken", Assert.Throws<InvalidOperationException>(Run).Message);
+            Assert.Equal([0, 1, 2], seen);
+        }
+    }
+
+    [Fact]
+    public void Cancelling_ends_the_wait_for_input_but_not_a_computation()
+    {
+        using CancellationTokenSource source = new();
+        using BlockingCollection<int> input = [1];
+        bool hasEnded = false;
+        int Compute(int row)
+        {
+            source.Cancel();
+            Thread.Sleep(50);
+            hasEnded = true;
+            return row;
+        }
+
+        void Run()
+        {
+            foreach (var _ in ChunkPipeline.Run(input.GetConsumingEnumerable(Cancellation), 1, rows => rows[0], Compute, source.Token))
+                Assert.True(hasEnded);
+        }
+
+        Assert.ThrowsAny<OperationCanceledException>(Run);
+        Assert.True(hasEnded);
+        input.CompleteAdding();
+    }
+}
