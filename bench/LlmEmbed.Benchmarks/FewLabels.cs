@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
+using LlmEmbed.Backbones;
+using LlmEmbed.Comparison;
 using LlmEmbed.Data;
+using LlmEmbed.Evaluation;
 using LlmEmbed.Heads;
 using LlmEmbed.Selection;
 
@@ -16,6 +19,11 @@ internal static class FewLabels
 
     private const double HeldOutShare = 0.2;
 
+    /// <summary>What the release leaves open; with few texts an epoch is one step.</summary>
+    private const float ReferenceSigma = 0.1f;
+
+    private const int ReferenceSteps = 200;
+
     public static int Run(string trainingFile, string? testFile = null)
     {
         IReadOnlyList<LabeledText> training = LabeledTableReader.ReadForTraining(trainingFile, new LabeledTableOptions()).Examples;
@@ -30,15 +38,25 @@ internal static class FewLabels
         {
             testing = LabeledTableReader.Read(testFile, new LabeledTableOptions()).Examples;
         }
-        TextEncoder[] encoders = [.. Bench.Starters.Select(starter => TextEncoder.Load(starter, new() { ViewsOf = CandidateViews.Of, ModelFolders = [Path.Combine(Bench.Root(), "models")] }))];
+        TextEncoder[] encoders = [.. Bench.Starters.Select(starter => TextEncoder.Load(starter, new()
+        {
+            ViewsOf = backbone => [.. CandidateViews.Of(backbone).Union(ReferenceViews(backbone))],
+            ModelFolders = [Path.Combine(Bench.Root(), "models")],
+            CacheFolder = Path.Combine(Path.GetTempPath(), "llmembed-few-labels"),
+        }))];
         FeatureLayout layout = Fusion.LayoutOf(encoders);
         long start = Stopwatch.GetTimestamp();
         ArrayFeatures train = Read(encoders, training, layout), test = Read(encoders, testing, layout);
         double perText = Stopwatch.GetElapsedTime(start).TotalSeconds / (training.Count + testing.Count);
         int[] truth = ClassLabels.IndexesOf(testing, labels), all = ClassLabels.IndexesOf(training, labels);
 
-        int[] defaults = AutoRecipe.DefaultIndexes(encoders);
-        int sentence = layout.Views.Count - 1, last = layout.Views.Index().Last(view => view.Item.Backbone == encoders[0].Name && view.Item.Pooling == Pooling.MeanSkipFirst).Index;
+        int[][] presets = AutoRecipe.Presets(encoders);
+        int[] IndexesOf(Func<Backbone, IEnumerable<View>> views) =>
+            [.. layout.Views.Index().Where(view => encoders.Any(encoder => encoder.Name == view.Item.Backbone && views(encoder.Backbone).Contains(view.Item.View))).Select(view => view.Index)];
+        int[] candidates = IndexesOf(CandidateViews.Of), reference = IndexesOf(ReferenceViews);
+        presets = [.. presets.Select(set => set.Where(candidates.Contains).Select(view => Array.IndexOf(candidates, view)).ToArray())];
+        int[] defaults = [.. presets[0].Select(view => candidates[view])], last = [.. presets[1].Select(view => candidates[view])];
+        string[] trainTexts = [.. training.Select(example => example.Text)], testTexts = [.. testing.Select(example => example.Text)];
         List<string[]> rows = [];
         foreach (int perClass in new[] { 5, 20, 100 })
         {
@@ -50,27 +68,51 @@ internal static class FewLabels
                 int[] drawn = Draw(all, labels.Length, perClass, (ulong)draw);
                 HeadTrainingData data = new(train.Select(drawn), [.. drawn.Select(row => all[row])], labels.Length, layout);
                 long begin = Stopwatch.GetTimestamp();
-                ViewChoice choice = ViewChooser.Choose(data, defaults, new LinearOptions { Seed = (ulong)draw })!;
-                Add("auto", [.. choice.Chosen.Views]);
+                ViewChoice choice = ViewChooser.Choose(data.SelectViews(candidates), presets, _ => 1, new LinearOptions { Seed = (ulong)draw })!;
+                int[] own = [.. choice.Chosen.Views.Select(view => candidates[view])];
+                Add("auto", own, new() { Mixture = choice.Mixture });
                 seconds.Add(Stopwatch.GetElapsedTime(begin).TotalSeconds);
-                string views = string.Join(' ', choice.Chosen.Views.Select(view => $"{layout.Views[view].Backbone[0]}{layout.Views[view].Depth}{layout.Views[view].Pooling.ToString()[0]}"));
+                string views = choice.Mixture is { } mixture ? string.Join(' ', mixture.Select(part => $"{part.Weight:P0} of {part.Views.Count}")) : $"{own.Length} views";
                 chosen[views] = chosen.GetValueOrDefault(views) + 1;
-                Add("default views", defaults);
-                Add("MiniLM", [sentence]);
-                Add("last mean + MiniLM", [last, sentence]);
-
-                void Add(string name, int[] views)
+                TrainingOptions linear = new() { Head = HeadKind.Linear };
+                Add("default views", defaults, linear);
+                Add("MiniLM", last[^1..], linear);
+                Add("last mean + MiniLM", last, linear);
+                Add("released recipe", reference, new()
                 {
-                    TrainedHead head = HeadTrainer.Train(data.SelectViews(views), new TrainingOptions { Seed = draw }, progress: null, CancellationToken.None);
-                    FeatureMatrix features = test.Select([.. views.Select(view => layout.Views[view])]);
+                    Recipe = Recipe.Reference,
+                    Reference = new() { Llama = encoders[0].Name, Bert = encoders[1].Name, Roberta = encoders[1].Name, Unpadded = true, Sigma = ReferenceSigma, Epochs = ReferenceSteps },
+                });
+                AddTo("TF-IDF", Tfidf([.. drawn.Select(row => trainTexts[row])], data.Labels, testTexts, truth, labels.Length));
+
+                void Add(string name, int[] views, TrainingOptions options)
+                {
+                    TrainedHead head = HeadTrainer.Train(data.SelectViews(views), options with { Seed = draw }, progress: null, CancellationToken.None);
+                    AddTo(name, head.Accuracy(test.Select([.. views.Select(view => layout.Views[view])]), truth));
+                }
+
+                void AddTo(string name, double accuracy)
+                {
                     if (!accuracies.TryGetValue(name, out List<double>? list)) accuracies.Add(name, list = []);
-                    list.Add(head.Accuracy(features, truth));
+                    list.Add(accuracy);
                 }
             }
             foreach ((string name, List<double> values) in accuracies) rows.Add([$"{perClass}", name, Show(values)]);
             Console.Error.WriteLine($"{perClass} a class: choosing and training {seconds.Average():0.0} s, reading {1000 * perText:0.0} ms a text; chosen {string.Join(", ", chosen.OrderByDescending(pair => pair.Value).Take(4))}");
         }
         return Bench.Table($"Accuracy with few labels, {Path.GetFileName(Path.GetDirectoryName(trainingFile))}, {testing.Count} {(testFile is null ? "held-out" : "test")} texts, {Draws} draws (mean ± deviation)", ["examples a class", "method", "accuracy"], rows);
+    }
+
+    /// <summary>The roles of the released recipe: the last five means of the decoder, pooler and first token of the encoder.</summary>
+    private static IEnumerable<View> ReferenceViews(Backbone backbone) => backbone.IsDecoder
+        ? Enumerable.Range(0, 5).Select(i => new View(backbone.BlockCount - i, Pooling.Mean))
+        : [new(backbone.BlockCount, Pooling.Pooler), new(backbone.BlockCount, Pooling.First)];
+
+    private static double Tfidf(string[] training, int[] labels, string[] testing, int[] truth, int classCount)
+    {
+        TfidfVectorizer vectorizer = new(training);
+        SparseLogisticRegression head = SparseLogisticRegression.Train(vectorizer.Transform(training), labels, classCount, seed: 0, CancellationToken.None);
+        return RowMaxima.IndexesOf<float>(head.Probabilities(vectorizer.Transform(testing)), classCount).Zip(truth, (predicted, label) => predicted == label ? 1.0 : 0.0).Average();
     }
 
     private static ArrayFeatures Read(TextEncoder[] encoders, IReadOnlyList<LabeledText> examples, FeatureLayout layout)

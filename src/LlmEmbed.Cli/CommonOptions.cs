@@ -61,6 +61,13 @@ internal static class CommonOptions
         HelpName = "DIR",
     };
 
+    public static Option<TimeSpan?> Budget() => new("--budget")
+    {
+        Description = "Time to get along with, e.g. 90s, 5m or 1h: fewer texts and fewer blocks are read where all would take longer. Default: what it takes.",
+        HelpName = "TIME",
+        CustomParser = Parser<TimeSpan?>(ParseTime),
+    };
+
     public static Option<long?> Memory() => new("--memory")
     {
         Description = "Memory to get along with, e.g. 4GB: backbones that need more are loaded block by block. Default: what the backbone needs.",
@@ -136,6 +143,16 @@ internal static class CommonOptions
             if (value.EndsWith(unit, StringComparison.OrdinalIgnoreCase) && double.TryParse(value.AsSpan()[..^2], NumberStyles.AllowDecimalPoint | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out double number) && number > 0)
                 return (long)(number * bytes);
         throw new LlmEmbedException($"--memory is '{value}', expected a size such as 4GB or 800MB.");
+    }
+
+    /// <summary>"90s", "5m", "1.5h".</summary>
+    private static TimeSpan? ParseTime(string value)
+    {
+        (string Unit, double Seconds)[] units = [("s", 1), ("m", 60), ("h", 3600)];
+        foreach ((string unit, double seconds) in units)
+            if (value.EndsWith(unit, StringComparison.Ordinal) && double.TryParse(value.AsSpan()[..^1], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number) && number is > 0 and < 1e6)
+                return TimeSpan.FromSeconds(number * seconds);
+        throw new LlmEmbedException($"--budget is '{value}', expected a time such as 90s, 5m or 1h.");
     }
 
     /// <summary>One of the members of an enumeration, by its name in lower case, words joined by hyphens.</summary>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using LlmEmbed.Data;
+using LlmEmbed.Heads;
 using LlmEmbed.Reports;
 using LlmEmbed.Storage;
 
@@ -19,7 +20,8 @@ internal static class TrainCommand
         Option<string> output = new("--output") { Description = "Folder for the classifier.", HelpName = "DIR", Required = true };
         Option<string[]> backbones = CommonOptions.Backbones();
         ReferenceArguments reference = new();
-        Option<HeadKind> head = CommonOptions.Choice<HeadKind>("--head", "linear (logistic regression) or cooccurrence (LLMEmbed's head).");
+        Option<HeadKind> head = CommonOptions.Choice<HeadKind>("--head", "linear (logistic regression), mlp, cooccurrence (LLMEmbed's head), nearest-mean, or auto: linear unless another is clearly better on unseen training texts. Default: auto.");
+        Option<TimeSpan?> budget = CommonOptions.Budget();
         Option<FusionOperators> fusion = CommonOptions.Fusion();
         Option<ClassWeighting> classWeight = CommonOptions.Choice<ClassWeighting>("--class-weight", "none, balanced (every class counts the same, however rare), or auto: what cross-validation prefers. Default: auto.");
         Option<int?> examples = CommonOptions.Examples();
@@ -28,7 +30,7 @@ internal static class TrainCommand
         LabeledTableArguments tableArguments = new();
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new();
-        Command command = new("train", "Train a text classifier on labelled texts.") { data, test, output, examples, backbones, head, fusion, classWeight, seed };
+        Command command = new("train", "Train a text classifier on labelled texts.") { data, test, output, examples, backbones, head, fusion, classWeight, budget, seed };
         reference.AddTo(command);
         encoderArguments.AddTo(command);
         tableArguments.AddTo(command);
@@ -42,6 +44,7 @@ internal static class TrainCommand
                 Encoder = encoderArguments.Read(parsed),
                 Head = parsed.GetValue(head),
                 ClassWeighting = parsed.GetValue(classWeight),
+                Budget = parsed.GetValue(budget),
                 Seed = parsed.GetValue(seed),
                 HeldOutShare = parsed.GetValue(test) is null ? HeldOutShare : 0,
             };
@@ -149,7 +152,7 @@ internal static class TrainCommand
     {
         TrainingSummary summary = run.Classifier.Training!;
         // What was read of a backbone and then dropped was paid for as well.
-        var dropped = summary.Selection?.Encoding.Where(part => run.Classifier.Encoders.All(encoder => encoder.Name != part.Backbone)) ?? [];
+        var dropped = summary.Selection?.Encoding.Where(part => run.Classifier.Encoders.All(encoder => Fusion.NameOf(encoder) != part.Backbone)) ?? [];
         return
         [
             ("Training examples", $"{summary.Examples:N0}"),

@@ -52,6 +52,11 @@ public sealed class TextClassifier : IDisposable
         options ??= new TrainingOptions();
         if (options.HeldOutShare is not (>= 0 and < 1)) throw new LlmEmbedException($"The held-out share is {options.HeldOutShare}, expected at least 0 and less than 1.");
         string[] labels = ClassLabels.Of(examples);
+        options = options with { Encoder = options.Encoder with { Prompt = PromptTemplate.Fill(options.Encoder.Prompt, labels) } };
+        int[] used = options.Budget is { } budget
+            ? TimeBudget.RowsWithin(budget, TextsOf(examples), ClassLabels.IndexesOf(examples, labels), options, cancellationToken)
+            : [.. Enumerable.Range(0, examples.Count)];
+        if (used.Length < examples.Count) examples = [.. used.Select(row => examples[row])];
         int[] labelIndexes = ClassLabels.IndexesOf(examples, labels);
         (int[] kept, int[] heldOut) = options.HeldOutShare > 0 ? StratifiedSplit.HoldOut(labelIndexes, options.HeldOutShare, (ulong)options.Seed) : ([.. Enumerable.Range(0, examples.Count)], []);
         // What is held out is read, but neither the choice of views nor the head that is measured on it sees it.
@@ -62,6 +67,7 @@ public sealed class TextClassifier : IDisposable
         try
         {
             RequireTokens(features.Statistics.Concat(features.Selection?.Encoding.Select(part => part.Statistics) ?? []), examples);
+            options = options with { Mixture = features.Selection?.Choice?.Mixture };
             FeatureLayout layout = Fusion.LayoutOf(features.Encoders);
             HeadTrainingData data = new(matrix, labelIndexes, labels.Length, layout);
 
@@ -71,8 +77,8 @@ public sealed class TextClassifier : IDisposable
             TrainingSummary summary = new(examples.Count, features.Statistics, head.Choice, Stopwatch.GetElapsedTime(start), measured)
             {
                 Selection = features.Selection,
-                HeldOutRows = heldOut,
-                LabelErrors = head.CrossValidation is { } validation ? LabelErrors.Find(validation, labelIndexes) : null,
+                HeldOutRows = [.. heldOut.Select(row => used[row])],
+                LabelErrors = head.CrossValidation is { } validation ? [.. LabelErrors.Find(validation, labelIndexes).Select(error => error with { Row = used[error.Row] })] : null,
             };
             return new TextClassifier(features.Encoders, labels, head with { CrossValidation = null }, summary);
         }
@@ -172,7 +178,7 @@ public sealed class TextClassifier : IDisposable
     private static ExtractedFeatures ReadFixedViews(string[] texts, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
         IReadOnlyList<TextEncoder> encoders = options.Recipe == Recipe.Auto
-            ? AutoRecipe.LoadAll(options, options.Backbones.Select(_ => options.Encoder))
+            ? AutoRecipe.LoadAll(options.Backbones.Select(backbone => (backbone, options.Encoder)))
             : ReferenceRecipe.LoadEncoders(options);
         FeatureMatrix? features = null;
         try

@@ -73,6 +73,8 @@ public sealed class TextEncoder : ITextEncoder
 
     internal string? Prompt => _options.Prompt;
 
+    internal EncoderOptions Options => _options;
+
     private PromptSpan PromptSpan => Prompt is null ? default : new(_tokenizer.Frame.Before.Length, _tokenizer.Frame.After.Length);
 
     /// <summary>What the backbone was asked for by: a name or a path.</summary>
@@ -207,6 +209,9 @@ public sealed class TextEncoder : ITextEncoder
         TokenizedText tokens = _tokenizer.Encode(text, MaxTokens);
         return Prompt is not null && tokens.Ids.Length == _tokenizer.Frame.Count ? tokens with { Ids = [] } : tokens;
     }
+
+    /// <summary>The mean number of tokens that go through the blocks.</summary>
+    internal double TokensPerText(IReadOnlyList<string> texts) => Tokenize(texts, CancellationToken.None).Average(text => (double)Math.Max(0, LengthOf(text.Ids)));
 
     /// <summary>Tokens of a text that go through the blocks.</summary>
     private int LengthOf(int[] ids) => ids.Length - _engine.PrefixLength;

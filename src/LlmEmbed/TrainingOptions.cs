@@ -1,4 +1,5 @@
 using LlmEmbed.Backbones;
+using LlmEmbed.Selection;
 
 namespace LlmEmbed;
 
@@ -18,13 +19,22 @@ public sealed record TrainingOptions
     public EncoderOptions Encoder { get; init; } = new();
 
     /// <summary>What is trained on top of the frozen backbones.</summary>
-    public HeadKind Head { get; init; } = HeadKind.Linear;
+    public HeadKind Head { get; init; }
 
     /// <summary>How the co-occurrence head fuses the views; the paper names all of these and their combinations.</summary>
     public FusionOperators Fusion { get; init; } = FusionOperators.Cooccurrence;
 
     /// <summary>Whether rare classes weigh more than their share of the examples.</summary>
     public ClassWeighting ClassWeighting { get; init; }
+
+    /// <summary>
+    /// Wall-clock time that training should stay within, about: fewer texts are read, and less of the backbones, where everything would take longer. What is chosen then depends on
+    /// the machine. Null takes the time it takes.
+    /// </summary>
+    public TimeSpan? Budget { get; init; }
+
+    /// <summary>The sets of views whose regressions are averaged, where the choice of views ended so.</summary>
+    internal IReadOnlyList<WeightedViews>? Mixture { get; init; }
 
     /// <summary>Share of the examples, stratified by class, that is held out to measure the classifier before it is trained on everything; 0 measures nothing.</summary>
     public double HeldOutShare { get; init; }
@@ -39,17 +49,29 @@ public sealed record TrainingOptions
 /// <summary>What is trained on top of the frozen backbones.</summary>
 public enum HeadKind
 {
+    /// <summary>The linear head, unless another one is clearly better on training texts that it has not seen.</summary>
+    Auto,
+
     /// <summary>Multinomial logistic regression with L2 penalty on standardized features, the penalty chosen by cross-validation.</summary>
     Linear,
 
     /// <summary>LLMEmbed's co-occurrence pooling and multi-layer perceptron (ACL 2024, section 3), trained by Adam with early stopping.</summary>
     Cooccurrence,
+
+    /// <summary>A multi-layer perceptron on the standardized features, trained by Adam with early stopping.</summary>
+    Mlp,
+
+    /// <summary>The class whose mean is nearest, on standardized features.</summary>
+    NearestMean,
 }
 
 /// <summary>How the co-occurrence head makes features of its V vectors of K channels; several stand side by side.</summary>
 [Flags]
 public enum FusionOperators
 {
+    /// <summary>The views as they are: the network is a plain multi-layer perceptron.</summary>
+    None = 0,
+
     /// <summary>Inner products of all pairs, power-normalised: V² features.</summary>
     Cooccurrence = 1,
 

@@ -213,7 +213,7 @@ internal sealed class MethodComparison : IDisposable
         TrainingSummary summary = classifier.Training!;
         // What was read of a backbone and then dropped was paid for as well.
         IEnumerable<EncodingStatistics> dropped = from part in summary.Selection?.Encoding ?? []
-                                                  where classifier.Encoders.All(encoder => encoder.Name != part.Backbone)
+                                                  where classifier.Encoders.All(encoder => Fusion.NameOf(encoder) != part.Backbone)
                                                   select part.Statistics;
         MethodCost cost = new(
             classifier.ParameterCount,
@@ -253,7 +253,7 @@ internal sealed class MethodComparison : IDisposable
     private static double PValue(bool[] first, bool[] second) =>
         McNemarTest.ExactP(first.Zip(second).Count(pair => pair.First && !pair.Second), first.Zip(second).Count(pair => !pair.First && pair.Second));
 
-    private static string NameOf(TextEncoder encoder) => $"{encoder.Name} in {PrecisionNames.NameOf(encoder.Precision)}";
+    private static string NameOf(TextEncoder encoder) => $"{Fusion.NameOf(encoder)} in {PrecisionNames.NameOf(encoder.Precision)}";
 
     /// <summary>All texts through one backbone at all its blocks.</summary>
     private sealed record Pass(TextEncoder Encoder, int FirstView)

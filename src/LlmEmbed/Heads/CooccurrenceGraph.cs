@@ -82,6 +82,15 @@ internal sealed class CooccurrenceGraph
         for (int view = 0; view < _shape.ViewCount; view++)
             _views.Add(_graph.Input(ViewName(view), OnnxType.Float, null, _shape.Layout.Views[view].Size));
 
+        _fused = _options.Fusion == FusionOperators.None ? _graph.Node("Concat", [.. _views], ("axis", 1)) : Fuse(); // [B,F]
+        _hidden1 = ReluLayer("fc1", _fused, _shape.Hidden1);
+        _hidden2 = ReluLayer("fc2", _hidden1, _shape.Hidden2);
+        return Linear("fc3", _hidden2);
+    }
+
+    /// <summary>What the fusion operators make of the views, and the mean of the decoder's raw ones [B,F+H].</summary>
+    private string Fuse()
+    {
         string[] vectors = [.. _views];
         for (int layer = 0; layer < _shape.CompressedViews.Count; layer++)
         {
@@ -101,10 +110,7 @@ internal sealed class CooccurrenceGraph
         })];
 
         string rawMean = _graph.Node("Mean", [.. _shape.DecoderViews.Select(view => _views[view])]); // [B,H]
-        _fused = _graph.Node("Concat", [.. fused, rawMean], ("axis", 1)); // [B,F+H]
-        _hidden1 = ReluLayer("fc1", _fused, _shape.Hidden1);
-        _hidden2 = ReluLayer("fc2", _hidden1, _shape.Hidden2);
-        return Linear("fc3", _hidden2);
+        return _graph.Node("Concat", [.. fused, rawMean], ("axis", 1));
     }
 
     /// <summary>The power-normalised Gram matrix [B,V²].</summary>
@@ -146,6 +152,7 @@ internal sealed class CooccurrenceGraph
         AddGradients("fc2", hidden2, _hidden1);
         string hidden1 = ThroughRelu(_graph.Node("MatMul", [hidden2, _parameters["fc2.weight"]]), _hidden1);
         AddGradients("fc1", hidden1, _fused);
+        if (_options.Fusion == FusionOperators.None) return gradients;
 
         // Only the fused features lead to further parameters; the raw mean does not.
         string? stack = null; // [B,V,K]

@@ -71,6 +71,9 @@ internal sealed record CooccurrenceOptions
 
     public int Threads { get; init; } = Environment.ProcessorCount;
 
+    /// <summary>A plain multi-layer perceptron on the raw features: smaller than the paper's, since it sees more of them.</summary>
+    public static CooccurrenceOptions Mlp { get; } = new() { Fusion = FusionOperators.None, Hidden1 = 256, Hidden2 = 64, LearningRate = 3e-4f };
+
     /// <summary>The published recipe, which leaves σ and the number of epochs to the user.</summary>
     public static CooccurrenceOptions Reference(float sigma, int epochs) => new()
     {

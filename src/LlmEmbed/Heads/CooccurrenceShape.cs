@@ -17,14 +17,14 @@ internal sealed class CooccurrenceShape
         if (DecoderViews.Any(view => layout.Views[view].Size != decoderSize))
             throw new ArgumentException($"The views of '{decoder}' differ in size.", nameof(layout));
         Width = layout.Views.FirstOrDefault(view => view.Backbone != decoder)?.Size ?? Math.Min(decoderSize, MaxWidth);
-        CompressedViews = [.. Enumerable.Range(0, layout.Views.Count).Where(view => DecoderViews.Contains(view) || layout.Views[view].Size != Width)];
+        // Without a fusion operator the network reads the raw features: a plain multi-layer perceptron.
+        CompressedViews = fusion == FusionOperators.None ? [] : [.. Enumerable.Range(0, layout.Views.Count).Where(view => DecoderViews.Contains(view) || layout.Views[view].Size != Width)];
 
         FusedSize = FusedParts(fusion).Sum(part => part.Size);
-        if (FusedSize == 0) throw new LlmEmbedException("No fusion operator to train with: name at least one.");
 
         List<(string, long[])> parameters = [];
         for (int i = 0; i < CompressedViews.Count; i++) AddLayer(CompressName(i), layout.Views[CompressedViews[i]].Size, Width);
-        AddLayer("fc1", FusedSize + decoderSize, hidden1);
+        AddLayer("fc1", fusion == FusionOperators.None ? layout.FeatureCount : FusedSize + decoderSize, hidden1);
         AddLayer("fc2", hidden1, hidden2);
         AddLayer("fc3", hidden2, classCount);
         (Parameters, Hidden1, Hidden2) = (parameters, hidden1, hidden2);
@@ -66,7 +66,7 @@ internal sealed class CooccurrenceShape
 
     /// <summary>The chosen operators in the order of their features, each with its number of features.</summary>
     public IEnumerable<(FusionOperators Operator, int Size)> FusedParts(FusionOperators fusion) =>
-        Enum.GetValues<FusionOperators>().Where(part => fusion.HasFlag(part)).Select(part => (part, part switch
+        Enum.GetValues<FusionOperators>().Where(part => part != FusionOperators.None && fusion.HasFlag(part)).Select(part => (part, part switch
         {
             FusionOperators.Cooccurrence => GramSize,
             FusionOperators.Concat => ViewCount * Width,

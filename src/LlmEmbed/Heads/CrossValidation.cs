@@ -18,7 +18,12 @@ internal sealed record PenaltyScore(double C, double Accuracy, double AccuracyDe
 /// <param name="Chosen">The chosen line.</param>
 /// <param name="Rows">The training rows that took part, ascending.</param>
 /// <param name="Logits">[Rows, C]: logits of each from the fit at the chosen penalty that did not see it.</param>
-internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, PenaltyScore Chosen, int[] Rows, double[] Logits);
+/// <param name="Folds">[Rows]: the fold in which each was held out.</param>
+internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, PenaltyScore Chosen, int[] Rows, double[] Logits, int[] Folds)
+{
+    /// <summary>[Rows]: the log loss of each at the chosen temperature.</summary>
+    public double[] RowLosses(IReadOnlyList<int> labels) => TemperatureScaling.NegativeLogLikelihoods(Logits, Rows.Select(row => labels[row]).ToArray(), Chosen.Temperature);
+}
 
 /// <summary>A penalty that was tried.</summary>
 internal sealed class PenaltyCandidate
@@ -35,20 +40,26 @@ internal sealed class PenaltyCandidate
     {
         Logits = logits;
         MeanParameters = meanParameters;
+        Score = ScoreOf(c, logits, labels, folds, foldCount);
+        _rowLosses = TemperatureScaling.NegativeLogLikelihoods(logits, labels, Score.Temperature);
+    }
+
+    /// <summary>What out-of-fold logits are worth.</summary>
+    public static PenaltyScore ScoreOf(double c, double[] logits, int[] labels, int[] folds, int foldCount)
+    {
         int classCount = logits.Length / labels.Length;
         double temperature = TemperatureScaling.Fit(logits, labels, smoothing: 1.0 / (labels.Length + 2));
-        _rowLosses = TemperatureScaling.NegativeLogLikelihoods(logits, labels, temperature);
         int[] predicted = RowMaxima.IndexesOf<double>(logits, classCount);
         double[] accuracies = FoldAccuracies(predicted, labels, folds, foldCount);
         double accuracy = accuracies.Average();
-        Score = new PenaltyScore(
+        return new PenaltyScore(
             c,
             accuracy,
             Math.Sqrt(accuracies.Average(a => (a - accuracy) * (a - accuracy))),
             MacroF1(predicted, labels, classCount),
             TemperatureScaling.NegativeLogLikelihoods(logits, labels, temperature: 1).Average(),
             temperature,
-            _rowLosses.Average());
+            TemperatureScaling.NegativeLogLikelihoods(logits, labels, temperature).Average());
     }
 
     public PenaltyScore Score { get; }

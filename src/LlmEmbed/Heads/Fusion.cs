@@ -3,6 +3,9 @@ namespace LlmEmbed.Heads;
 /// <summary>Sets the views of several encoders side by side: for each text one row of F features.</summary>
 internal static class Fusion
 {
+    /// <summary>What tells a backbone's features from those of others, and from its own with a prompt.</summary>
+    public static string NameOf(ITextEncoder encoder) => encoder is TextEncoder { Prompt: not null } ? $"{encoder.Name} with the prompt" : encoder.Name;
+
     public static FeatureLayout LayoutOf(IEnumerable<ITextEncoder> encoders)
     {
         List<FeatureView> views = [];
@@ -11,7 +14,7 @@ internal static class Fusion
         {
             foreach (View view in encoder.Views)
             {
-                views.Add(new FeatureView(encoder.Name, view.Depth, view.Pooling, offset, encoder.HiddenSize));
+                views.Add(new FeatureView(NameOf(encoder), view.Depth, view.Pooling, offset, encoder.HiddenSize));
                 offset += encoder.HiddenSize;
             }
         }

@@ -5,9 +5,9 @@ internal static class FusionNames
 {
     private static readonly string[] Known = [.. Enum.GetNames<FusionOperators>().Select(name => name.ToLowerInvariant())];
 
-    public static string KnownNames => string.Join(", ", Known);
+    public static string KnownNames => string.Join(", ", Known.Skip(1));
 
-    public static string NameOf(FusionOperators fusion) => string.Join('+', Enum.GetValues<FusionOperators>().Where(part => fusion.HasFlag(part)).Select(part => part.ToString().ToLowerInvariant()));
+    public static string NameOf(FusionOperators fusion) => fusion == FusionOperators.None ? Known[0] : string.Join('+', Known.Skip(1).Where(name => fusion.HasFlag(Enum.Parse<FusionOperators>(name, ignoreCase: true))));
 
     /// <returns>Null where a name is not known.</returns>
     public static FusionOperators? Find(string names)

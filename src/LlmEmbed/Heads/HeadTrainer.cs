@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using LlmEmbed.Evaluation;
+using LlmEmbed.Selection;
 
 namespace LlmEmbed.Heads;
 
@@ -52,11 +53,18 @@ internal static class HeadTrainer
     /// <summary>Classes whose sizes differ by less than this factor are not worth the time to weigh them.</summary>
     private const int LeastImbalance = 2;
 
+    /// <summary>Networks are tried in between: fewer rows do not fill them, and with more they take longer than reading the texts.</summary>
+    private const int LeastNetworkRows = 1000, MostNetworkRows = 20_000;
+
     public static TrainedHead Train(HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken) => options.Head switch
     {
-        _ when options.Recipe != Recipe.Auto => TrainCooccurrence(data, options, ReferenceRecipe.HeadOptions(options), progress, cancellationToken),
+        _ when options.Recipe != Recipe.Auto => TrainCooccurrence(data, options, ReferenceRecipe.HeadOptions(options) with { Fusion = options.Fusion }, progress, cancellationToken),
+        HeadKind.Auto when options.Mixture is { } parts => TrainMixture(data, parts, options, progress, cancellationToken),
+        HeadKind.Auto => ChooseHead(data, options, progress, cancellationToken),
         HeadKind.Linear => TrainLinear(data, options, progress, cancellationToken),
-        HeadKind.Cooccurrence => TrainCooccurrence(data, options, new CooccurrenceOptions(), progress, cancellationToken),
+        HeadKind.Cooccurrence => TrainCooccurrence(data, options, new CooccurrenceOptions { Fusion = options.Fusion }, progress, cancellationToken),
+        HeadKind.Mlp => TrainCooccurrence(data, options, CooccurrenceOptions.Mlp, progress, cancellationToken),
+        HeadKind.NearestMean => TrainNearestMean(data, LinearOptions.Of(options), cancellationToken),
         _ => throw new ArgumentOutOfRangeException(nameof(options), options.Head, "Unknown head."),
     };
 
@@ -66,6 +74,65 @@ internal static class HeadTrainer
         CooccurrenceHead.KindName => CooccurrenceHead.Load(tensors, settings, layout, classCount, threads),
         _ => throw new LlmEmbedException($"The head '{kind}' is not known. Known: {LinearHead.KindName}, {CooccurrenceHead.KindName}."),
     };
+
+    /// <summary>The linear head, unless another kind is clearly better: by more than a standard error of the log loss on rows that neither has seen.</summary>
+    private static TrainedHead ChooseHead(HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        TrainedHead linear = TrainLinear(data, options, progress, cancellationToken);
+        if (linear.CrossValidation is not { } validation) return linear;
+        Dictionary<int, double> losses = validation.Rows.Zip(validation.RowLosses(data.Labels)).ToDictionary(pair => pair.First, pair => pair.Second);
+        bool triesNetworks = data.Rows is >= LeastNetworkRows and <= MostNetworkRows && options.Budget is null;
+        (string Name, Func<TrainedHead> Train)[] rivals =
+        [
+            ("nearest class mean", () => TrainNearestMean(data, LinearOptions.Of(options), cancellationToken)),
+            .. triesNetworks
+                ? new (string, Func<TrainedHead>)[]
+                {
+                    ("multi-layer perceptron", () => Train(data, options with { Head = HeadKind.Mlp }, progress, cancellationToken)),
+                    ("co-occurrence", () => Train(data, options with { Head = HeadKind.Cooccurrence }, progress, cancellationToken)),
+                }
+                : [],
+        ];
+        (TrainedHead Head, double Gain) best = (linear, 0);
+        List<string> compared = [];
+        JsonArray details = [];
+        foreach ((string name, Func<TrainedHead> train) in rivals)
+        {
+            TrainedHead rival = train();
+            CrossValidation own = rival.CrossValidation!;
+            (double excess, double error) = PairedLosses.Excess(own.RowLosses(data.Labels), [.. own.Rows.Select(row => losses[row])]);
+            compared.Add(string.Create(CultureInfo.InvariantCulture, $"{name} {excess:+0.000;-0.000}"));
+            details.Add(new JsonObject { ["head"] = name, ["excess_log_loss"] = excess, ["standard_error"] = error });
+            bool isBetter = excess < -error && -excess > best.Gain;
+            (isBetter ? best.Head : rival).Head.Dispose();
+            if (isBetter) best = (rival, -excess);
+        }
+        best.Head.Details["compared_heads"] = details;
+        return best.Head with { Choice = $"{best.Head.Choice}; log loss of other heads on unseen texts against logistic regression: {string.Join(", ", compared)}" };
+    }
+
+    /// <summary>One regression for each set of views, averaged.</summary>
+    private static TrainedHead TrainMixture(
+        HeadTrainingData data, IReadOnlyList<WeightedViews> parts, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        LinearMixture mixture = LinearMixture.Train(data, parts, LinearOptions.Of(options), progress, cancellationToken);
+        string members = string.Join(", ", parts.Zip(mixture.Penalties, (part, c) => string.Create(CultureInfo.InvariantCulture, $"{part.Weight:P0} on {part.Views.Count} views with C = {c:0.#####}")));
+        string accuracy = mixture.CrossValidation is { } validation
+            ? string.Create(CultureInfo.InvariantCulture, $" (accuracy by cross-validation {validation.Chosen.Accuracy:P1} ± {validation.Chosen.AccuracyDeviation:P1})")
+            : "";
+        JsonObject details = new()
+        {
+            ["mixture"] = new JsonArray([.. parts.Zip(mixture.Penalties, (part, c) => new JsonObject { ["weight"] = part.Weight, ["views"] = part.Views.Count, ["c"] = c })]),
+        };
+        return new TrainedHead(mixture.Head, mixture.CrossValidation?.Chosen.Temperature ?? 1, $"average of {parts.Count} logistic regressions, too few texts to choose one: {members}{accuracy}", details)
+        { CrossValidation = mixture.CrossValidation };
+    }
+
+    private static TrainedHead TrainNearestMean(HeadTrainingData data, LinearOptions options, CancellationToken cancellationToken)
+    {
+        (LinearHead head, CrossValidation? validation) = NearestMeanTrainer.Train(data, options, cancellationToken);
+        return new TrainedHead(head, validation?.Chosen.Temperature ?? 1, "nearest class mean", []) { CrossValidation = validation };
+    }
 
     private static TrainedHead TrainLinear(HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
@@ -116,16 +183,26 @@ internal static class HeadTrainer
     {
         CooccurrenceTraining training = CooccurrenceTrainer.Train(
             data,
-            head with { Fusion = options.Fusion, ClassWeighting = options.ClassWeighting, Seed = (ulong)options.Seed, Threads = options.Encoder.Threads ?? Environment.ProcessorCount },
+            head with { ClassWeighting = options.ClassWeighting, Seed = (ulong)options.Seed, Threads = options.Encoder.Threads ?? Environment.ProcessorCount },
             progress,
             cancellationToken);
         string recipe = options.Recipe switch { Recipe.Reference => "released LLMEmbed recipe: ", Recipe.ReferenceRepaired => "repaired LLMEmbed recipe: ", _ => "" };
         string end = head.Patience is null
             ? $"trained for {training.Epochs} epochs"
             : $"stopped after {training.Epochs} epochs by its loss on {training.HeldOutRows.Length} examples held out of the training data";
-        string choice = string.Create(CultureInfo.InvariantCulture, $"{recipe}co-occurrence head, σ = {head.Sigma}, {end}");
+        string kind = head.Fusion == FusionOperators.None ? "multi-layer perceptron" : string.Create(CultureInfo.InvariantCulture, $"co-occurrence head, σ = {head.Sigma}");
+        string choice = $"{recipe}{kind}, {end}";
         ClassWeighting weighting = options.ClassWeighting == ClassWeighting.Balanced ? ClassWeighting.Balanced : ClassWeighting.None;
         JsonObject details = new() { ["epochs"] = training.Epochs, ["class_weighting"] = weighting.ToString().ToLowerInvariant() };
-        return new TrainedHead(training.Head, training.Temperature, choice, details);
+        return new TrainedHead(training.Head, training.Temperature, choice, details) { CrossValidation = HeldOutOf(training, data) };
+    }
+
+    /// <summary>What a network was stopped by, as one fold.</summary>
+    private static CrossValidation? HeldOutOf(CooccurrenceTraining training, HeadTrainingData data)
+    {
+        if (training.HeldOutLogits.Length == 0) return null;
+        int[] rows = training.HeldOutRows, folds = new int[rows.Length];
+        PenaltyScore score = PenaltyCandidate.ScoreOf(double.NaN, training.HeldOutLogits, [.. rows.Select(row => data.Labels[row])], folds, foldCount: 1);
+        return new CrossValidation([], score, rows, training.HeldOutLogits, folds);
     }
 }

@@ -9,8 +9,7 @@ internal sealed class LinearHead : IHead
     public const string KindName = "linear";
 
     private readonly Standardization _standardization;
-    private readonly float[] _weights;
-    private readonly float[] _intercepts;
+    private readonly float[] _weights, _intercepts;
 
     /// <param name="classCount">C.</param>
     /// <param name="standardization">Of the F features.</param>
@@ -27,6 +26,12 @@ internal sealed class LinearHead : IHead
             new HeadTensor("bias", [intercepts.Length], intercepts),
         ];
     }
+
+    /// <summary>[K,F].</summary>
+    public float[] Weights => _weights;
+
+    /// <summary>[K].</summary>
+    public float[] Intercepts => _intercepts;
 
     public string Kind => KindName;
 

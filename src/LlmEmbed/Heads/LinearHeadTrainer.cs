@@ -113,7 +113,7 @@ internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions opt
         }
         progress?.Report(new WorkProgress("Choosing the penalty", candidates.Count, candidates.Count, "penalties"));
         PenaltyCandidate chosen = PenaltyCandidate.Choose(candidates);
-        return (new CrossValidation([.. candidates.Select(candidate => candidate.Score)], chosen.Score, rows, chosen.Logits), chosen.MeanParameters);
+        return (new CrossValidation([.. candidates.Select(candidate => candidate.Score)], chosen.Score, rows, chosen.Logits, folds), chosen.MeanParameters);
     }
 
     private LinearTraining FitAll(double c, double[]? start, CrossValidation? crossValidation)

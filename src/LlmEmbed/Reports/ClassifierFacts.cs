@@ -9,7 +9,7 @@ internal static class ClassifierFacts
     public static IReadOnlyList<(string Name, string Value)> Choices(TextClassifier classifier) =>
     [
         .. classifier.Encoders.Select(encoder => (
-            encoder.Name,
+            Fusion.NameOf(encoder),
             $"{string.Join(", ", encoder.Views.Select(PoolingNames.NameOf))} (depth:pooling) of {encoder.BlockCount} blocks, in {PrecisionNames.NameOf(encoder.Precision)}, at most {encoder.MaxTokens} tokens")),
         .. classifier.Training?.Selection is { } selection ? [("Views", Describe(selection))] : Array.Empty<(string, string)>(),
         ("Head", classifier.Head.Choice),

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LlmEmbed.Evaluation;
 using LlmEmbed.Heads;
 
 namespace LlmEmbed.Selection;
@@ -10,25 +11,43 @@ namespace LlmEmbed.Selection;
 /// <param name="Encoding">The cost of reading them, for each backbone that was asked for.</param>
 /// <param name="Elapsed">Time of the comparison, reading not counted.</param>
 internal sealed record SelectionSummary(
-    FeatureLayout Candidates, ViewChoice? Choice, int SampleTexts, IReadOnlyList<(string Backbone, EncodingStatistics Statistics)> Encoding, TimeSpan Elapsed);
+    FeatureLayout Candidates, ViewChoice? Choice, int SampleTexts, IReadOnlyList<(string Backbone, EncodingStatistics Statistics)> Encoding, TimeSpan Elapsed)
+{
+    /// <summary>The comparison on more texts than the sample, of sets that cost the same to read; null where the sample was all there is.</summary>
+    public SecondLook? SecondLook { get; init; }
+}
+
+/// <summary>Sets of views below the chosen cut, compared on more texts.</summary>
+/// <param name="Rows">The texts.</param>
+/// <param name="Read">All views below the cut.</param>
+/// <param name="Sets">The sets, as indexes into <paramref name="Read"/>, the smallest first.</param>
+/// <param name="Chosen">One of them.</param>
+internal sealed record SecondLook(int Rows, FeatureLayout Read, IReadOnlyList<ViewSetScore> Sets, ViewSetScore Chosen);
 
 /// <summary>Encoders, and what they made of the training texts: one row of fused features for each.</summary>
 internal sealed record ExtractedFeatures(IReadOnlyList<TextEncoder> Encoders, FeatureMatrix Features, IReadOnlyList<EncodingStatistics> Statistics, SelectionSummary? Selection);
 
 /// <summary>
 /// The recipe that finds out what works: a sample is read at many views, a few views are chosen on it, the networks are cut above the deepest of them,
-/// and the rest of the texts is read with what is left.
+/// and the rest of the texts is read with what is left. Views below the cut cost nothing more to read, and many texts can use more views than few, so all of
+/// them are kept, and a second look at more texts decides which stay.
 /// </summary>
 internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellation)
 {
     /// <summary>Texts on which views are compared. More would cost more than the cut saves on ordinary data, and separate views by less than matters.</summary>
     private const int DefaultSampleTexts = 1500;
 
+    /// <summary>Texts of the second look; like the penalty, the choice is settled long before.</summary>
+    private const int SecondLookTexts = 8000;
+
+    /// <summary>Sets of the second look: each takes a cross-validation.</summary>
+    private const int SecondLookSets = 4;
+
     public int SampleTexts { get; init; } = DefaultSampleTexts;
 
     /// <summary>Whether views are left to this recipe.</summary>
     public static bool Applies(TrainingOptions options) =>
-        options is { Recipe: Recipe.Auto, Head: HeadKind.Linear, Encoder: { Views: null, Depths: null, Poolings: null } };
+        options is { Recipe: Recipe.Auto, Head: not HeadKind.Cooccurrence, Encoder: { Views: null, Depths: null, Poolings: null } };
 
     /// <summary>Chooses views and reads all texts at them.</summary>
     /// <param name="texts">The N training texts.</param>
@@ -38,31 +57,36 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     public ExtractedFeatures Extract(string[] texts, int[] labels, int classCount, int[] rows)
     {
         int[] sample = [.. StratifiedSplit.Sample([.. rows.Select(row => labels[row])], SampleTexts, (ulong)options.Seed).Select(index => rows[index])];
-        (FeatureMatrix sampled, List<(int, EncoderOptions)> kept, SelectionSummary summary) = ReadSample(texts, labels, classCount, sample);
-        return ReadRest(texts, sample, sampled, kept, summary);
+        bool looksTwice = rows.Length > sample.Length;
+        (FeatureMatrix sampled, List<KeptBackbone> kept, int[] read, SelectionSummary summary) = ReadSample(texts, labels, classCount, sample, looksTwice);
+        ExtractedFeatures features = ReadRest(texts, sample, sampled, kept, summary);
+        return looksTwice && summary.Choice is not null ? LookAgain(features, read, kept, labels, classCount, rows) : features;
     }
 
     /// <summary>Reads the sample at every candidate view and chooses.</summary>
-    /// <returns>The sample's features at the chosen views, the backbones that are kept, and how it came about.</returns>
-    private (FeatureMatrix Sampled, List<(int Backbone, EncoderOptions Options)> Kept, SelectionSummary Summary) ReadSample(string[] texts, int[] labels, int classCount, int[] sample)
+    /// <returns>The sample's features at the views to keep, the backbones that are kept, those views among the candidates, and how it came about.</returns>
+    private (FeatureMatrix Sampled, List<KeptBackbone> Kept, int[] Read, SelectionSummary Summary) ReadSample(string[] texts, int[] labels, int classCount, int[] sample, bool looksTwice)
     {
-        List<TextEncoder> candidates = LoadAll(options, options.Backbones.Select(_ => options.Encoder with { ViewsOf = CandidateViews.Of }));
+        List<TextEncoder> candidates = LoadCandidates();
         try
         {
             TextEmbeddings[] read = ReadRows(candidates, texts, sample);
             long start = Stopwatch.GetTimestamp();
             FeatureLayout layout = Fusion.LayoutOf(candidates);
             HeadTrainingData data = new(new ArrayFeatures(Fusion.Fuse(read), sample.Length, layout.FeatureCount), [.. sample.Select(row => labels[row])], classCount, layout);
-            int[] defaults = DefaultIndexes(candidates);
-            ViewChoice? choice = ViewChooser.Choose(data, defaults, LinearOptions.Of(options), progress, cancellation);
+            string[] sampleTexts = [.. sample.Select(row => texts[row])];
+            Dictionary<string, double> tokens = candidates.Zip(read).ToDictionary(pair => Fusion.NameOf(pair.First), pair => pair.First.TokensPerText(sampleTexts));
+            int[][] presets = Presets(candidates);
+            ViewChoice? choice = ViewChooser.Choose(data, presets, backbone => tokens[backbone], LinearOptions.Of(options), Allowed(candidates, read, texts.Length - sample.Length), progress, cancellation);
             SelectionSummary summary = new(
                 layout,
                 choice,
                 sample.Length,
-                [.. candidates.Zip(read, (encoder, part) => (encoder.Name, part.Statistics.AtRows(sample)))],
+                [.. candidates.Zip(read, (encoder, part) => (Fusion.NameOf(encoder), part.Statistics.AtRows(sample)))],
                 Stopwatch.GetElapsedTime(start));
-            int[] chosen = [.. choice?.Chosen.Views ?? defaults];
-            return (data.SelectViews(chosen).Features, KeptOf(candidates, chosen), summary);
+            int[] chosen = [.. choice?.Chosen.Views ?? presets[0]];
+            if (looksTwice) chosen = AllBelow(layout, chosen);
+            return (data.SelectViews(chosen).Features, KeptOf(candidates, chosen), chosen, summary);
         }
         finally
         {
@@ -70,33 +94,150 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
         }
     }
 
-    /// <summary>Indexes of the default views among those of all encoders.</summary>
-    public static int[] DefaultIndexes(IEnumerable<TextEncoder> encoders) =>
-    [
-        .. encoders
-            .SelectMany(encoder => encoder.Views.Select(view => EncoderOptions.DefaultViews(encoder.Backbone.IsDecoder, encoder.BlockCount).Contains(view)))
-            .Index().Where(view => view.Item).Select(view => view.Index),
-    ];
-
-    /// <summary>The backbones of which a view was chosen, as indexes into those asked for, with what they are then to keep.</summary>
-    private List<(int Backbone, EncoderOptions Options)> KeptOf(List<TextEncoder> candidates, int[] chosen)
+    /// <summary>Every backbone as it is and, where there is a prompt, every decoder with it: the two compete, alone and together.</summary>
+    private List<TextEncoder> LoadCandidates()
     {
-        List<(int, EncoderOptions)> kept = [];
+        RequireDistinct(options.Backbones);
+        List<TextEncoder> candidates = [];
+        try
+        {
+            foreach (string backbone in options.Backbones)
+            {
+                TextEncoder plain = TextEncoder.Load(backbone, options.Encoder with { ViewsOf = CandidateViews.Of, Prompt = null });
+                candidates.Add(plain);
+                if (options.Encoder.Prompt is not null && plain.Backbone.IsDecoder)
+                    candidates.Add(TextEncoder.Load(backbone, options.Encoder with { ViewsOf = CandidateViews.Of, Precision = plain.Precision }));
+            }
+            return candidates;
+        }
+        catch
+        {
+            foreach (TextEncoder encoder in candidates) encoder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Sets that have proved themselves on some data, as indexes among the views of all encoders: the default views, which suit sentiment; the mean of each last depth, which
+    /// suits topics; and everything.
+    /// </summary>
+    public static int[][] Presets(IReadOnlyList<TextEncoder> encoders)
+    {
+        (TextEncoder Encoder, View View)[] views = [.. encoders.SelectMany(encoder => encoder.Views.Select(view => (encoder, view)))];
+        int[] Where(Func<TextEncoder, View, bool> wanted) => [.. Enumerable.Range(0, views.Length).Where(view => wanted(views[view].Encoder, views[view].View))];
+        return
+        [
+            Where((encoder, view) => EncoderOptions.DefaultViews(encoder.Backbone.IsDecoder, encoder.BlockCount).Contains(view)),
+            Where((encoder, view) => view.Depth == encoder.BlockCount && view.Pooling != Pooling.Last),
+            Where((_, _) => true),
+        ];
+    }
+
+    /// <summary>The chosen views, and all others of the same backbones that are no deeper.</summary>
+    private static int[] AllBelow(FeatureLayout layout, int[] chosen)
+    {
+        Dictionary<string, int> deepest = chosen.Select(view => layout.Views[view]).GroupBy(view => view.Backbone).ToDictionary(group => group.Key, group => group.Max(view => view.Depth));
+        return [.. Enumerable.Range(0, layout.Views.Count).Where(view => deepest.TryGetValue(layout.Views[view].Backbone, out int depth) && layout.Views[view].Depth <= depth)];
+    }
+
+    /// <summary>Compares sets of the views that were read on more texts than the sample, and keeps one of them.</summary>
+    /// <param name="features">All texts at the views that were read.</param>
+    /// <param name="read">These views among the candidates.</param>
+    /// <param name="kept">The backbones.</param>
+    /// <param name="labels">[N].</param>
+    /// <param name="classCount">C.</param>
+    /// <param name="rows">The rows that the choice may look at.</param>
+    private ExtractedFeatures LookAgain(ExtractedFeatures features, int[] read, List<KeptBackbone> kept, int[] labels, int classCount, int[] rows)
+    {
+        try
+        {
+            FeatureLayout layout = Fusion.LayoutOf(features.Encoders);
+            int[] part = [.. StratifiedSplit.Sample([.. rows.Select(row => labels[row])], SecondLookTexts, (ulong)options.Seed).Select(index => rows[index])];
+            ViewChoice first = features.Selection!.Choice!;
+            int[][] sets =
+            [
+                .. first.Sets.OrderBy(set => set == first.Chosen ? 0 : set.Loss).Select(set => set.Views.Select(view => Array.IndexOf(read, view)).ToArray()).Where(set => !set.Contains(-1))
+                    .Take(SecondLookSets).Append([.. Enumerable.Range(0, read.Length)]).DistinctBy(set => string.Join(',', set)).OrderBy(set => set.Length),
+            ];
+            List<ViewSetScore> scores = [];
+            using (FeatureMatrix seen = features.Features.Select(part))
+            {
+                HeadTrainingData data = new(seen, [.. part.Select(row => labels[row])], classCount, layout);
+                foreach (int[] set in sets)
+                {
+                    progress?.Report(new WorkProgress("Comparing sets on more texts", scores.Count, sets.Length, "sets"));
+                    HeadTrainingData columns = data.SelectViews(set);
+                    using FeatureMatrix _ = columns.Features;
+                    CrossValidation validation = LinearHeadTrainer.CrossValidate(columns, LinearOptions.Of(options), cancellation)!;
+                    scores.Add(new ViewSetScore(set, validation.Chosen, 0, TemperatureScaling.NegativeLogLikelihoods(validation.Logits, columns.Labels, validation.Chosen.Temperature)));
+                }
+                progress?.Report(new WorkProgress("Comparing sets on more texts", sets.Length, sets.Length, "sets"));
+            }
+            ViewSetScore chosen = scores.MinBy(score => score.Loss)!;
+            SelectionSummary summary = features.Selection with { SecondLook = new SecondLook(part.Length, layout, scores, chosen) };
+            return chosen.Views.Count == read.Length ? features with { Selection = summary } : Narrow(features, chosen.Views, kept, layout, summary);
+        }
+        catch
+        {
+            features.Features.Dispose();
+            foreach (TextEncoder encoder in features.Encoders) encoder.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The same texts at some of the views, with encoders that read just these.</summary>
+    private static ExtractedFeatures Narrow(ExtractedFeatures features, IReadOnlyList<int> views, List<KeptBackbone> kept, FeatureLayout layout, SelectionSummary summary)
+    {
+        List<(string, EncoderOptions)> wanted = [];
+        List<EncodingStatistics> statistics = [];
+        int first = 0;
+        foreach ((KeptBackbone backbone, EncodingStatistics part) in kept.Zip(features.Statistics))
+        {
+            View[] own = [.. backbone.Options.Views!.Where((_, view) => views.Contains(first + view))];
+            first += backbone.Options.Views!.Count;
+            if (own.Length == 0) continue;
+            wanted.Add((backbone.Source, backbone.Options with { Views = own }));
+            statistics.Add(part);
+        }
+        List<TextEncoder> encoders = LoadAll(wanted);
+        foreach (TextEncoder encoder in features.Encoders) encoder.Dispose();
+        FeatureMatrix narrow = features.Features.Select([.. views.Select(view => layout.Views[view])]);
+        features.Features.Dispose();
+        return new ExtractedFeatures(encoders, narrow, statistics, summary);
+    }
+
+    /// <summary>Within a budget of time a set may only be chosen if the rest of the texts can be read at it; how long that takes follows from the sample.</summary>
+    private Func<ViewSetScore, bool>? Allowed(List<TextEncoder> candidates, TextEmbeddings[] read, int remainingTexts)
+    {
+        if (options.Budget is not { } budget) return null;
+        FeatureLayout layout = Fusion.LayoutOf(candidates);
+        Dictionary<string, double> secondsPerBlock = candidates.Zip(read).ToDictionary(
+            pair => Fusion.NameOf(pair.First),
+            pair => pair.Second.Statistics.Elapsed.TotalSeconds / Math.Max(1, pair.Second.Count) / pair.First.Views.Max(view => view.Depth));
+        double left = budget.TotalSeconds * TimeBudget.ReadingShare - read.Sum(part => part.Statistics.Elapsed.TotalSeconds);
+        return set => remainingTexts * set.Views.Select(view => layout.Views[view]).GroupBy(view => view.Backbone)
+            .Sum(backbone => secondsPerBlock[backbone.Key] * backbone.Max(view => view.Depth)) <= left;
+    }
+
+    /// <summary>The backbones of which a view was chosen, with what they are then to keep.</summary>
+    private static List<KeptBackbone> KeptOf(List<TextEncoder> candidates, int[] chosen)
+    {
+        List<KeptBackbone> kept = [];
         int first = 0;
         foreach ((int index, TextEncoder candidate) in candidates.Index())
         {
             View[] views = [.. candidate.Views.Where((_, view) => chosen.Contains(first + view))];
             // The precision is the sample's, since both go into one matrix.
-            if (views.Length > 0) kept.Add((index, options.Encoder with { Views = views, Precision = candidate.Precision }));
+            if (views.Length > 0) kept.Add(new(index, candidate.Source, candidate.Options with { Views = views, ViewsOf = null, Precision = candidate.Precision }));
             first += candidate.Views.Count;
         }
         return kept;
     }
 
     /// <summary>Opens the backbones with the chosen views, reads what the sample did not hold, and puts both together.</summary>
-    private ExtractedFeatures ReadRest(string[] texts, int[] sample, FeatureMatrix sampled, List<(int Backbone, EncoderOptions Options)> kept, SelectionSummary summary)
+    private ExtractedFeatures ReadRest(string[] texts, int[] sample, FeatureMatrix sampled, List<KeptBackbone> kept, SelectionSummary summary)
     {
-        List<TextEncoder> encoders = LoadAll(options with { Backbones = [.. kept.Select(part => options.Backbones[part.Backbone])] }, kept.Select(part => part.Options));
+        List<TextEncoder> encoders = LoadAll(kept.Select(part => (part.Source, part.Options)));
         FeatureMatrix? features = null;
         try
         {
@@ -104,7 +245,7 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
             features = FeatureStorage.Of(options).Allocate(texts.Length, sampled.Columns);
             for (int i = 0; i < sample.Length; i++) sampled.Row(i).CopyTo(features.RowTarget(sample[i]));
             EncodingStatistics[] read = Fusion.Read(encoders, [.. rest.Select(row => texts[row])], text => features.RowTarget(rest[text]), progress, cancellation);
-            return new ExtractedFeatures(encoders, features, [.. kept.Zip(read, (part, other) => summary.Encoding[part.Backbone].Statistics.Plus(other.AtRows(rest)))], summary);
+            return new ExtractedFeatures(encoders, features, [.. kept.Zip(read, (part, other) => summary.Encoding[part.Candidate].Statistics.Plus(other.AtRows(rest)))], summary);
         }
         catch
         {
@@ -120,16 +261,21 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
         return [.. encoders.Select(encoder => encoder.Encode(chosen, progress, cancellation))];
     }
 
-    /// <summary>Opens the backbones that the options name, each with its own encoder options.</summary>
-    public static List<TextEncoder> LoadAll(TrainingOptions options, IEnumerable<EncoderOptions> encoderOptions)
+    /// <exception cref="LlmEmbedException">No backbone is named, or one twice.</exception>
+    public static void RequireDistinct(IReadOnlyList<string> backbones)
     {
-        if (options.Backbones.Count == 0) throw new LlmEmbedException("No backbone to train on: name at least one.");
-        if (options.Backbones.GroupBy(backbone => backbone, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } repeated)
+        if (backbones.Count == 0) throw new LlmEmbedException("No backbone to train on: name at least one.");
+        if (backbones.GroupBy(backbone => backbone, StringComparer.Ordinal).FirstOrDefault(group => group.Count() > 1) is { } repeated)
             throw new LlmEmbedException($"The backbone '{repeated.Key}' is named twice. Name it once; several depths and poolings of one backbone are asked for together.");
+    }
+
+    /// <summary>Opens backbones, each with its own options.</summary>
+    public static List<TextEncoder> LoadAll(IEnumerable<(string Backbone, EncoderOptions Options)> backbones)
+    {
         List<TextEncoder> encoders = [];
         try
         {
-            foreach ((string backbone, EncoderOptions encoder) in options.Backbones.Zip(encoderOptions)) encoders.Add(TextEncoder.Load(backbone, encoder));
+            foreach ((string backbone, EncoderOptions encoder) in backbones) encoders.Add(TextEncoder.Load(backbone, encoder));
             return encoders;
         }
         catch
@@ -138,4 +284,9 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
             throw;
         }
     }
+
+    /// <param name="Candidate">Its place among the candidates.</param>
+    /// <param name="Source">What it is opened by.</param>
+    /// <param name="Options">With the views to keep.</param>
+    private sealed record KeptBackbone(int Candidate, string Source, EncoderOptions Options);
 }

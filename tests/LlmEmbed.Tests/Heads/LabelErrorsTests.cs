@@ -33,7 +33,7 @@ public sealed class LabelErrorsTests
         int[] rows = [2, 3, 5, 7, 8], labels = [9, 9, 0, 0, 9, 0, 9, 1, 1];
         PenaltyScore score = new(C: 1, Accuracy: 0, AccuracyDeviation: 0, MacroF1: 0, LogLoss: 0, Temperature: 2, CalibratedLogLoss: 0);
         double[] logits = [.. inFavourOfOne.SelectMany(p => new[] { 0, 2 * Math.Log(p / (1 - p)) })];
-        LabelError error = Assert.Single(LabelErrors.Find(new CrossValidation([score], score, rows, logits), labels));
+        LabelError error = Assert.Single(LabelErrors.Find(new CrossValidation([score], score, rows, logits, new int[rows.Length]), labels));
         Assert.Equal((3, 0, 1), (error.Row, error.Given, error.Preferred));
         Assert.Equal(0.95, error.Probability, 1e-6);
     }

@@ -11,7 +11,7 @@ public sealed class ViewChooserTests
     [Fact]
     public void A_view_that_carries_the_label_is_chosen_and_noise_is_not()
     {
-        ViewChoice choice = Choose(800, [Noise(2), Signal(5), Noise(8)], defaults: [0]);
+        ViewChoice choice = Choose(800, [Noise(2), Signal(5), Noise(8)], [0]);
         Assert.Equal([1], choice.Chosen.Views);
         Assert.Equal(1, choice.Singles.Index().MinBy(single => single.Item.Loss).Index);
     }
@@ -19,35 +19,63 @@ public sealed class ViewChooserTests
     [Fact]
     public void Views_that_know_different_things_are_chosen_together()
     {
-        ViewChoice choice = Choose(800, [PartOfSignal(2, 0), Noise(5), PartOfSignal(8, 1)], defaults: [1]);
+        ViewChoice choice = Choose(800, [PartOfSignal(2, 0), Noise(5), PartOfSignal(8, 1)], [1]);
         Assert.Equal([0, 2], choice.Chosen.Views);
     }
 
     [Fact]
     public void Of_equal_views_the_shallower_is_chosen()
     {
-        ViewChoice choice = Choose(800, [Certain(30), Certain(15), Noise(20)], defaults: [0]);
+        ViewChoice choice = Choose(800, [Certain(30), Certain(15), Noise(20)], [0]);
         Assert.Equal([1], choice.Chosen.Views);
         Assert.True(choice.Chosen.Cost < choice.Sets[^1].Cost);
     }
 
     [Fact]
-    public void With_few_texts_the_default_views_stay_unless_others_are_clearly_better()
+    public void With_few_texts_sets_are_averaged_unless_one_is_clearly_better()
     {
-        Assert.Equal([0], Choose(24, [Signal(30), Signal(15)], defaults: [0]).Chosen.Views);
-        Assert.DoesNotContain(0, Choose(60, [Noise(30), Signal(15)], defaults: [0]).Chosen.Views);
+        ViewChoice equals = Choose(24, [Signal(30), Signal(15)], [0], [1]), clear = Choose(60, [Noise(30), Signal(15)], [0], [1]);
+        Assert.Equal([0, 1], equals.Chosen.Views);
+        Assert.Equal([[0], [1]], equals.Mixture!.Select(part => part.Views));
+        Assert.All(equals.Mixture!, part => Assert.InRange(part.Weight, 0.1, 0.9));
+        Assert.Equal(1, equals.Mixture!.Sum(part => part.Weight), 1e-12);
+        Assert.Equal([1], clear.Chosen.Views);
+        Assert.Null(clear.Mixture);
+    }
+
+    [Fact]
+    public void What_is_not_allowed_is_not_chosen_and_the_cheapest_always_is()
+    {
+        HeadTrainingData data = Data(800, [Noise(2), Signal(5)]);
+        Assert.DoesNotContain(1, Choose(set => !set.Views.Contains(1)).Chosen.Views);
+        Assert.Equal([0], Choose(_ => false).Chosen.Views);
+
+        ViewChoice Choose(Func<ViewSetScore, bool> allowed) =>
+            ViewChooser.Choose(data, [[0]], _ => 1, new LinearOptions(), allowed, cancellation: TestContext.Current.CancellationToken)!;
+    }
+
+    [Fact]
+    public void A_prompt_that_costs_many_tokens_must_be_worth_them()
+    {
+        HeadTrainingData data = Data(800, [Certain(10), Certain(10)]);
+        data = new HeadTrainingData(data.Features, data.Labels, data.ClassCount, new FeatureLayout([data.Layout.Views[0], data.Layout.Views[1] with { Backbone = "prompted" }]));
+        foreach (string expensive in new[] { "decoder", "prompted" })
+        {
+            ViewChoice choice = ViewChooser.Choose(data, [[0, 1]], backbone => backbone == expensive ? 3 : 1, new LinearOptions(), cancellation: TestContext.Current.CancellationToken)!;
+            Assert.Equal([expensive == "decoder" ? 1 : 0], choice.Chosen.Views);
+        }
     }
 
     [Fact]
     public void One_text_of_each_class_decides_nothing()
     {
-        Assert.Null(ViewChooser.Choose(Data(2, [Signal(1), Noise(2)]), [0], new LinearOptions(), cancellation: TestContext.Current.CancellationToken));
+        Assert.Null(ViewChooser.Choose(Data(2, [Signal(1), Noise(2)]), [[0]], _ => 1, new LinearOptions(), cancellation: TestContext.Current.CancellationToken));
     }
 
     [Fact]
     public void The_same_data_and_seed_choose_the_same()
     {
-        ViewChoice[] choices = [.. Enumerable.Range(0, 2).Select(_ => Choose(120, [Noise(2), Signal(5), PartOfSignal(8, 0)], defaults: [0]))];
+        ViewChoice[] choices = [.. Enumerable.Range(0, 2).Select(_ => Choose(120, [Noise(2), Signal(5), PartOfSignal(8, 0)], [0]))];
         Assert.Equal(choices[0].Chosen.RowLosses, choices[1].Chosen.RowLosses);
         Assert.Equal(choices[0].Chosen.Views, choices[1].Chosen.Views);
     }
@@ -81,8 +109,8 @@ public sealed class ViewChooserTests
         for (int channel = 0; channel < channels.Length; channel++) channels[channel] = (float)(random.NextDouble() + random.NextDouble() - 1);
     }
 
-    private static ViewChoice Choose(int rows, (int Depth, View Fill)[] views, int[] defaults) =>
-        ViewChooser.Choose(Data(rows, views), defaults, new LinearOptions(), cancellation: TestContext.Current.CancellationToken)!;
+    private static ViewChoice Choose(int rows, (int Depth, View Fill)[] views, params int[][] presets) =>
+        ViewChooser.Choose(Data(rows, views), presets, _ => 1, new LinearOptions(), cancellation: TestContext.Current.CancellationToken)!;
 
     private static HeadTrainingData Data(int rows, (int Depth, View Fill)[] views)
     {
