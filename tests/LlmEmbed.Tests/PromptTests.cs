@@ -1,0 +1,124 @@
+using LlmEmbed.Selection;
+using LlmEmbed.Tokenization;
+using Xunit;
+
+namespace LlmEmbed.Tests;
+
+public sealed class PromptTests : IDisposable
+{
+    private const string Review = "Review: {text}\nSentiment:";
+
+    private static readonly string[] Texts = ["the ship sailed at dawn", "so funny", "Oil prices rose again on Tuesday, by more than anybody had expected.", "x"];
+
+    private readonly TemporaryFolder _folder = new();
+
+    public static TheoryData<string> Decoders => ["llama-gqa", "qwen2", "qwen3", "smollm2-135m-instruct"];
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [MemberData(nameof(Decoders))]
+    public void The_last_token_of_a_prompt_is_that_of_the_whole_text(string backbone)
+    {
+        TextEmbeddings whole = Encode(backbone, null, Pooling.Last, texts: [.. Texts.Select(text => Review.Replace("{text}", text, StringComparison.Ordinal))]);
+        Vectors.AssertSame(whole, Encode(backbone, Review, Pooling.Last), 1e-5f);
+    }
+
+    [Theory]
+    [MemberData(nameof(Decoders))]
+    public void A_beginning_that_is_read_once_gives_what_reading_it_with_each_text_gives(string backbone)
+    {
+        // The first token's state is asked for, so that the beginning has to go through the blocks.
+        TextEmbeddings again = Encode(backbone, Review, Pooling.First), once = Encode(backbone, Review, Pooling.Mean);
+        Assert.True(once.Statistics.Tokens < again.Statistics.Tokens);
+        foreach (Pooling pooling in new[] { Pooling.Mean, Pooling.MeanSkipFirst, Pooling.Max, Pooling.Last })
+        {
+            using TextEncoder both = Load(backbone, Review, [new View(1, pooling), new View(1, Pooling.First)]), alone = Load(backbone, Review, [new View(1, pooling)]);
+            TextEmbeddings expected = both.Encode(Texts, cancellationToken: Cancellation), actual = alone.Encode(Texts, cancellationToken: Cancellation);
+            for (int text = 0; text < Texts.Length; text++)
+                Vectors.AssertClose(expected[text, 0], actual[text, 0], 1e-5f * expected[text, 0].ToArray().Max(MathF.Abs), $"{pooling}, text {text}");
+        }
+    }
+
+    [Theory]
+    [InlineData(Pooling.Mean)]
+    [InlineData(Pooling.MeanSkipFirst)]
+    [InlineData(Pooling.Max)]
+    public void What_follows_a_text_does_not_enter_its_mean(Pooling pooling)
+    {
+        // A decoder's tokens do not see what follows them, so the states of the text itself are those without a prompt.
+        Vectors.AssertSame(Encode("llama-gqa", null, pooling), Encode("llama-gqa", "{text}\nLabel:", pooling), 1e-5f);
+    }
+
+    [Fact]
+    public void Encoders_take_the_mean_of_the_text_between_the_prompt()
+    {
+        using TextEncoder encoder = Load("bert", "a {text} b", [new View(0, Pooling.Mean)]);
+        using TextEncoder plain = Load("bert", null, [new View(0, Pooling.Mean)]);
+        Assert.Equal(encoder.Tokenizer.Frame.Count, plain.Tokenizer.Frame.Count + 2);
+        // At depth 0 positions are added, so the same word at another place differs: only its own token may count.
+        float[] one = [.. encoder.Encode(["ship"], cancellationToken: Cancellation)[0]], repeated = [.. encoder.Encode(["ship ship"], cancellationToken: Cancellation)[0]];
+        Assert.NotEqual(one, repeated);
+        Assert.Equal(one, [.. encoder.Encode(["ship"], cancellationToken: Cancellation)[0]]);
+    }
+
+    [Fact]
+    public void A_long_text_loses_its_end_and_never_the_prompt()
+    {
+        Tokenizer tokenizer = Tokenizer.Load(Repository.Fixture("llama-gqa")).WithPrompt(Review);
+        TokenizedText tokens = tokenizer.Encode(string.Join(' ', Enumerable.Repeat("ship", 100)), maxTokens: 40);
+        Assert.True(tokens.Truncated);
+        Assert.Equal(40, tokens.Ids.Length);
+        Assert.Equal(tokenizer.Frame.Before, tokens.Ids[..tokenizer.Frame.Before.Length]);
+        Assert.Equal(tokenizer.Frame.After, tokens.Ids[^tokenizer.Frame.After.Length..]);
+    }
+
+    [Fact]
+    public void A_prompt_around_nothing_is_no_text()
+    {
+        using TextEncoder encoder = Load("llama-gqa", Review, [new View(1, Pooling.Mean)]);
+        Assert.Equal([1], encoder.Encode(["a", ""], cancellationToken: Cancellation).Statistics.TextsWithoutTokens);
+    }
+
+    [Theory]
+    [InlineData("no place")]
+    [InlineData("{text} and {text}")]
+    public void A_prompt_without_one_place_for_the_text_is_refused(string prompt) =>
+        Assert.Contains("must hold {text} exactly once", Assert.Throws<LlmEmbedException>(() => Load("bert", prompt, null)).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Classes_are_listed_where_the_prompt_asks_for_them()
+    {
+        Assert.Equal("a, b: {text}", PromptTemplate.Fill("{labels}: {text}", ["a", "b"]));
+        Assert.Contains("Possible labels: a, b.", PromptTemplate.Fill("auto", ["a", "b"]), StringComparison.Ordinal);
+        Assert.DoesNotContain("labels", PromptTemplate.Fill("auto", [.. Enumerable.Range(0, 99).Select(i => $"class {i}")]), StringComparison.Ordinal);
+        Assert.Null(PromptTemplate.Fill(null, ["a", "b"]));
+    }
+
+    [Theory]
+    [InlineData("1", 1)]
+    [InlineData(null, 2)]
+    public void A_classifier_keeps_its_prompt(string? depths, int most)
+    {
+        TrainingOptions options = Requests.Options("llama-gqa");
+        options = options with { Encoder = options.Encoder with { Depths = depths, Prompt = "One of {labels}: {text}\nLabel:", Precision = Precision.Fp32 } };
+        using TextClassifier trained = Requests.Train(Requests.Generate(60), options);
+        trained.Save(_folder.File("model"));
+        using TextClassifier loaded = TextClassifier.Load(_folder.File("model"), new() { ModelFolders = [Repository.Fixtures] });
+        Assert.InRange(loaded.Encoders.Count, 1, most);
+        Assert.Equal(trained.Encoders.Select(encoder => encoder.Prompt), loaded.Encoders.Select(encoder => encoder.Prompt));
+        if (depths is not null) Assert.Equal("One of billing, delivery, technical: {text}\nLabel:", loaded.Encoders[0].Prompt);
+        Assert.Equal(trained.Predict("the parcel is late").Probabilities, loaded.Predict("the parcel is late").Probabilities);
+    }
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    private static TextEmbeddings Encode(string backbone, string? prompt, Pooling pooling, string[]? texts = null)
+    {
+        using TextEncoder encoder = Load(backbone, prompt, [new View(1, pooling), new View(2, pooling)]);
+        return encoder.Encode(texts ?? Texts, cancellationToken: Cancellation);
+    }
+
+    private static TextEncoder Load(string backbone, string? prompt, IReadOnlyList<View>? views) =>
+        TextEncoder.Load(backbone, new() { Prompt = prompt, Views = views, Precision = Precision.Fp32, ModelFolders = [Repository.Fixtures, Repository.Models] });
+}
