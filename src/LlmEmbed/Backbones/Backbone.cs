@@ -28,6 +28,12 @@ internal abstract class Backbone
     /// <summary>True where the checkpoint carries BERT's pooler.</summary>
     public virtual bool HasPooler => false;
 
+    /// <summary>The language-model head, hidden state → logits [V]; null where the backbone has none.</summary>
+    public virtual ProjectionGroup? LanguageHead => null;
+
+    /// <summary>Decoders: the heads whose keys and values can be kept.</summary>
+    public virtual HeadShape KeyValueHeads => throw new NotSupportedException("This backbone keeps no keys and values.");
+
     /// <summary>The id that stands for padding; 0 where the model has none of its own, as the released LLMEmbed recipe does it.</summary>
     public abstract int PadId { get; }
 
@@ -92,4 +98,9 @@ internal readonly record struct BlockRange(int First, int End);
 /// <param name="BatchLength">Decoders: I32 scalar, T.</param>
 /// <param name="Positions">The longest T of any run, so that tables of positions need not reach further.</param>
 /// <param name="AttentionBias">Decoders run with padding to a fixed length: F32 [B,1,T,T] added to the scores, so that padding is no key; empty otherwise.</param>
-internal sealed record AttentionInputs(string Embeddings, string KeyMask, string LastIndex, string BatchLength, int Positions, string AttentionBias);
+/// <param name="Cache">Decoders that read a text in several runs: names a block's keys and values; null where each run stands alone.</param>
+internal sealed record AttentionInputs(
+    string Embeddings, string KeyMask, string LastIndex, string BatchLength, int Positions, string AttentionBias, Func<int, BlockCache>? Cache = null);
+
+/// <summary>Names of the keys and values of one block, F32 [B,kv,T,d] each: those of earlier runs, and the same with those of this run.</summary>
+internal readonly record struct BlockCache(string PastKeys, string PastValues, string Keys, string Values);

@@ -69,6 +69,9 @@ internal sealed class EncoderEngine : IDisposable
     /// <param name="cancellationToken">Stops between two batches.</param>
     public void Run(IReadOnlyList<int[][]> batches, Action<int, float[]> done, CancellationToken cancellationToken) => Run(Precision, batches, done, cancellationToken);
 
+    /// <summary>The backbone's layers in the engine's precision, for another graph of the same blocks. The engine must outlive its session.</summary>
+    public Layers LayersFor(OnnxGraph graph) => LayersFor(graph, Precision);
+
     public void Dispose()
     {
         _compiled?.Session.Dispose();
@@ -115,6 +118,12 @@ internal sealed class EncoderEngine : IDisposable
             if (_compiled is { } compiled && compiled.Precision == precision) return compiled.Session;
             _compiled?.Session.Dispose();
             _compiled = null;
+            if (precision == Precision.Fp32)
+            {
+                // They were made to compare the two precisions, and int8 was not close enough.
+                _weights?.Dispose();
+                _weights = null;
+            }
             EncoderSession session = Compile(precision, blocks);
             _compiled = (precision, session);
             return session;
@@ -123,10 +132,12 @@ internal sealed class EncoderEngine : IDisposable
 
     private EncoderSession Compile(Precision precision, BlockRange blocks)
     {
-        OnnxGraph graph = new();
-        Layers layers = precision == Precision.Int8 ? new Int8Layers(_checkpoint, graph, _weights ??= LoadWeights()) : new Float32Layers(_checkpoint, graph);
+        Layers layers = LayersFor(new OnnxGraph(), precision);
         return new EncoderSession(_backbone, layers, blocks, _options.Views, _options.MaxTokens, _options.PadTo, _options.Threads);
     }
+
+    private Layers LayersFor(OnnxGraph graph, Precision precision) =>
+        precision == Precision.Int8 ? new Int8Layers(_checkpoint, graph, _weights ??= LoadWeights()) : new Float32Layers(_checkpoint, graph);
 
     private Int8Weights LoadWeights()
     {

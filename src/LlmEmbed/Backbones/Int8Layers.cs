@@ -108,6 +108,6 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
         Int8Matrix matrix = weights.Find(group)!;
         return Graph.Node(
             "MatMulIntegerToFloat",
-            [input.Value, Graph.Weight(matrix.Values), Graph.Scalar(1f), Graph.Constant<float>(matrix.Scales, group.Width), Graph.Scalar(FusedOperators.ZeroPoint)]);
+            [input.Value, Graph.Weight(matrix.Values.Share()), Graph.Scalar(1f), Graph.Constant<float>(matrix.Scales, group.Width), Graph.Scalar(FusedOperators.ZeroPoint)]);
     }
 }

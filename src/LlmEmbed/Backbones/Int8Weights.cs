@@ -78,8 +78,12 @@ internal sealed class Int8Weights : IDisposable
         }
     }
 
-    /// <summary>Frees mapped files. Matrices that are in memory belong to the graph that uses them.</summary>
-    public void Dispose() => _files.ForEach(file => file.Dispose());
+    /// <summary>Frees matrices and mapped files, which every session that uses them must not outlive.</summary>
+    public void Dispose()
+    {
+        foreach (Int8Matrix matrix in _matrices.Values) matrix.Values.Dispose();
+        _files.ForEach(file => file.Dispose());
+    }
 
     private void Map(string path)
     {

@@ -33,6 +33,11 @@ internal sealed class Llama : Backbone
 
     public override int PadId => _config.PadId;
 
+    public override ProjectionGroup? LanguageHead =>
+        _config.TiesEmbeddings ? Head("model.embed_tokens") : Checkpoint.Weights.ContainsKey("lm_head.weight") ? Head("lm_head") : null;
+
+    public override HeadShape KeyValueHeads => new(_config.KeyValueHeads, _config.HeadSize);
+
     public override void Embed(ReadOnlySpan<int> ids, Span<float> destination)
     {
         for (int t = 0; t < ids.Length; t++) _tokenEmbeddings.CopyRow(ids[t], destination.Slice(t * HiddenSize, HiddenSize));
@@ -75,7 +80,7 @@ internal sealed class Llama : Backbone
 
     private HeadShape Heads => new(_config.Heads, _config.HeadSize);
 
-    private HeadShape KeyValueHeads => new(_config.KeyValueHeads, _config.HeadSize);
+    private ProjectionGroup Head(string layer) => new(HiddenSize, new Projection(layer, VocabularySize, HasBias: false));
 
     private ProjectionGroup QueryKeyValue(int block)
     {
@@ -107,10 +112,11 @@ internal sealed class Llama : Backbone
         List<OnnxAttribute> attributes = [("num_heads", c.Heads), ("kv_num_heads", c.KeyValueHeads), ("do_rotary", 1), ("scale", 1 / MathF.Sqrt(c.HeadSize))];
         if (c.HasWindow(block)) attributes.Add(("local_window_size", c.Window!.Value));
         string attention = layers.Graph.NextName("attention"); // [B,T,heads·d]
+        BlockCache cache = inputs.Cache?.Invoke(block) ?? new("", "", layers.Graph.NextName("keys"), layers.Graph.NextName("values"));
         layers.Graph.Node(
             "GroupQueryAttention",
-            [.. queryKeyValue, "", "", inputs.LastIndex, inputs.BatchLength, rotary.Cos, rotary.Sin, "", inputs.AttentionBias],
-            [attention, layers.Graph.NextName("keys"), layers.Graph.NextName("values")],
+            [.. queryKeyValue, cache.PastKeys, cache.PastValues, inputs.LastIndex, inputs.BatchLength, rotary.Cos, rotary.Sin, "", inputs.AttentionBias],
+            [attention, cache.Keys, cache.Values],
             [.. attributes]);
         ProjectionGroup output = new(Heads.Width, Heads, new Projection($"{prefix}.o_proj", HiddenSize, c.OutputBias));
         return layers.Multiply(layers.Prepare(attention, output), output);
@@ -165,6 +171,9 @@ internal sealed record LlamaConfig
 
     public required int PadId { get; init; }
 
+    /// <summary>Whether the token embeddings are the language-model head's weights too.</summary>
+    public required bool TiesEmbeddings { get; init; }
+
     /// <summary>Each token sees this many tokens, itself included; null where it sees all before it.</summary>
     public required int? Window { get; init; }
 
@@ -214,6 +223,7 @@ internal sealed record LlamaConfig
             MlpBias = config.Flag("mlp_bias", false),
             QueryNorm = config.ModelType == "qwen3",
             PadId = config.IntOrNull("pad_token_id") is int pad and >= 0 ? pad : 0,
+            TiesEmbeddings = config.Flag("tie_word_embeddings", false),
             Window = window,
             FirstWindowedBlock = isQwen ? config.Int("max_window_layers", DefaultFullAttentionBlocks) : 0,
             LayerTypes = ReadLayerTypes(config, blocks, window),

@@ -53,6 +53,17 @@ internal sealed class GraphSession : IDisposable
         return new GraphResults(Translate(() => _session.Run(runOptions, feeds.Names, feeds.Values, _outputNames)));
     }
 
+    /// <summary>Runs the graph once and writes its outputs into memory that is given, which may be that of an input where the operator allows it.</summary>
+    public void Run(GraphFeeds feeds, GraphFeeds results)
+    {
+        using RunOptions runOptions = new();
+        Translate(() =>
+        {
+            _session.Run(runOptions, feeds.Names, feeds.Values, results.Names, results.Values);
+            return results;
+        });
+    }
+
     public void Dispose()
     {
         _session.Dispose();

@@ -70,6 +70,12 @@ internal sealed class OnnxGraph
     public void Output(string value, string name, OnnxType type, params ReadOnlySpan<int?> shape)
     {
         Node("Identity", [value], [name]);
+        Output(name, type, shape);
+    }
+
+    /// <summary>Makes a value a result of the model as it is: the node that computes it writes into memory that the caller gives.</summary>
+    public void Output(string name, OnnxType type, params ReadOnlySpan<int?> shape)
+    {
         WriteValueInfo(_outputs, 12, name, type, shape);
         _outputNames.Add(name);
     }

@@ -43,6 +43,9 @@ internal sealed unsafe class WeightBuffer : IDisposable
         where T : unmanaged =>
         new(OnnxGraph.TypeOf<T>(), shape, address, shape.Aggregate(1L, (product, size) => product * size) * sizeof(T), owned: false);
 
+    /// <summary>The same memory for one more graph; whoever owns it must outlive that graph's session.</summary>
+    public WeightBuffer Share() => new(Type, Shape, Address, ByteLength, owned: false);
+
     public Span<T> Span<T>()
         where T : unmanaged
     {
