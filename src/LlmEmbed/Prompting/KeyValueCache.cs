@@ -39,6 +39,7 @@ internal sealed class KeyValueCache(int blocks, HeadShape heads, int rows, int c
         foreach ((_, float[] values) in _buffers) values.AsSpan(from * _rowValues, _rowValues).CopyTo(values.AsSpan(to * _rowValues, _rowValues));
     }
 
+    /// <summary>Exchanges two rows.</summary>
     public void Swap(int first, int second)
     {
         float[] kept = new float[_rowValues];
