@@ -20,11 +20,18 @@ internal static class CompareCommand
         Option<int?> examples = CommonOptions.Examples();
         Option<int?> seeds = CommonOptions.Count("--seeds", "N", "Trainings of each method in which chance plays a part. Default: 5.");
         Option<int> seed = new("--seed") { Description = "The first seed. Default: 0.", HelpName = "N" };
+        Option<int?> promptedTexts = CommonOptions.Count("--prompted-texts", "N", "Test texts, a stratified sample, on which zero-shot and few-shot prompts are measured. Default: 500.");
+        Option<int?> reasonedTexts = CommonOptions.Count("--reasoned-texts", "N", "Test texts on which chain of thought is measured. Default: 50.");
+        Option<int?> reasoningTokens = CommonOptions.Count("--reasoning-tokens", "N", "The longest chain of thought. Default: 256.");
+        Option<bool> noPrompting = new("--no-prompting") { Description = "Leave out zero-shot, few-shot and chain-of-thought prompts of the decoder." };
         Option<string?> report = CommonOptions.Report();
         LabeledTableArguments tableArguments = new();
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new();
-        Command command = new("compare", "Compare the default recipe with baselines and the released LLMEmbed recipe: quality, uncertainty, cost.") { data, test, output, report, examples, backbones, seeds, seed };
+        Command command = new("compare", "Compare the default recipe with baselines, the released LLMEmbed recipe and prompts: quality, uncertainty, cost.")
+        {
+            data, test, output, report, examples, backbones, seeds, seed, promptedTexts, reasonedTexts, reasoningTokens, noPrompting,
+        };
         encoderArguments.AddTo(command);
         tableArguments.AddTo(command);
         command.Add(json);
@@ -33,7 +40,14 @@ internal static class CompareCommand
             LabeledTableOptions tableOptions = tableArguments.Read(parsed);
             TrainingOptions training = new() { Encoder = encoderArguments.Read(parsed), Seed = parsed.GetValue(seed) };
             if (parsed.GetValue(backbones) is { Length: > 0 } names) training = training with { Backbones = names };
-            ComparisonOptions options = new() { Training = training };
+            PromptingOptions prompting = new();
+            prompting = prompting with
+            {
+                Texts = parsed.GetValue(promptedTexts) ?? prompting.Texts,
+                ReasonedTexts = parsed.GetValue(reasonedTexts) ?? prompting.ReasonedTexts,
+                ReasoningTokens = parsed.GetValue(reasoningTokens) ?? prompting.ReasoningTokens,
+            };
+            ComparisonOptions options = new() { Training = training, Prompting = parsed.GetValue(noPrompting) ? null : prompting };
             if (parsed.GetValue(seeds) is int count) options = options with { Seeds = count };
             LabeledTable train = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions);
             LabeledTable held = LabeledTableReader.Read(parsed.GetRequiredValue(test), tableOptions);
@@ -66,7 +80,7 @@ internal static class CompareCommand
     private static Table ToTable(IReadOnlyList<ComparisonRow> rows) => new(
         ["method", "accuracy (95 % interval)", "macro-F1", "calibration error", "p", "training", "prediction per text", "energy", "parameters", "tokens", "features"],
         FirstNumber: 1,
-        [.. rows.Select(ToCells)]);
+        [.. rows.Select(row => ToCells(row, rows[^1].Report.Count))]);
 
     private static string ToMarkdown(string title, IReadOnlyList<ComparisonRow> rows, List<string> leftOut)
     {
@@ -79,6 +93,7 @@ internal static class CompareCommand
             string.Concat(table.Columns.Select(_ => "|---")) + "|",
             .. table.Rows.Select(row => $"| {string.Join(" | ", row)} |"),
             "",
+            .. CostShares(rows),
             .. Remarks(),
             "",
             .. rows.Select(row => $"- {row.Method}: {row.Note}"),
@@ -87,12 +102,30 @@ internal static class CompareCommand
         return string.Join(Environment.NewLine, lines) + Environment.NewLine;
     }
 
-    private static string[] ToCells(ComparisonRow row)
+    private static IReadOnlyList<string> CostShares(IReadOnlyList<ComparisonRow> rows)
+    {
+        CostShare[] shares = SharesOf(rows);
+        if (shares.Length == 0) return [];
+        return
+        [
+            "What auto takes, as a share of what prompts of the same decoder take for the same test texts:",
+            "",
+            "| auto against | parameters | electricity of prediction | runtime of prediction | electricity, training included | runtime, training included |",
+            "|---|---|---|---|---|---|",
+            .. shares.Select(share => $"| {share.Method} | {Share(share.Parameters)} | {Share(share.Energy)} | {Share(share.Runtime)} | {Share(share.EnergyWithTraining)} | {Share(share.RuntimeWithTraining)} |"),
+            "",
+        ];
+    }
+
+    private static CostShare[] SharesOf(IReadOnlyList<ComparisonRow> rows) => [.. rows.Where(row => row.IsPrompted).Select(row => CostShare.Of(rows[^1], row))];
+
+    private static string[] ToCells(ComparisonRow row, int testTexts)
     {
         string accuracy = row.SeedAccuracies.Count == 1
             ? Percent(row.Report.Accuracy)
             : $"{Percent(row.SeedAccuracies.Average())} ± {Percent(Deviation(row.SeedAccuracies))}";
         string p = row.PAgainstAuto is double value ? value < 0.0001 ? "< 0.0001" : Number(value, "0.0000") : "";
+        string computed = row.Sample is null ? "" : " (computed)";
         return
         [
             row.Method,
@@ -101,8 +134,8 @@ internal static class CompareCommand
             Percent(row.Report.ExpectedCalibrationError),
             p,
             $"{Number(row.Cost.Training.Seconds, "0.0")} s",
-            $"{Number(1000 * row.Cost.Prediction.Seconds / row.Report.Count, "0.00")} ms",
-            $"{Number((row.Cost.Training + row.Cost.Prediction).Joules, "N0")} J",
+            $"{Number(1000 * row.Cost.Prediction.Seconds / testTexts, "0.00")} ms{computed}",
+            $"{Number((row.Cost.Training + row.Cost.Prediction).Joules, "N0")} J{computed}",
             $"{Number(row.Cost.Parameters / 1e6, "0.0")} M",
             Number(row.Cost.Tokens, "N0"),
             $"{Number(row.Cost.FeatureBytes / 1e6, "0.0")} MB",
@@ -112,6 +145,15 @@ internal static class CompareCommand
     private static JsonObject ToJson(IReadOnlyList<ComparisonRow> rows, List<string> leftOut) => new()
     {
         ["energy"] = CostMeter.MeasuresEnergy ? "measured" : "estimated",
+        ["auto_cost_shares"] = new JsonArray([.. SharesOf(rows).Select(share => new JsonObject
+        {
+            ["method"] = share.Method,
+            ["parameters"] = share.Parameters,
+            ["energy"] = share.Energy,
+            ["runtime"] = share.Runtime,
+            ["energy_with_training"] = share.EnergyWithTraining,
+            ["runtime_with_training"] = share.RuntimeWithTraining,
+        })]),
         ["left_out"] = new JsonArray([.. leftOut.Select(reason => (JsonNode)reason)]),
         ["methods"] = new JsonArray([.. rows.Select(row => new JsonObject
         {
@@ -125,6 +167,8 @@ internal static class CompareCommand
             ["macro_f1_low"] = row.MacroF1.Low,
             ["macro_f1_high"] = row.MacroF1.High,
             ["ece"] = row.Report.ExpectedCalibrationError,
+            ["measured_texts"] = row.Predicted.Length,
+            ["prediction_cost"] = row.Sample is null ? "measured" : "computed",
             ["p_against_auto"] = row.PAgainstAuto,
             ["parameters"] = row.Cost.Parameters,
             ["tokens"] = row.Cost.Tokens,
@@ -135,6 +179,8 @@ internal static class CompareCommand
     };
 
     private static JsonObject ToJson(Cost cost) => new() { ["seconds"] = cost.Seconds, ["cpu_seconds"] = cost.CpuSeconds, ["joules"] = cost.Joules };
+
+    private static string Share(double share) => (100 * share).ToString("0.00", CultureInfo.InvariantCulture) + " %";
 
     private static string Percent(double share) => (100 * share).ToString("0.0", CultureInfo.InvariantCulture);
 

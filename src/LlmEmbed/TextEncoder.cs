@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using LlmEmbed.Backbones;
 using LlmEmbed.Checkpoints;
+using LlmEmbed.Prompting;
 using LlmEmbed.Storage;
 using LlmEmbed.Tokenization;
 
@@ -95,6 +96,9 @@ public sealed class TextEncoder : ITextEncoder
     internal Tokenizer Tokenizer => _tokenizer;
 
     internal Checkpoint Checkpoint => _checkpoint;
+
+    /// <summary>The backbone with its language-model head, in the same precision. The encoder must outlive it, and must have a view of the last depth.</summary>
+    internal LanguageModel OpenLanguageModel(int rows, int capacity) => new(_backbone, _engine.LayersFor, rows, capacity, _options.Threads ?? 0);
 
     internal IReadOnlyList<string> StoreWarnings => _store?.Warnings ?? [];
 

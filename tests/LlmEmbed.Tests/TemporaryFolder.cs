@@ -30,6 +30,14 @@ internal sealed class TemporaryFolder : IDisposable
         return target;
     }
 
+    /// <summary>A copy of a fixture's folder that reads longer texts: prompts are longer than the fixtures' 64 positions.</summary>
+    public string WithPositions(string fixture, int positions)
+    {
+        string target = CopyFixture(fixture);
+        EditJson(System.IO.Path.Combine(target, "config.json"), config => config["max_position_embeddings"] = positions);
+        return target;
+    }
+
     /// <summary>Changes an object in a JSON file.</summary>
     public static void EditJson(string path, Action<JsonObject> edit)
     {

@@ -9,6 +9,8 @@ namespace LlmEmbed.Comparison;
 /// <param name="Joules">Energy of the processor package.</param>
 internal readonly record struct Cost(double Seconds, double CpuSeconds, double Joules)
 {
+    public static Cost operator *(Cost cost, double factor) => new(cost.Seconds * factor, cost.CpuSeconds * factor, cost.Joules * factor);
+
     public static Cost operator +(Cost a, Cost b) => new(a.Seconds + b.Seconds, a.CpuSeconds + b.CpuSeconds, a.Joules + b.Joules);
 }
 

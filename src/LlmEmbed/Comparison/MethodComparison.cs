@@ -13,10 +13,13 @@ internal sealed record ComparisonOptions
 
     /// <summary>Trainings of each method in which chance plays a part.</summary>
     public int Seeds { get; init; } = 5;
+
+    /// <summary>How the first decoder is prompted; null leaves that out.</summary>
+    public PromptingOptions? Prompting { get; init; } = new();
 }
 
 /// <summary>
-/// The honest table: baselines, the released recipe, its repair and the default recipe on the same texts of the user. Every choice is made on the training
+/// The honest table: baselines, the released recipe, its repair, prompting and the default recipe on the same texts of the user. Every choice is made on the training
 /// texts; the test texts are predicted once by each method. The baselines that read all blocks share one pass, whose full cost is counted for each of them.
 /// </summary>
 internal sealed class MethodComparison : IDisposable
@@ -30,6 +33,7 @@ internal sealed class MethodComparison : IDisposable
 
     private readonly TrainingOptions _options;
     private readonly int _seeds;
+    private readonly PromptingOptions? _prompting;
     private readonly IProgress<WorkProgress>? _progress;
     private readonly CancellationToken _cancellation;
     private readonly IReadOnlyList<LabeledText> _training;
@@ -41,7 +45,7 @@ internal sealed class MethodComparison : IDisposable
     public MethodComparison(
         IReadOnlyList<LabeledText> training, IReadOnlyList<LabeledText> testing, ComparisonOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellation)
     {
-        (_training, _seeds, _progress, _cancellation) = (training, options.Seeds, progress, cancellation);
+        (_training, _seeds, _prompting, _progress, _cancellation) = (training, options.Seeds, options.Prompting, progress, cancellation);
         // Costs are measured without a store, which would give the second of two equal passes for nothing.
         EncoderOptions encoder = options.Training.Encoder;
         _options = options.Training with { Encoder = encoder with { CacheFolder = null, WeightsFolder = encoder.WeightsFolder ?? encoder.CacheFolder } };
@@ -60,9 +64,10 @@ internal sealed class MethodComparison : IDisposable
     /// <exception cref="LlmEmbedException">A backbone or a text cannot be used.</exception>
     public IReadOnlyList<ComparisonRow> Run()
     {
-        ComparisonRow[] rows = [Majority(), Tfidf(), .. Baselines(), Auto()];
+        ComparisonRow[] rows = [Majority(), Tfidf(), .. Baselines(), .. Prompted(), Auto()];
         bool[] autoIsRight = RightOnes(rows[^1]);
-        return [.. rows.Select(row => row == rows[^1] ? row : row with { PAgainstAuto = PValue(autoIsRight, RightOnes(row)) })];
+        bool[] AutoAt(int[]? sample) => sample is null ? autoIsRight : [.. sample.Select(text => autoIsRight[text])];
+        return [.. rows.Select(row => row == rows[^1] ? row : row with { PAgainstAuto = PValue(AutoAt(row.Sample), RightOnes(row)) })];
     }
 
     public void Dispose()
@@ -202,6 +207,27 @@ internal sealed class MethodComparison : IDisposable
             })!;
     }
 
+    /// <summary>What the method replaces: the same decoder, asked in words.</summary>
+    private IEnumerable<ComparisonRow> Prompted()
+    {
+        if (_prompting is null) return [];
+        if (_passes.Find(pass => pass.Encoder.Backbone.IsDecoder) is not { } pass)
+        {
+            LeftOut.Add("zero-shot, few-shot and chain of thought: they need a decoder");
+            return [];
+        }
+        PromptedMethods methods = new(pass.Encoder, _training, _labels[.._classCount], _options.Seed, _prompting, _progress, _cancellation);
+        PromptedResult[] results = [.. methods.Run(_testTexts, _truth, _seeds)];
+        LeftOut.AddRange(methods.LeftOut);
+        return results.Select(result =>
+        {
+            ComparisonRow row = Row(result.Method, $"{NameOf(pass.Encoder)}, {result.Note}", result.Probabilities[0], result.Cost, result.Sample);
+            int[] truth = TruthOf(row.Sample);
+            double Accuracy(float[] probabilities) => RowMaxima.IndexesOf<float>(probabilities, _classCount).Zip(truth, (predicted, label) => predicted == label ? 1.0 : 0).Average();
+            return row with { IsPrompted = true, SeedAccuracies = [.. result.Probabilities.Select(Accuracy)] };
+        });
+    }
+
     private ComparisonRow Auto()
     {
         CostMeter meter = new();
@@ -241,14 +267,16 @@ internal sealed class MethodComparison : IDisposable
         return Row(name, note, probabilities, cost) with { SeedAccuracies = accuracies };
     }
 
-    private ComparisonRow Row(string name, string note, float[] probabilities, MethodCost cost)
+    private ComparisonRow Row(string name, string note, float[] probabilities, MethodCost cost, int[]? sample = null)
     {
-        int[] predicted = RowMaxima.IndexesOf<float>(probabilities, _classCount);
-        (Interval accuracy, Interval macroF1) = Resampling.Intervals(_truth, predicted, _labels.Length, (ulong)_options.Seed);
-        return new ComparisonRow(name, note, EvaluationReport.Compute(_labels, probabilities, _truth), predicted, accuracy, macroF1, cost);
+        int[] predicted = RowMaxima.IndexesOf<float>(probabilities, _classCount), truth = TruthOf(sample);
+        (Interval accuracy, Interval macroF1) = Resampling.Intervals(truth, predicted, _labels.Length, (ulong)_options.Seed);
+        return new ComparisonRow(name, note, EvaluationReport.Compute(_labels, probabilities, truth), predicted, accuracy, macroF1, cost) { Sample = sample };
     }
 
-    private bool[] RightOnes(ComparisonRow row) => [.. row.Predicted.Zip(_truth, (predicted, label) => predicted == label)];
+    private int[] TruthOf(int[]? sample) => sample is null ? _truth : [.. sample.Select(text => _truth[text])];
+
+    private bool[] RightOnes(ComparisonRow row) => [.. row.Predicted.Zip(TruthOf(row.Sample), (predicted, label) => predicted == label)];
 
     private static double PValue(bool[] first, bool[] second) =>
         McNemarTest.ExactP(first.Zip(second).Count(pair => pair.First && !pair.Second), first.Zip(second).Count(pair => !pair.First && pair.Second));

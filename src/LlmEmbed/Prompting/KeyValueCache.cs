@@ -39,5 +39,18 @@ internal sealed class KeyValueCache(int blocks, HeadShape heads, int rows, int c
         foreach ((_, float[] values) in _buffers) values.AsSpan(from * _rowValues, _rowValues).CopyTo(values.AsSpan(to * _rowValues, _rowValues));
     }
 
+    /// <summary>Exchanges two rows.</summary>
+    public void Swap(int first, int second)
+    {
+        float[] kept = new float[_rowValues];
+        foreach ((_, float[] values) in _buffers)
+        {
+            Span<float> a = values.AsSpan(first * _rowValues, _rowValues), b = values.AsSpan(second * _rowValues, _rowValues);
+            a.CopyTo(kept);
+            b.CopyTo(a);
+            kept.CopyTo(b);
+        }
+    }
+
     private static string Grown(string name) => $"grown_{name}";
 }

@@ -19,6 +19,9 @@ internal sealed class LanguageModel : IDisposable
     /// <summary>[B,H], after the final norm, of each row's last token.</summary>
     private readonly float[] _states;
 
+    /// <summary>[B,V].</summary>
+    private readonly float[] _logProbabilities;
+
     /// <param name="backbone">The architecture, which must have a language-model head.</param>
     /// <param name="layersOf">Layers in the wanted precision for a graph.</param>
     /// <param name="rows">B.</param>
@@ -27,7 +30,7 @@ internal sealed class LanguageModel : IDisposable
     public LanguageModel(Backbone backbone, Func<OnnxGraph, Layers> layersOf, int rows, int capacity, int threads)
     {
         (_backbone, Rows, Capacity) = (backbone, rows, capacity);
-        (_lengths, _states) = (new int[rows], new float[rows * backbone.HiddenSize]);
+        (_lengths, _states, _logProbabilities) = (new int[rows], new float[rows * backbone.HiddenSize], new float[checked(rows * backbone.VocabularySize)]);
         _cache = new KeyValueCache(backbone.BlockCount, backbone.KeyValueHeads, rows, capacity);
         _blocks = new GraphSession(BlocksGraph(layersOf), threads);
         _head = new GraphSession(HeadGraph(layersOf), threads);
@@ -73,15 +76,22 @@ internal sealed class LanguageModel : IDisposable
         _lengths[to] = _lengths[from];
     }
 
-    /// <summary>[rows,V]: for each of the first rows the log-probability of every token to come next. Asked for after <see cref="Read"/> or <see cref="Step"/>, before <see cref="Cut"/>.</summary>
-    public float[] LogProbabilities(int rows)
+    /// <summary>Exchanges what two rows hold. Before log-probabilities of them are asked for, both must grow again.</summary>
+    public void Swap(int first, int second)
     {
-        float[] values = new float[rows * _backbone.VocabularySize];
+        if (first != second) _cache.Swap(first, second);
+        (_lengths[first], _lengths[second]) = (_lengths[second], _lengths[first]);
+    }
+
+    /// <summary>[rows,V]: for each of the first rows the log-probability of every token to come next. Asked for after <see cref="Read"/> or <see cref="Step"/>, before <see cref="Cut"/>.</summary>
+    /// <returns>Valid until the next call.</returns>
+    public ReadOnlySpan<float> LogProbabilities(int rows)
+    {
         using GraphFeeds feeds = new(), results = new();
         feeds.Add(nameof(_states), _states, rows, _backbone.HiddenSize);
-        results.Add("log_probabilities", values, rows, _backbone.VocabularySize);
+        results.Add("log_probabilities", _logProbabilities, rows, _backbone.VocabularySize);
         _head.Run(feeds, results);
-        return values;
+        return _logProbabilities.AsSpan(0, rows * _backbone.VocabularySize);
     }
 
     public void Dispose()

@@ -56,11 +56,51 @@ public sealed class CompareCommandTests : IDisposable
         Assert.Contains("- left out: released recipe", File.ReadAllText(table), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Prompts_of_the_decoder_are_measured_on_a_sample_and_set_beside_auto()
+    {
+        string table = _folder.File("table.md");
+        JsonNode json = Compare(
+            _folder.WithPositions("llama-gqa", 1024), null, "--prompted-texts", "15", "--reasoned-texts", "6", "--reasoning-tokens", "5", "--output", table).Succeeded().Json;
+        JsonNode[] prompts = [.. json["methods"]!.AsArray().Select(row => row!).Where(row => (string)row["prediction_cost"]! == "computed")];
+        Assert.Equal(["zero-shot", "few-shot", "chain of thought"], prompts.Select(row => (string)row["method"]!));
+        Assert.Equal([15, 15, 6], prompts.Select(row => (int)row["measured_texts"]!));
+        Assert.Equal([1, 2, 1], prompts.Select(row => row["seed_accuracies"]!.AsArray().Count));
+        Assert.Contains("8 examples", (string)prompts[1]["note"]!, StringComparison.Ordinal);
+        Assert.Contains("tokens of reasoning per text, measured on 6 of 30 test texts", (string)prompts[2]["note"]!, StringComparison.Ordinal);
+        Assert.All(prompts, row => Assert.InRange((double)row["accuracy"]! * (int)row["measured_texts"]! % 1, -1e-9, 1e-9));
+
+        JsonNode auto = json["methods"]!.AsArray()[^1]!;
+        Assert.Equal("measured", (string)auto["prediction_cost"]!);
+        JsonNode[] shares = [.. json["auto_cost_shares"]!.AsArray().Select(share => share!)];
+        Assert.Equal(3, shares.Length);
+        foreach ((JsonNode share, JsonNode row) in shares.Zip(prompts))
+        {
+            double Share(params string[] parts) => parts.Sum(part => (double)auto[part]!["seconds"]!) / parts.Sum(part => (double)row[part]!["seconds"]!);
+            Assert.Equal((string)row["method"]!, (string)share["method"]!);
+            Assert.Equal((double)auto["parameters"]! / (double)row["parameters"]!, (double)share["parameters"]!, 1e-9);
+            Assert.Equal(Share("prediction"), (double)share["runtime"]!, 1e-9);
+            Assert.Equal(Share("prediction", "training"), (double)share["runtime_with_training"]!, 1e-9);
+        }
+        Assert.Matches(@"\n\| chain of thought \| .* ms \(computed\) \| ", File.ReadAllText(table));
+        Assert.Matches(@"\n\| chain of thought \|( \d+\.\d\d % \|){5}\r?\n", File.ReadAllText(table));
+    }
+
+    [Fact]
+    public void Prompts_that_are_longer_than_the_model_can_read_are_named_as_left_out()
+    {
+        JsonNode json = Compare("llama-mha", null, "--prompted-texts", "15").Succeeded().Json;
+        Assert.Contains("chain of thought: its prompt is longer than the 64 positions", json["left_out"]!.ToJsonString(), StringComparison.Ordinal);
+        Assert.DoesNotContain(json["methods"]!.AsArray(), row => (string)row!["method"]! == "chain of thought");
+    }
+
     private ToolResult Compare(string first, string? second, params string[] more)
     {
         foreach ((string file, int count, int seed) in new[] { ("train.csv", 45, 1), ("test.csv", 30, 2) })
             File.WriteAllLines(_folder.File(file), ["text,label", .. Requests.Generate(count, seed).Select(example => $"{example.Text},{example.Label}")]);
-        string[] backbones = [.. new[] { first, second }.OfType<string>().SelectMany(name => new[] { "--backbone", Repository.Fixture(name) })];
-        return Tool.Run(["compare", "--data", _folder.File("train.csv"), "--test", _folder.File("test.csv"), "--seeds", "2", "--cache", "none", "--json", .. backbones, .. more]);
+        string[] backbones = [.. new[] { first, second }.OfType<string>().SelectMany(name => new[] { "--backbone", Path.Combine(Repository.Fixtures, name) })];
+        // Most tests look at other methods, which take less time.
+        string[] prompting = more.Contains("--prompted-texts") ? [] : ["--no-prompting"];
+        return Tool.Run(["compare", "--data", _folder.File("train.csv"), "--test", _folder.File("test.csv"), "--seeds", "2", "--cache", "none", "--json", .. backbones, .. prompting, .. more]);
     }
 }

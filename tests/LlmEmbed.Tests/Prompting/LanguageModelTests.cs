@@ -25,7 +25,7 @@ public sealed class LanguageModelTests
         using LanguageModel model = decoder.Model(golden.Ids.Length);
         for (int row = 0; row < golden.Ids.Length; row++) model.Read(row, golden.Ids[row]);
         float[] states = golden.Pooled("last", decoder.Backbone.BlockCount); // [B,H]
-        Vectors.AssertClose([.. states.Chunk(decoder.Backbone.HiddenSize).SelectMany(decoder.LogProbabilities)], model.LogProbabilities(golden.Ids.Length), Tolerance, folder);
+        Vectors.AssertClose([.. states.Chunk(decoder.Backbone.HiddenSize).SelectMany(decoder.LogProbabilities)], model.LogProbabilities(golden.Ids.Length).ToArray(), Tolerance, folder);
     }
 
     [Theory]
@@ -45,7 +45,7 @@ public sealed class LanguageModelTests
         model.Read(2, [1, 2, 3]); // another text, which is forgotten again
         model.Cut(2, 2);
         model.Read(2, ids[2..]);
-        float[][] rows = [.. model.LogProbabilities(3).Chunk(decoder.Backbone.VocabularySize)];
+        float[][] rows = [.. model.LogProbabilities(3).ToArray().Chunk(decoder.Backbone.VocabularySize)];
         Vectors.AssertClose(rows[0], rows[1], Tolerance, folder);
         Vectors.AssertClose(rows[0], rows[2], Tolerance, folder);
     }
@@ -62,7 +62,7 @@ public sealed class LanguageModelTests
         List<int>[] cached = [[], [], []], full = [[], [], []];
         for (int step = 0; step < Steps; step++)
         {
-            int[] next = RowMaxima.IndexesOf<float>(model.LogProbabilities(prompts.Length), decoder.Backbone.VocabularySize);
+            int[] next = RowMaxima.IndexesOf(model.LogProbabilities(prompts.Length), decoder.Backbone.VocabularySize);
             for (int row = 0; row < prompts.Length; row++)
             {
                 cached[row].Add(next[row]);
