@@ -5,11 +5,12 @@ namespace LlmEmbed.Benchmarks;
 /// <summary>The share of the matrix product rate, measured in turn with it, that extraction reaches on texts of about 64 tokens.</summary>
 internal static class Hardware
 {
-    /// <param name="more">Further checkpoints, as PATH:DEPTH.</param>
-    public static int Run(string[] more)
+    /// <param name="checkpoints">As PATH:DEPTH; none for the starters at their default views.</param>
+    public static int Run(string[] checkpoints)
     {
         List<string[]> rows = [];
-        foreach ((string backbone, string? depths) in Bench.Starters.Select(name => (name, (string?)null)).Concat(more.Select(text => (text[..text.LastIndexOf(':')], (string?)text[(text.LastIndexOf(':') + 1)..]))))
+        IEnumerable<(string, string?)> given = checkpoints.Select(text => (text[..text.LastIndexOf(':')], (string?)text[(text.LastIndexOf(':') + 1)..]));
+        foreach ((string backbone, string? depths) in checkpoints.Length > 0 ? given : Bench.Starters.Select(name => (name, (string?)null)))
         {
             Dictionary<Precision, Measurement> rates = new() { [Precision.Fp32] = new(), [Precision.Int8] = new() }, shares = new() { [Precision.Fp32] = new(), [Precision.Int8] = new() };
             using TextEncoder fp32 = Bench.Load(backbone, Precision.Fp32, depths), int8 = Bench.Load(backbone, Precision.Int8, depths);

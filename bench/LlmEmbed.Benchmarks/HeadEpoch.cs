@@ -47,10 +47,10 @@ internal static class HeadEpoch
             [[seconds.Show("0.0"), shares.Show("0")]]);
     }
 
-    /// <summary>Products forward and for the weights' gradients, and, above the features, for those of the inputs. The Gram matrix is too small to count.</summary>
+    /// <summary>Products forward and for the weights' gradients; the upper layers' inputs have gradients too. What fc1 reads of the Gram matrix, and that itself, is too small to count.</summary>
     private static double OperationsPerRow(CooccurrenceShape shape) =>
         shape.Parameters.Where(parameter => parameter.Shape.Length == 2)
-            .Sum(parameter => (parameter.Name.StartsWith("compress", StringComparison.Ordinal) ? 4.0 : 6.0) * parameter.Shape[0] * parameter.Shape[1]);
+            .Sum(parameter => (parameter.Name is "fc2.weight" or "fc3.weight" ? 6.0 : 4.0) * parameter.Shape[0] * parameter.Shape[1]);
 
     private static FeatureLayout Layout()
     {

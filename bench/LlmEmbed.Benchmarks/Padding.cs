@@ -6,9 +6,6 @@ namespace LlmEmbed.Benchmarks;
 /// <summary>The share of computed tokens that are padding, found by planning the batches of files without running them.</summary>
 internal static class Padding
 {
-    /// <summary>Rows that predict takes at a time; train and evaluate take all.</summary>
-    private const int PredictRows = 1024;
-
     public static int Run(string[] files)
     {
         TextEncoder[] encoders = [.. Bench.Starters.Select(starter => TextEncoder.Load(starter, new() { Precision = Precision.Fp32, ModelFolders = [Path.Combine(Bench.Root(), "models")] }))];
@@ -20,7 +17,7 @@ internal static class Padding
             string[] texts = [.. table.Rows().Select(row => table.Text(row, column) ?? "")];
             rows.AddRange(encoders.Select(encoder => new[]
             {
-                $"{Path.GetFileName(Path.GetDirectoryName(file))}/{Path.GetFileName(file)}", encoder.Name, $"{texts.Length:N0}", Share(encoder, [texts]), Share(encoder, texts.Chunk(PredictRows)),
+                $"{Path.GetFileName(Path.GetDirectoryName(file))}/{Path.GetFileName(file)}", encoder.Name, $"{texts.Length:N0}", Share(encoder, [texts]), Share(encoder, TextClassifier.InChunks(texts, text => text)),
             }));
         }
         foreach (TextEncoder encoder in encoders) encoder.Dispose();

@@ -36,7 +36,7 @@ static int Usage()
     Console.Error.WriteLine(
         """
         dotnet run --configuration Release --project bench/LlmEmbed.Benchmarks -- [--repetitions N] BENCHMARK
-          hardware [PATH:DEPTH]...   share of the machine's matrix product rate that extraction reaches, fp32 and int8; other checkpoints with the depth to cut at
+          hardware [PATH:DEPTH]...   share of the machine's matrix product rate that extraction reaches, fp32 and int8; of the starters or of checkpoints, each with the depth to cut at
           llama.cpp [FILE.gguf]...   tokens per second beside llama.cpp on the starter's file and on others (after: npm install --prefix bench/peers)
           write-gguf FORMAT FILE     the starter's file as Q8_0, Q5_0, Q4_0 or F16, for that
           onnxruntime                all-MiniLM-L6-v2 beside onnxruntime-node on an exported-style graph (after: npm install --prefix bench/peers)

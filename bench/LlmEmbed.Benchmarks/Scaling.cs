@@ -7,9 +7,6 @@ namespace LlmEmbed.Benchmarks;
 /// <summary>What a token costs at each depth cut and at each length, and what rows of a stream cost; with plots in docs/results.</summary>
 internal static class Scaling
 {
-    /// <summary>Rows that predict takes at a time.</summary>
-    private const int ChunkRows = 1024;
-
     private static readonly int[] Depths = [6, 12, 18, 24, 30], Words = [8, 16, 32, 64, 128, 256, 512];
 
     public static int Run()
@@ -55,7 +52,7 @@ internal static class Scaling
         long start = Stopwatch.GetTimestamp();
         using TableWriter writer = TableWriter.Create(output, ["text", "label"], TableFormat.Csv);
         foreach ((string[] chunk, (IReadOnlyList<Prediction> predictions, _)) in ChunkPipeline.Run(
-            texts, ChunkRows, rows => classifier.Prepare(rows, CancellationToken.None), request => classifier.Predict(request, CancellationToken.None), CancellationToken.None))
+            TextClassifier.InChunks(texts, text => text), rows => classifier.Prepare(rows, CancellationToken.None), request => classifier.Predict(request, CancellationToken.None), CancellationToken.None))
         {
             foreach ((string text, Prediction prediction) in chunk.Zip(predictions)) writer.Write([text, prediction.Label]);
             most = Math.Max(most, Environment.WorkingSet);

@@ -52,8 +52,7 @@ internal static class EmbedCommand
             new SafetensorsLayout("embeddings", "F32", encoder.Views.Count, encoder.HiddenSize));
         writer.Append<long>("depths", encoder.Views.Select(view => (long)view.Depth).ToArray());
         foreach ((TableRow[] rows, TextEmbeddings embeddings) in ChunkPipeline.Run(
-            table.Rows(),
-            ChunkTexts,
+            table.Rows().Chunk(ChunkTexts),
             chunk => encoder.Prepare([.. chunk.Select(row => table.Text(row, column) ?? "")], cancellation),
             texts => encoder.Encode(texts, progress, cancellation),
             cancellation))

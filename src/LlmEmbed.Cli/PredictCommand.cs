@@ -6,9 +6,6 @@ namespace LlmEmbed.Cli;
 /// <summary>llmembed predict: classifies texts given as arguments, in a file or on standard input.</summary>
 internal static class PredictCommand
 {
-    /// <summary>Rows read, classified and written at a time, so that memory does not grow with the input.</summary>
-    private const int ChunkRows = 1024;
-
     public static Command Create()
     {
         Argument<string> model = new("MODEL") { Description = "Folder that 'llmembed train' wrote." };
@@ -68,8 +65,7 @@ internal static class PredictCommand
         TextClassifier classifier, IEnumerable<(string Text, IReadOnlyList<TableValue> Fields)> rows, PredictionColumns columns, TableWriter writer, PredictionCounts counts, CancellationToken cancellation)
     {
         foreach (((string Text, IReadOnlyList<TableValue> Fields)[] chunk, (IReadOnlyList<Prediction> predictions, IReadOnlyList<EncodingStatistics> statistics)) in ChunkPipeline.Run(
-            rows,
-            ChunkRows,
+            TextClassifier.InChunks(rows, row => row.Text),
             chunk => classifier.Prepare([.. chunk.Select(row => row.Text)], cancellation),
             request => classifier.Predict(request, cancellation),
             cancellation))

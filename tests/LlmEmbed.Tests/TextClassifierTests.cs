@@ -38,7 +38,7 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
     [Fact]
     public void A_stream_gives_the_predictions_of_single_texts_in_order()
     {
-        string[] texts = Texts(1100, seed: 3); // more than go through the line together
+        string[] texts = [.. Texts(1100, seed: 3).Select(text => $"{text} {new string('x', 500)}")]; // more than go through the line together
         Prediction[] stream = [.. trained.Classifier.Predict(texts, Cancellation)];
         Assert.Equal(texts.Length, stream.Length);
         for (int i = 0; i < texts.Length; i += 50) AssertClose(trained.Classifier.Predict(texts[i]), stream[i]);
@@ -55,7 +55,7 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
         }
 
         Assert.Equal(10, trained.Classifier.Predict(Endless(), Cancellation).Take(10).Count());
-        Assert.InRange(read, 10, 5000);
+        Assert.InRange(read, 10, 20_000);
     }
 
     [Fact]

@@ -5,8 +5,9 @@ internal static class BatchPlanner
 {
     /// <summary>
     /// Tokens in a batch, padding included. Large enough that matrix products run at full speed, small enough that the states of a batch stay in the processor's cache.
+    /// It does not depend on the number of threads, so that results do not either.
     /// </summary>
-    public const int TokenBudget = 2048;
+    public const int TokenBudget = 512;
 
     /// <param name="lengths">Tokens of each text; texts without tokens are left out of the plan.</param>
     /// <param name="padTo">A fixed length for every text, or null.</param>

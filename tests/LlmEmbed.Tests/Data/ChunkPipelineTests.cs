@@ -13,11 +13,15 @@ public sealed class ChunkPipelineTests
     [Fact]
     public void Chunks_keep_their_order_and_all_rows()
     {
-        (int[] Rows, int Sum)[] chunks = [.. ChunkPipeline.Run(Enumerable.Range(0, 1003), 10, rows => rows.Sum(), sum => -sum, Cancellation)];
+        (int[] Rows, int Sum)[] chunks = [.. ChunkPipeline.Run(Enumerable.Range(0, 1003).Chunk(10), rows => rows.Sum(), sum => -sum, Cancellation)];
         Assert.Equal(101, chunks.Length);
         Assert.Equal(Enumerable.Range(0, 1003), chunks.SelectMany(chunk => chunk.Rows));
         Assert.All(chunks, chunk => Assert.Equal(-chunk.Rows.Sum(), chunk.Sum));
     }
+
+    [Fact]
+    public void A_chunk_ends_with_the_row_that_reaches_the_characters_or_at_the_most_rows() =>
+        Assert.Equal(["a,b,c", "dddd,eeeeee", "f,g"], new[] { "a", "b", "c", "dddd", "eeeeee", "f", "g" }.ChunkByLength(text => text, characters: 10, mostRows: 3).Select(chunk => string.Join(',', chunk)));
 
     /// <summary>Each of the three steps waits for the others, so one after the other they would never end.</summary>
     [Fact]
@@ -38,7 +42,7 @@ public sealed class ChunkPipelineTests
             return row;
         }
 
-        foreach ((_, int row) in ChunkPipeline.Run([0, 1], 1, Prepare, Compute, Cancellation))
+        foreach ((_, int row) in ChunkPipeline.Run<int, int, int>([[0], [1]], Prepare, Compute, Cancellation))
             if (row == 0) isFirstUsed.Set();
         Assert.Equal((true, true), (sawSecond, sawFirst));
     }
@@ -53,7 +57,7 @@ public sealed class ChunkPipelineTests
         }
 
         int used = 0;
-        foreach ((int[] rows, _) in ChunkPipeline.Run(Endless(), 10, rows => rows, rows => rows, Cancellation))
+        foreach ((int[] rows, _) in ChunkPipeline.Run(Endless().Chunk(10), rows => rows, rows => rows, Cancellation))
         {
             used += rows.Length;
             Assert.InRange(Volatile.Read(ref read), used, used + 20);
@@ -72,7 +76,7 @@ public sealed class ChunkPipelineTests
             void Run()
             {
                 foreach ((_, int row) in ChunkPipeline.Run(
-                    Enumerable.Range(0, 9).Select(row => Failing(step == 0 && row == 3, row)), 1, rows => Failing(step == 1 && rows[0] == 3, rows[0]), row => Failing(step == 2 && row == 3, row), Cancellation))
+                    Enumerable.Range(0, 9).Select(row => new[] { Failing(step == 0 && row == 3, row) }), rows => Failing(step == 1 && rows[0] == 3, rows[0]), row => Failing(step == 2 && row == 3, row), Cancellation))
                     seen.Add(row);
             }
 
@@ -97,7 +101,7 @@ public sealed class ChunkPipelineTests
 
         void Run()
         {
-            foreach (var _ in ChunkPipeline.Run(input.GetConsumingEnumerable(Cancellation), 1, rows => rows[0], Compute, source.Token))
+            foreach (var _ in ChunkPipeline.Run(input.GetConsumingEnumerable(Cancellation).Chunk(1), rows => rows[0], Compute, source.Token))
                 Assert.True(hasEnded);
         }
 
