@@ -33,6 +33,32 @@ public sealed class AutoRecipeTests
     }
 
     [Fact]
+    public void A_second_look_keeps_a_set_of_the_views_below_the_cut()
+    {
+        LabeledText[] examples = Requests.Generate(60);
+        ExtractedFeatures features = new AutoRecipe(Requests.Options("llama-gqa", "bert"), progress: null, Cancellation) { SampleTexts = 30 }
+            .Extract([.. examples.Select(example => example.Text)], LabelsOf(examples), Labels.Length, [.. Enumerable.Range(0, 60)]);
+        SecondLook look = features.Selection!.SecondLook!;
+        Assert.Equal(60, look.Rows);
+        Assert.Equal(look.Sets.Min(set => set.Loss), look.Chosen.Loss);
+        Assert.Contains(look.Sets, set => set.Views.Count == look.Read.Views.Count);
+        Assert.Equal(
+            look.Chosen.Views.Select(view => (look.Read.Views[view].Backbone, look.Read.Views[view].View)),
+            features.Encoders.SelectMany(encoder => encoder.Views.Select(view => (encoder.Name, view))));
+        foreach (TextEncoder encoder in features.Encoders) encoder.Dispose();
+    }
+
+    [Fact]
+    public void A_budget_that_is_used_up_leaves_a_few_texts_of_every_class()
+    {
+        using TextClassifier classifier = Requests.Train(Requests.Generate(300), Requests.Options("bert") with { Budget = TimeSpan.FromTicks(1), HeldOutShare = 0.25 });
+        Assert.InRange(classifier.Training!.Examples, 30, 60);
+        Assert.Equal(Labels, classifier.Labels);
+        Assert.All(classifier.Training.HeldOutRows, row => Assert.InRange(row, 0, 299));
+        Assert.Contains(classifier.Training.HeldOutRows, row => row >= 60);
+    }
+
+    [Fact]
     public void What_is_held_out_does_not_influence_the_choice()
     {
         LabeledText[] examples = Requests.Generate(60);
