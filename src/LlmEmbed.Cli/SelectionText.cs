@@ -23,9 +23,20 @@ internal static class SelectionText
         foreach (ViewSetScore single in choice.Singles.OrderBy(single => single.Loss).Take(ListedSingles)) Console.WriteLine($"    {ClassifierFacts.Describe(single, selection.Candidates)}");
         Console.WriteLine("  together, the best is");
         Console.WriteLine($"    {ClassifierFacts.Describe(choice.Best, selection.Candidates)}");
+        if (choice.Mixture is not null)
+        {
+            Console.WriteLine("  too few texts to tell sets apart: several are averaged");
+            return;
+        }
+        if (selection.SecondLook is { } look)
+        {
+            Console.WriteLine($"  so all texts were read at the {look.Read.Views.Count} views below the cut, and sets of them compared on {look.Rows:N0} texts:");
+            foreach (ViewSetScore set in look.Sets) Console.WriteLine($"    {ClassifierFacts.Describe(set, look.Read)}{(set == look.Chosen ? " (chosen)" : "")}");
+            return;
+        }
         Console.WriteLine(choice.Chosen == choice.Best
             ? "  and it is chosen."
-            : $"  and not clearly worse, but cheaper or broader, so chosen, is\n    {ClassifierFacts.Describe(choice.Chosen, selection.Candidates)}");
+            : $"  and not clearly worse, but cheaper, so chosen, is\n    {ClassifierFacts.Describe(choice.Chosen, selection.Candidates)}");
     }
 
     public static JsonObject ToJson(SelectionSummary selection) => new()
@@ -38,16 +49,17 @@ internal static class SelectionText
             ["tokens"] = part.Statistics.Tokens,
             ["seconds"] = Math.Round(part.Statistics.Elapsed.TotalSeconds, 3),
         })]),
-        ["views"] = ToJson(selection.Choice?.Singles ?? [], selection),
-        ["sets"] = ToJson(selection.Choice?.Sets ?? [], selection),
-        ["chosen"] = selection.Choice is { } choice ? ToJson(choice.Chosen, selection) : null,
+        ["views"] = ToJson(selection.Choice?.Singles ?? [], selection.Candidates),
+        ["sets"] = ToJson(selection.Choice?.Sets ?? [], selection.Candidates),
+        ["second_look"] = selection.SecondLook is { } look ? new JsonObject { ["texts"] = look.Rows, ["sets"] = ToJson(look.Sets, look.Read) } : null,
+        ["chosen"] = selection.SecondLook is { } second ? ToJson(second.Chosen, second.Read) : selection.Choice is { } choice ? ToJson(choice.Chosen, selection.Candidates) : null,
     };
 
-    private static JsonArray ToJson(IEnumerable<ViewSetScore> scores, SelectionSummary selection) => [.. scores.Select(score => ToJson(score, selection))];
+    private static JsonArray ToJson(IEnumerable<ViewSetScore> scores, FeatureLayout layout) => [.. scores.Select(score => ToJson(score, layout))];
 
-    private static JsonObject ToJson(ViewSetScore score, SelectionSummary selection) => new()
+    private static JsonObject ToJson(ViewSetScore score, FeatureLayout layout) => new()
     {
-        ["views"] = new JsonArray([.. score.Views.Select(view => (JsonNode)NameOf(selection.Candidates.Views[view]))]),
+        ["views"] = new JsonArray([.. score.Views.Select(view => (JsonNode)NameOf(layout.Views[view]))]),
         ["log_loss"] = score.Loss,
         ["accuracy"] = score.Score.Accuracy,
         ["accuracy_deviation"] = score.Score.AccuracyDeviation,

@@ -75,7 +75,7 @@ internal static class HeadTrainer
         _ => throw new LlmEmbedException($"The head '{kind}' is not known. Known: {LinearHead.KindName}, {CooccurrenceHead.KindName}."),
     };
 
-    /// <summary>The linear head, unless another kind is clearly better: by more than a standard error of the log loss on rows that neither has seen.</summary>
+    /// <summary>The linear head, unless another kind is clearly better: by more than two standard errors of the log loss on rows that neither has seen.</summary>
     private static TrainedHead ChooseHead(HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
         TrainedHead linear = TrainLinear(data, options, progress, cancellationToken);
@@ -103,7 +103,7 @@ internal static class HeadTrainer
             (double excess, double error) = PairedLosses.Excess(own.RowLosses(data.Labels), [.. own.Rows.Select(row => losses[row])]);
             compared.Add(string.Create(CultureInfo.InvariantCulture, $"{name} {excess:+0.000;-0.000}"));
             details.Add(new JsonObject { ["head"] = name, ["excess_log_loss"] = excess, ["standard_error"] = error });
-            bool isBetter = excess < -error && -excess > best.Gain;
+            bool isBetter = excess < -2 * error && -excess > best.Gain;
             (isBetter ? best.Head : rival).Head.Dispose();
             if (isBetter) best = (rival, -excess);
         }

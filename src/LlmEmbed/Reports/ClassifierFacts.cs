@@ -28,8 +28,10 @@ internal static class ClassifierFacts
         if (selection.Choice is not { } choice) return "too few texts to compare views; the default ones";
         string compared = $"{selection.Candidates.Views.Count} views compared by cross-validation on {Markup.Count(selection.SampleTexts)} training texts. ";
         string chosen = Describe(choice.Chosen, selection.Candidates);
+        if (choice.Mixture is not null) return $"{compared}Too few to tell sets apart, so several are averaged.";
+        if (selection.SecondLook is { } look) return $"{compared}Chosen among {look.Sets.Count} sets of the {look.Read.Views.Count} views below the cut, on {Markup.Count(look.Rows)} texts: {Describe(look.Chosen, look.Read)}.";
         return compared + (choice.Chosen == choice.Best
             ? $"The best together, and chosen: {chosen}."
-            : $"Chosen: {chosen}; not clearly worse than the best, but cheaper or broader. The best: {Describe(choice.Best, selection.Candidates)}.");
+            : $"Chosen: {chosen}; not clearly worse than the best, but cheaper. The best: {Describe(choice.Best, selection.Candidates)}.");
     }
 }

@@ -85,7 +85,7 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
                 [.. candidates.Zip(read, (encoder, part) => (Fusion.NameOf(encoder), part.Statistics.AtRows(sample)))],
                 Stopwatch.GetElapsedTime(start));
             int[] chosen = [.. choice?.Chosen.Views ?? presets[0]];
-            if (looksTwice) chosen = AllBelow(layout, chosen);
+            if (looksTwice && choice is not null) chosen = [.. choice.Cut];
             return (data.SelectViews(chosen).Features, KeptOf(candidates, chosen), chosen, summary);
         }
         finally
@@ -131,13 +131,6 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
             Where((encoder, view) => view.Depth == encoder.BlockCount && view.Pooling != Pooling.Last),
             Where((_, _) => true),
         ];
-    }
-
-    /// <summary>The chosen views, and all others of the same backbones that are no deeper.</summary>
-    private static int[] AllBelow(FeatureLayout layout, int[] chosen)
-    {
-        Dictionary<string, int> deepest = chosen.Select(view => layout.Views[view]).GroupBy(view => view.Backbone).ToDictionary(group => group.Key, group => group.Max(view => view.Depth));
-        return [.. Enumerable.Range(0, layout.Views.Count).Where(view => deepest.TryGetValue(layout.Views[view].Backbone, out int depth) && layout.Views[view].Depth <= depth)];
     }
 
     /// <summary>Compares sets of the views that were read on more texts than the sample, and keeps one of them.</summary>
