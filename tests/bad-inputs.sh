@@ -198,6 +198,15 @@ accept "no label: 1 (first: line 10)" $(train data.csv) --skip-bad-rows
 start "one class only"; with_backbone bert; sound_data | grep -v bad >data.csv
 refuse 1 "all examples are of the class 'good'" $(train data.csv)
 
+start "prompt without a place for the text"; with_backbone bert; with_data
+refuse 1 "must hold {text} exactly once" $(train data.csv) --prompt Sentiment
+
+start "prompt in a reference recipe"; with_backbone bert; with_data
+refuse 1 "know neither prompts nor time budgets" train --data data.csv --output model --cache none --recipe reference --llama bert --bert bert --roberta bert --sigma 1 --epochs 1 --unpadded --prompt '{text}:'
+
+start "budget that is no time"; with_backbone bert; with_data
+refuse 2 "expected a time such as 90s, 5m or 1h" $(train data.csv) --budget soon
+
 start "class with one example"; with_backbone bert; with_data; echo 'a film,odd' >>data.csv
 refuse 1 "the only example of the class 'odd'" $(train data.csv)
 

@@ -42,7 +42,7 @@ internal static class CommonOptions
 
     public static Option<string?> Prompt() => new("--prompt")
     {
-        Description = "Text around each text, e.g. 'Review: {text}\\nSentiment:' (\\n is a new line; {labels} lists the classes where there are any). Long texts lose their end, never the prompt. Default: none.",
+        Description = "Text around each text, e.g. 'Review: {text}\\nSentiment:' (\\n is a new line). Long texts lose their end, never the prompt. train also knows {labels}, the classes, and 'auto' for a prompt that lists them, and tries decoders with and without it. Default: none.",
         HelpName = "…{text}…",
         CustomParser = Parser(value => (string?)value.Replace("\\n", "\n", StringComparison.Ordinal)),
     };

@@ -61,12 +61,14 @@ internal static class CompareCommand
             string title = Title(sample.Count, train, held, rows[0].Report.Classes.Count);
             string table = ToMarkdown(title, rows, leftOut);
             if (parsed.GetValue(output) is string path) AtomicFile.WriteText(path, table);
-            if (parsed.GetValue(report) is string page) AtomicFile.WriteText(page, ComparisonPage.ToHtml($"Methods compared: {title}", rows, ToTable(rows), [.. Remarks(), .. leftOut.Select(reason => $"Left out: {reason}.")]));
+            if (parsed.GetValue(report) is string page) AtomicFile.WriteText(page, ComparisonPage.ToHtml($"Methods compared: {title}", rows, ToTable(rows), SharesTable(rows) is { } shares ? (SharesHeading, shares) : null, [.. Remarks(), .. leftOut.Select(reason => $"Left out: {reason}.")]));
             Console.Write(parsed.GetValue(json) ? ToJson(rows, leftOut).ToJsonString() + Environment.NewLine : table);
             return Task.FromResult(ExitCode.Success);
         });
         return command;
     }
+
+    private const string SharesHeading = "What auto takes, as a share of what prompts of the same decoder take for the same test texts";
 
     private static string Title(int examples, LabeledTable train, LabeledTable test, int classes) =>
         $"{examples:N0} training texts{(examples < train.Examples.Count ? $" of {train.Examples.Count:N0}" : "")}, {test.Examples.Count:N0} test texts, {classes} classes";
@@ -89,11 +91,9 @@ internal static class CompareCommand
         [
             $"{title}.",
             "",
-            $"| {string.Join(" | ", table.Columns)} |",
-            string.Concat(table.Columns.Select(_ => "|---")) + "|",
-            .. table.Rows.Select(row => $"| {string.Join(" | ", row)} |"),
+            .. ToMarkdown(table),
             "",
-            .. CostShares(rows),
+            .. SharesTable(rows) is { } shares ? [SharesHeading, "", .. ToMarkdown(shares), ""] : Array.Empty<string>(),
             .. Remarks(),
             "",
             .. rows.Select(row => $"- {row.Method}: {row.Note}"),
@@ -102,20 +102,20 @@ internal static class CompareCommand
         return string.Join(Environment.NewLine, lines) + Environment.NewLine;
     }
 
-    private static IReadOnlyList<string> CostShares(IReadOnlyList<ComparisonRow> rows)
-    {
-        CostShare[] shares = SharesOf(rows);
-        if (shares.Length == 0) return [];
-        return
-        [
-            "What auto takes, as a share of what prompts of the same decoder take for the same test texts:",
-            "",
-            "| auto against | parameters | electricity of prediction | runtime of prediction | electricity, training included | runtime, training included |",
-            "|---|---|---|---|---|---|",
-            .. shares.Select(share => $"| {share.Method} | {Share(share.Parameters)} | {Share(share.Energy)} | {Share(share.Runtime)} | {Share(share.EnergyWithTraining)} | {Share(share.RuntimeWithTraining)} |"),
-            "",
-        ];
-    }
+    private static IEnumerable<string> ToMarkdown(Table table) =>
+    [
+        $"| {string.Join(" | ", table.Columns)} |",
+        string.Concat(table.Columns.Select(_ => "|---")) + "|",
+        .. table.Rows.Select(row => $"| {string.Join(" | ", row)} |"),
+    ];
+
+    /// <summary>The ratios that the paper's abstract states; null where nothing was prompted.</summary>
+    private static Table? SharesTable(IReadOnlyList<ComparisonRow> rows) => SharesOf(rows) is { Length: > 0 } shares
+        ? new Table(
+            ["auto against", "parameters", "electricity of prediction", "runtime of prediction", "electricity, training included", "runtime, training included"],
+            FirstNumber: 1,
+            [.. shares.Select(share => (string[])[share.Method, Share(share.Parameters), Share(share.Energy), Share(share.Runtime), Share(share.EnergyWithTraining), Share(share.RuntimeWithTraining)])])
+        : null;
 
     private static CostShare[] SharesOf(IReadOnlyList<ComparisonRow> rows) => [.. rows.Where(row => row.IsPrompted).Select(row => CostShare.Of(rows[^1], row))];
 

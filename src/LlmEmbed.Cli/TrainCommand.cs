@@ -50,7 +50,7 @@ internal static class TrainCommand
             };
             if (parsed.GetValue(backbones) is { Length: > 0 } names) options = options with { Backbones = names };
             if (parsed.GetResult(fusion) is not null) options = options with { Fusion = parsed.GetValue(fusion) };
-            options = reference.Apply(parsed, options, refused: [backbones, head]);
+            options = reference.Apply(parsed, options, refused: [backbones, head, budget]);
             string folder = parsed.GetRequiredValue(output);
             ClassifierBundle.RequireUsable(folder);
             LabeledTable training = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions).Sample(parsed.GetValue(examples), options.Seed);
@@ -80,6 +80,7 @@ internal static class TrainCommand
     {
         TrainingSummary summary = run.Classifier.Training!;
         Console.WriteLine($"{run.Training.Source}: {summary.Examples:N0} examples of {run.Classifier.Labels.Count} classes");
+        if (summary.Examples < run.Training.Examples.Count) Console.WriteLine($"  of {run.Training.Examples.Count:N0}: as many as the time budget allows");
         PrintNotes(run.Training);
         if (run.Testing is not null) PrintNotes(run.Testing);
         if (summary.Selection is { } selection) SelectionText.Print(selection);

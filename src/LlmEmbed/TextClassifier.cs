@@ -184,6 +184,7 @@ public sealed class TextClassifier : IDisposable
 
     private static ExtractedFeatures ReadFixedViews(string[] texts, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
+        if (options.Recipe == Recipe.Auto) AutoRecipe.RequireDistinct(options.Backbones);
         IReadOnlyList<TextEncoder> encoders = options.Recipe == Recipe.Auto
             ? AutoRecipe.LoadAll(options.Backbones.Select(backbone => (backbone, options.Encoder)))
             : ReferenceRecipe.LoadEncoders(options);

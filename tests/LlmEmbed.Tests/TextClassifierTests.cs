@@ -236,7 +236,8 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
             if (stages.Count == 0 || stages[^1] != value.Stage) stages.Add(value.Stage);
         });
         using TextClassifier classifier = Requests.Train(Requests.Generate(30), Options, progress);
-        Assert.Equal(["Reading llama-gqa", "Reading bert", "Comparing views", "Comparing sets of views", "Choosing the penalty", "Training the head"], stages);
+        // Few texts train more than one regression, so the last two may come again.
+        Assert.Equal(["Reading llama-gqa", "Reading bert", "Comparing views", "Comparing sets of views", "Choosing the penalty", "Training the head"], stages.Distinct());
     }
 
     [Theory]

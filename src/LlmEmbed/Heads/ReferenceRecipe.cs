@@ -18,6 +18,8 @@ internal static class ReferenceRecipe
         ReferenceOptions roles = RolesOf(options);
         if (options.Encoder is not { Views: null, Depths: null, Poolings: null })
             throw new LlmEmbedException("The reference recipes prescribe views: depths and poolings cannot be chosen. Leave them out, or use --recipe auto.");
+        if (options.Budget is not null || options.Encoder.Prompt is not null)
+            throw new LlmEmbedException("The reference recipes know neither prompts nor time budgets. Leave them out, or use --recipe auto.");
         if (roles.Sigma is not (null or (> 0 and < float.PositiveInfinity))) throw new LlmEmbedException($"σ (--sigma) is {roles.Sigma}, expected a number above 0.");
         if (roles.Epochs < 1) throw new LlmEmbedException($"{roles.Epochs} epochs (--epochs) were asked for, expected at least 1.");
         if (roles.Llama == roles.Bert || roles.Llama == roles.Roberta)

@@ -13,12 +13,18 @@ internal static class ComparisonPage
     /// <param name="title">What was compared on what.</param>
     /// <param name="rows">The methods; the last is auto.</param>
     /// <param name="table">The figures as the command prints them.</param>
+    /// <param name="shares">What auto takes of what others take; null where there is nothing of the kind.</param>
     /// <param name="remarks">How the figures were found.</param>
-    public static string ToHtml(string title, IReadOnlyList<ComparisonRow> rows, Table table, IEnumerable<string> remarks)
+    public static string ToHtml(string title, IReadOnlyList<ComparisonRow> rows, Table table, (string Heading, Table Table)? shares, IEnumerable<string> remarks)
     {
         HtmlPage page = new(title);
         page.Add(Accuracies(rows) with { Table = Part(table, 1..FirstCost) });
         page.Add(AccuracyOverCost(rows) with { Table = Part(table, FirstCost..) });
+        if (shares is var (heading, costs))
+        {
+            page.Heading(heading);
+            page.Add(costs);
+        }
         foreach (string remark in remarks) page.Note(remark);
         page.Facts("Methods", [.. rows.Select(row => (row.Method, row.Note))]);
         return page.ToString();

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using LlmEmbed.Evaluation;
 using LlmEmbed.Heads;
 
 namespace LlmEmbed.Selection;
@@ -17,13 +16,6 @@ internal sealed record SelectionSummary(
     public SecondLook? SecondLook { get; init; }
 }
 
-/// <summary>Sets of views below the chosen cut, compared on more texts.</summary>
-/// <param name="Rows">The texts.</param>
-/// <param name="Read">All views below the cut.</param>
-/// <param name="Sets">The sets, as indexes into <paramref name="Read"/>, the smallest first.</param>
-/// <param name="Chosen">One of them.</param>
-internal sealed record SecondLook(int Rows, FeatureLayout Read, IReadOnlyList<ViewSetScore> Sets, ViewSetScore Chosen);
-
 /// <summary>Encoders, and what they made of the training texts: one row of fused features for each.</summary>
 internal sealed record ExtractedFeatures(IReadOnlyList<TextEncoder> Encoders, FeatureMatrix Features, IReadOnlyList<EncodingStatistics> Statistics, SelectionSummary? Selection);
 
@@ -36,12 +28,6 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
 {
     /// <summary>Texts on which views are compared. More would cost more than the cut saves on ordinary data, and separate views by less than matters.</summary>
     private const int DefaultSampleTexts = 1500;
-
-    /// <summary>Texts of the second look; like the penalty, the choice is settled long before.</summary>
-    private const int SecondLookTexts = 8000;
-
-    /// <summary>Sets of the second look: each takes a cross-validation.</summary>
-    private const int SecondLookSets = 4;
 
     public int SampleTexts { get; init; } = DefaultSampleTexts;
 
@@ -133,42 +119,16 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
         ];
     }
 
-    /// <summary>Compares sets of the views that were read on more texts than the sample, and keeps one of them.</summary>
-    /// <param name="features">All texts at the views that were read.</param>
-    /// <param name="read">These views among the candidates.</param>
-    /// <param name="kept">The backbones.</param>
-    /// <param name="labels">[N].</param>
-    /// <param name="classCount">C.</param>
-    /// <param name="rows">The rows that the choice may look at.</param>
+    /// <summary>Keeps the set of the views that were read which serves more texts than the sample best.</summary>
     private ExtractedFeatures LookAgain(ExtractedFeatures features, int[] read, List<KeptBackbone> kept, int[] labels, int classCount, int[] rows)
     {
         try
         {
             FeatureLayout layout = Fusion.LayoutOf(features.Encoders);
-            int[] part = [.. StratifiedSplit.Sample([.. rows.Select(row => labels[row])], SecondLookTexts, (ulong)options.Seed).Select(index => rows[index])];
-            ViewChoice first = features.Selection!.Choice!;
-            int[][] sets =
-            [
-                .. first.Sets.OrderBy(set => set == first.Chosen ? 0 : set.Loss).Select(set => set.Views.Select(view => Array.IndexOf(read, view)).ToArray()).Where(set => !set.Contains(-1))
-                    .Take(SecondLookSets).Append([.. Enumerable.Range(0, read.Length)]).DistinctBy(set => string.Join(',', set)).OrderBy(set => set.Length),
-            ];
-            List<ViewSetScore> scores = [];
-            using (FeatureMatrix seen = features.Features.Select(part))
-            {
-                HeadTrainingData data = new(seen, [.. part.Select(row => labels[row])], classCount, layout);
-                foreach (int[] set in sets)
-                {
-                    progress?.Report(new WorkProgress("Comparing sets on more texts", scores.Count, sets.Length, "sets"));
-                    HeadTrainingData columns = data.SelectViews(set);
-                    using FeatureMatrix _ = columns.Features;
-                    CrossValidation validation = LinearHeadTrainer.CrossValidate(columns, LinearOptions.Of(options), cancellation)!;
-                    scores.Add(new ViewSetScore(set, validation.Chosen, 0, TemperatureScaling.NegativeLogLikelihoods(validation.Logits, columns.Labels, validation.Chosen.Temperature)));
-                }
-                progress?.Report(new WorkProgress("Comparing sets on more texts", sets.Length, sets.Length, "sets"));
-            }
-            ViewSetScore chosen = scores.MinBy(score => score.Loss)!;
-            SelectionSummary summary = features.Selection with { SecondLook = new SecondLook(part.Length, layout, scores, chosen) };
-            return chosen.Views.Count == read.Length ? features with { Selection = summary } : Narrow(features, chosen.Views, kept, layout, summary);
+            HeadTrainingData data = new(features.Features, labels, classCount, layout);
+            SecondLook look = SecondLook.Take(data, read, features.Selection!.Choice!, rows, LinearOptions.Of(options), progress, cancellation);
+            features = features with { Selection = features.Selection with { SecondLook = look } };
+            return look.Chosen.Views.Count == read.Length ? features : Narrow(features, look.Chosen.Views, kept, layout);
         }
         catch
         {
@@ -179,16 +139,22 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     }
 
     /// <summary>The same texts at some of the views, with encoders that read just these.</summary>
-    private static ExtractedFeatures Narrow(ExtractedFeatures features, IReadOnlyList<int> views, List<KeptBackbone> kept, FeatureLayout layout, SelectionSummary summary)
+    private static ExtractedFeatures Narrow(ExtractedFeatures features, IReadOnlyList<int> views, List<KeptBackbone> kept, FeatureLayout layout)
     {
         List<(string, EncoderOptions)> wanted = [];
         List<EncodingStatistics> statistics = [];
+        (string Backbone, EncodingStatistics Statistics)[] costs = [.. features.Selection!.Encoding];
         int first = 0;
         foreach ((KeptBackbone backbone, EncodingStatistics part) in kept.Zip(features.Statistics))
         {
             View[] own = [.. backbone.Options.Views!.Where((_, view) => views.Contains(first + view))];
             first += backbone.Options.Views!.Count;
-            if (own.Length == 0) continue;
+            if (own.Length == 0)
+            {
+                // All texts were read for nothing, not only the sample.
+                costs[backbone.Candidate].Statistics = part;
+                continue;
+            }
             wanted.Add((backbone.Source, backbone.Options with { Views = own }));
             statistics.Add(part);
         }
@@ -196,7 +162,7 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
         foreach (TextEncoder encoder in features.Encoders) encoder.Dispose();
         FeatureMatrix narrow = features.Features.Select([.. views.Select(view => layout.Views[view])]);
         features.Features.Dispose();
-        return new ExtractedFeatures(encoders, narrow, statistics, summary);
+        return new ExtractedFeatures(encoders, narrow, statistics, features.Selection with { Encoding = costs });
     }
 
     /// <summary>Within a budget of time a set may only be chosen if the rest of the texts can be read at it; how long that takes follows from the sample.</summary>
