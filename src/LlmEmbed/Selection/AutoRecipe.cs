@@ -43,7 +43,7 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     public ExtractedFeatures Extract(string[] texts, int[] labels, int classCount, int[] rows)
     {
         int[] sample = [.. StratifiedSplit.Sample([.. rows.Select(row => labels[row])], SampleTexts, (ulong)options.Seed).Select(index => rows[index])];
-        bool looksTwice = rows.Length > sample.Length;
+        bool looksTwice = Math.Min(rows.Length, SecondLook.TextsFor(classCount)) > sample.Length;
         (FeatureMatrix sampled, List<KeptBackbone> kept, int[] read, SelectionSummary summary) = ReadSample(texts, labels, classCount, sample, looksTwice);
         ExtractedFeatures features = ReadRest(texts, sample, sampled, kept, summary);
         return looksTwice && summary.Choice is not null ? LookAgain(features, read, kept, labels, classCount, rows) : features;

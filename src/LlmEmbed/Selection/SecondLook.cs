@@ -12,8 +12,14 @@ internal sealed record SecondLook(int Rows, FeatureLayout Read, IReadOnlyList<Vi
     /// <summary>Like the penalty, the choice is settled long before.</summary>
     private const int MostTexts = 8000;
 
+    /// <summary>The time of a regression grows with texts × classes.</summary>
+    private const int MostTextsTimesClasses = 64_000;
+
     /// <summary>Each set takes a cross-validation.</summary>
     private const int MostSets = 4;
+
+    /// <summary>How many texts it takes at the most.</summary>
+    public static int TextsFor(int classCount) => Math.Min(MostTexts, MostTextsTimesClasses / classCount);
 
     /// <param name="features">All texts at the views that were read.</param>
     /// <param name="read">These views among the candidates.</param>
@@ -25,7 +31,7 @@ internal sealed record SecondLook(int Rows, FeatureLayout Read, IReadOnlyList<Vi
     public static SecondLook Take(
         HeadTrainingData features, int[] read, ViewChoice first, int[] rows, LinearOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellation)
     {
-        int[] part = [.. StratifiedSplit.Sample([.. rows.Select(row => features.Labels[row])], MostTexts, options.Seed).Select(index => rows[index])];
+        int[] part = [.. StratifiedSplit.Sample([.. rows.Select(row => features.Labels[row])], TextsFor(features.ClassCount), options.Seed).Select(index => rows[index])];
         HeadTrainingData data = features.Select(part);
         using FeatureMatrix seen = data.Features;
         int[][] sets = SetsWithin(read, first);

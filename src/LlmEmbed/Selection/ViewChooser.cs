@@ -49,6 +49,9 @@ internal sealed class ViewChooser
 
     private const int Repetitions = 4;
 
+    /// <summary>Above so many classes, whose regressions take long, penalties and folds are coarser.</summary>
+    private const int ManyClasses = 10;
+
     /// <summary>A set with less than this share of an average is not worth reading its views.</summary>
     private const double LeastWeight = 0.1;
 
@@ -197,7 +200,9 @@ internal sealed class ViewChooser
     private Scored Score(int[] views)
     {
         HeadTrainingData part = _data.SelectViews(views);
-        LinearOptions options = _options with { MaxCrossValidationRows = int.MaxValue, Penalties = LinearHeadTrainer.DefaultPenalties(part.Features.Columns) };
+        IReadOnlyList<double> penalties = LinearHeadTrainer.DefaultPenalties(part.Features.Columns);
+        LinearOptions options = _options with { MaxCrossValidationRows = int.MaxValue, Penalties = penalties };
+        if (_data.ClassCount > ManyClasses) options = options with { Folds = 3, Penalties = [.. penalties.Where((_, step) => step % 2 == 0)] };
         if (part.Features.Columns > 2 * part.Rows)
         {
             part = RowSpace.Of(part, options.Threads, _cancellation);
