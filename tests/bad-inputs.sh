@@ -155,7 +155,7 @@ else
     tool=$scratch/tool/llmembed.dll
 fi
 sound_data >"$scratch/data.csv"
-llmembed train --data "$scratch/data.csv" --backbone "$fixtures/bert" --output "$scratch/model" --cache none >/dev/null 2>&1
+llmembed train --data "$scratch/data.csv" --backbone "$fixtures/bert" --depths 3,4 --output "$scratch/model" --cache none >/dev/null 2>&1
 
 echo "| case | command | exit code | message |"
 echo "|---|---|---|---|"
@@ -405,8 +405,8 @@ refuse 1 "model holds no classifier.json" predict model hello
 start "classifier that is not there"
 refuse 1 "model: there is no such folder" predict model hello
 
-start "classifier of a newer version"; with_model; replace model/classifier.json '"format_version": 1' '"format_version": 2'
-refuse 1 "format version 2" predict model hello
+start "classifier of a newer version"; with_model; replace model/classifier.json '"format_version": 2' '"format_version": 3'
+refuse 1 "format version 3" predict model hello
 
 start "classifier.json that is cut off"; with_model; truncate -s 300 model/classifier.json
 refuse 1 "model/classifier.json is damaged" predict model hello
@@ -512,7 +512,7 @@ start "unknown pooling"; with_data; with_backbone bert
 refuse 2 "Pooling 'average' is not known" $embed --pooling average
 
 start "unknown head"; with_data; with_backbone bert
-refuse 2 "--head is 'forest', expected linear or cooccurrence" $(train data.csv) --head forest
+refuse 2 "--head is 'forest', expected auto or linear or cooccurrence" $(train data.csv) --head forest
 
 start "unknown format"; with_data; with_backbone bert
 refuse 2 "The format 'xml' is not known" $(train data.csv) --format xml

@@ -3,6 +3,7 @@ using LlmEmbed.Data;
 using LlmEmbed.Heads;
 using LlmEmbed.Selection;
 using LlmEmbed.Storage;
+using LlmEmbed.Tokenization;
 
 namespace LlmEmbed;
 

@@ -1,4 +1,3 @@
-using LlmEmbed.Selection;
 using LlmEmbed.Tokenization;
 using Xunit;
 

@@ -94,6 +94,8 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
                 if (options.Encoder.Prompt is not null && plain.Backbone.IsDecoder)
                     candidates.Add(TextEncoder.Load(backbone, options.Encoder with { ViewsOf = CandidateViews.Of, Precision = plain.Precision }));
             }
+            if (options.Encoder.Prompt is not null && candidates.TrueForAll(encoder => !encoder.Backbone.IsDecoder))
+                throw new LlmEmbedException("A prompt is tried with decoders, and none of the backbones is one. Add a decoder, give depths (--depths) to use the prompt as it is, or leave it out.");
             return candidates;
         }
         catch

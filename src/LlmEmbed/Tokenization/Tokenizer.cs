@@ -77,8 +77,7 @@ internal sealed class Tokenizer
     /// <exception cref="LlmEmbedException">The template does not hold <c>{text}</c> once.</exception>
     public Tokenizer WithPrompt(string template)
     {
-        if (template.Split("{text}") is not [string before, string after])
-            throw new LlmEmbedException($"The prompt '{template}' must hold {{text}} exactly once, where the text to classify goes.");
+        (string before, string after) = PromptTemplate.Parts(template);
         string prefix = before.TrimEnd(' ');
         SpecialTokenFrame frame = new([.. _frame.Before, .. Ids(prefix, isTextStart: true).Kept], [.. Ids(after, isTextStart: false).Kept, .. _frame.After]);
         return new Tokenizer(_parts with { Frame = frame, TextLead = before[prefix.Length..], FollowsText = prefix.Length > 0 });

@@ -58,7 +58,7 @@ public sealed class LinearHeadTests
         }
 
         static string WeightingOf(HeadTrainingData data, ClassWeighting weighting) =>
-            (string)HeadTrainer.Train(data, new TrainingOptions { ClassWeighting = weighting }, progress: null, TestContext.Current.CancellationToken).Details["class_weighting"]!;
+            (string)HeadTrainer.Train(data, new TrainingOptions { Head = HeadKind.Linear, ClassWeighting = weighting }, progress: null, TestContext.Current.CancellationToken).Details["class_weighting"]!;
 
         Assert.Equal("none", WeightingOf(Overlapping(200, 200), ClassWeighting.Auto));
         Assert.Equal("none", WeightingOf(Overlapping(360, 40), ClassWeighting.Auto)); // balanced weights find more of the rare class, but cost too much accuracy

@@ -79,8 +79,8 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     public void A_newer_format_is_refused_whatever_else_it_holds()
     {
         Save();
-        File.WriteAllText(ManifestFile, """{"format":"llmembed-classifier","format_version":2,"labels":{"new":"style"}}""");
-        AssertRefused(Bundle, "has format version 2; this llmembed reads up to version 1. Update llmembed");
+        File.WriteAllText(ManifestFile, """{"format":"llmembed-classifier","format_version":3,"labels":{"new":"style"}}""");
+        AssertRefused(Bundle, "has format version 3; this llmembed reads up to version 2. Update llmembed");
     }
 
     [Fact]
