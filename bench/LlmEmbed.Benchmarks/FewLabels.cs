@@ -98,7 +98,8 @@ internal static class FewLabels
                 }
             }
             foreach ((string name, List<double> values) in accuracies) rows.Add([$"{perClass}", name, Show(values)]);
-            Console.Error.WriteLine($"{perClass} a class: choosing and training {seconds.Average():0.0} s, reading {1000 * perText:0.0} ms a text; chosen {string.Join(", ", chosen.OrderByDescending(pair => pair.Value).Take(4))}");
+            Console.Error.WriteLine($"{perClass} a class: {string.Join(", ", accuracies.Select(pair => $"{pair.Key} {Show(pair.Value)}"))}");
+            Console.Error.WriteLine($"  auto: choosing and training {seconds.Average():0.0} s, reading {1000 * perText:0.0} ms a text; chosen {string.Join(", ", chosen.OrderByDescending(pair => pair.Value).Take(4))}");
         }
         return Bench.Table($"Accuracy with few labels, {Path.GetFileName(Path.GetDirectoryName(trainingFile))}, {testing.Count} {(testFile is null ? "held-out" : "test")} texts, {Draws} draws (mean ± deviation)", ["examples a class", "method", "accuracy"], rows);
     }
