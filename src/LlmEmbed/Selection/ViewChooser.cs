@@ -105,7 +105,7 @@ internal sealed class ViewChooser
         foreach (int view in candidates)
         {
             _progress?.Report(new WorkProgress("Comparing views", singles.Count, candidates.Length, "views"));
-            singles.Add(Score([view]));
+            singles.Add(Score([view], repetitions: 1)); // where rows are few these are only told, not chosen by
         }
         _progress?.Report(new WorkProgress("Comparing views", candidates.Length, candidates.Length, "views"));
 
@@ -120,7 +120,7 @@ internal sealed class ViewChooser
         foreach (int[] set in distinct)
         {
             _progress?.Report(new WorkProgress("Comparing sets of views", scores.Count, distinct.Length, "sets"));
-            scores.Add(set is [int single] ? singles[single].Score : Score(set).Score);
+            scores.Add(set is [int single] && _repetitions == 1 ? singles[single].Score : Score(set, _repetitions).Score);
         }
         _progress?.Report(new WorkProgress("Comparing sets of views", distinct.Length, distinct.Length, "sets"));
 
@@ -157,7 +157,7 @@ internal sealed class ViewChooser
         if (kept is [var only]) return choice with { Chosen = only.Set };
         int[] union = [.. kept.SelectMany(pair => pair.Set.Views).Distinct().Order()];
         double total = kept.Sum(pair => pair.Weight);
-        ViewSetScore chosen = sets.FirstOrDefault(set => set.Views.SequenceEqual(union)) ?? Score(union).Score;
+        ViewSetScore chosen = sets.FirstOrDefault(set => set.Views.SequenceEqual(union)) ?? Score(union, _repetitions).Score;
         return choice with { Chosen = chosen, Mixture = [.. kept.Select(pair => new WeightedViews([.. pair.Set.Views.Select(view => Array.IndexOf(union, view))], pair.Weight / total))] };
     }
 
@@ -197,7 +197,7 @@ internal sealed class ViewChooser
         }
     }
 
-    private Scored Score(int[] views)
+    private Scored Score(int[] views, int repetitions)
     {
         HeadTrainingData part = _data.SelectViews(views);
         IReadOnlyList<double> penalties = LinearHeadTrainer.DefaultPenalties(part.Features.Columns);
@@ -210,12 +210,12 @@ internal sealed class ViewChooser
         }
         double[] losses = new double[_data.Rows], logits = new double[_data.Rows * _data.ClassCount];
         PenaltyScore? score = null;
-        for (int repetition = 0; repetition < _repetitions; repetition++)
+        for (int repetition = 0; repetition < repetitions; repetition++)
         {
             CrossValidation validation = LinearHeadTrainer.CrossValidate(part, options with { Seed = options.Seed + (ulong)repetition }, _cancellation)!;
             double temperature = validation.Chosen.Temperature;
-            TensorPrimitives.MultiplyAdd(validation.Logits, 1 / (temperature * _repetitions), logits, logits);
-            TensorPrimitives.MultiplyAdd(TemperatureScaling.NegativeLogLikelihoods(validation.Logits, _data.Labels, temperature), 1.0 / _repetitions, losses, losses);
+            TensorPrimitives.MultiplyAdd(validation.Logits, 1 / (temperature * repetitions), logits, logits);
+            TensorPrimitives.MultiplyAdd(TemperatureScaling.NegativeLogLikelihoods(validation.Logits, _data.Labels, temperature), 1.0 / repetitions, losses, losses);
             score ??= validation.Chosen;
         }
         return new Scored(new ViewSetScore(views, score!, CostOf(views), losses), logits);
