@@ -75,7 +75,7 @@ internal static class HeadTrainer
         _ => throw new LlmEmbedException($"The head '{kind}' is not known. Known: {LinearHead.KindName}, {CooccurrenceHead.KindName}."),
     };
 
-    /// <summary>The linear head, unless another kind is clearly better: by more than two standard errors of the log loss on rows that neither has seen.</summary>
+    /// <summary>The linear head, unless another kind is clearly better: by more than two standard errors of the log loss on rows that neither was fitted to (a network was stopped by them, which flatters it).</summary>
     private static TrainedHead ChooseHead(HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
         TrainedHead linear = TrainLinear(data, options, progress, cancellationToken);

@@ -65,7 +65,7 @@ internal sealed class ViewChooser
     private const double ModestCut = 0.6;
 
     /// <summary>Standard errors of loss that a cheaper set may cost.</summary>
-    public const double ToleratedErrors = 0.5;
+    private const double ToleratedErrors = 0.5;
 
     private readonly HeadTrainingData _data;
     private readonly LinearOptions _options;
@@ -128,8 +128,7 @@ internal sealed class ViewChooser
         ViewSetScore[] open = [.. ordered.Where(allowed)];
         if (open.Length == 0) open = ordered[..1];
         ViewSetScore best = open.MinBy(score => score.Loss)!;
-        ViewChoice choice = new([.. singles.Select(single => single.Score)], ordered, open.First(score => score == best || IsClose(score, best)), best);
-        choice = choice with { Cut = CutFor(open, best, candidates) };
+        ViewChoice choice = new([.. singles.Select(single => single.Score)], ordered, open.First(score => IsClose(score, best)), best) { Cut = CutFor(open, best, candidates) };
         return areFew ? Average(choice, open, presets[0]) : choice;
     }
 
@@ -139,11 +138,12 @@ internal sealed class ViewChooser
         foreach (double cut in CutDepths().Where(cut => cut >= ModestCut))
         {
             int[] within = [.. candidates.Where(view => IsWithin(view, cut))];
-            if (sets.Any(set => set.Views.All(within.Contains) && (set == best || IsClose(set, best)))) return within;
+            if (sets.Any(set => set.Views.All(within.Contains) && IsClose(set, best))) return within;
         }
         return candidates;
     }
 
+    /// <summary>Whether a set is not clearly worse than the best, which the best itself never is.</summary>
     private static bool IsClose(ViewSetScore score, ViewSetScore best)
     {
         (double mean, double error) = PairedLosses.Excess(score.RowLosses, best.RowLosses);
