@@ -17,6 +17,8 @@ return args switch
     ["scaling-rows"] => Scaling.Rows(1_000_000),
     ["scaling-rows", string most] => Scaling.Rows(Number(most)),
     ["padding", _, ..] => Padding.Run(args[1..]),
+    ["similarity", string file] => Similarity.Run(file),
+    ["similarity", string file, string texts] => Similarity.Run(file, Number(texts)),
     ["logistic", .. string[] size] => Logistic.Run(size),
     ["head-epoch"] => HeadEpoch.Run(67_349),
     ["head-epoch", string rows] => HeadEpoch.Run(Number(rows)),
@@ -44,6 +46,7 @@ static int Usage()
           scaling                    time against depth and against length
           scaling-rows [MOST]        10,000, 100,000 and 1,000,000 short texts through predict: rate and memory
           padding FILE...            padding among the tokens that are computed
+          similarity FILE [TEXTS]    how close int8 is to fp32 at each candidate view, on the first 300 texts
           logistic [FILE | ROWS COLUMNS]  logistic regression beside scikit-learn; without arguments synthetic features of sst2's size
           head-epoch [ROWS]          one epoch of the reference head at the paper's size against the matrix product rate
           end-to-end TRAIN [BACKBONE]...  training from file to classifier against the engine alone, then with the embeddings in the cache

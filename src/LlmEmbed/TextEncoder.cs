@@ -313,7 +313,7 @@ public sealed class TextEncoder : ITextEncoder
         ("max_tokens", MaxTokens.ToString()),
         ("pad_to", _options.PadTo?.ToString() ?? ""),
         ("prompt", Prompt ?? ""),
-        ("precision", PrecisionNames.NameOf(Precision)));
+        ("precision", Precision == Precision.Int8 ? $"int8, scheme {Int8Weights.Scheme}" : PrecisionNames.NameOf(Precision)));
 
     /// <summary>Tokens that a call sent through the backbone.</summary>
     private record struct Cost(long Tokens, long PaddedTokens)

@@ -37,7 +37,7 @@ internal abstract class Backbone
     /// <summary>The id that stands for padding; 0 where the model has none of its own, as the released LLMEmbed recipe does it.</summary>
     public abstract int PadId { get; }
 
-    protected Checkpoint Checkpoint { get; }
+    public Checkpoint Checkpoint { get; }
 
     /// <summary>Chooses the architecture by the configuration's <c>model_type</c> and reads the configuration; weights are read later.</summary>
     /// <exception cref="LlmEmbedException">The architecture, or something that its configuration asks for, is not implemented.</exception>

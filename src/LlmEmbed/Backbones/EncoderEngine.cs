@@ -25,9 +25,6 @@ internal sealed record EngineOptions(
 /// </summary>
 internal sealed class EncoderEngine : IDisposable
 {
-    /// <summary>The scheme of the quantized weights; part of the names of kept files.</summary>
-    private const string Version = "1";
-
     private readonly Checkpoint _checkpoint;
     private readonly Backbone _backbone;
     private readonly Func<string, int[]> _tokenize, _tokenizePrompted;
@@ -51,7 +48,7 @@ internal sealed class EncoderEngine : IDisposable
     {
         (_checkpoint, _backbone, _tokenize, _tokenizePrompted, _options) = (checkpoint, backbone, tokenize, tokenizePrompted, options);
         _weightsKey = new EncoderFingerprint(
-            ("int8", Version), ("backbone", identity), ("steps", Int8Weights.Steps.ToString(CultureInfo.InvariantCulture))).Sha256;
+            ("int8", Int8Weights.Scheme), ("backbone", identity), ("steps", Int8Weights.Steps.ToString(CultureInfo.InvariantCulture))).Sha256;
         (Precision, Reason) = options.Precision == Precision.Auto ? Choose() : (options.Precision, "");
         Plan = PlanOf(Precision);
     }
@@ -189,7 +186,7 @@ internal sealed class EncoderEngine : IDisposable
         double[] similarities = KeptSimilarities() ?? MeasureSimilarities();
         double least = similarities.Min();
         Precision precision = least >= Calibration.LeastSimilarity ? Precision.Int8 : Precision.Fp32;
-        return (precision, string.Create(CultureInfo.InvariantCulture, $"centred cosine of int8 with fp32 {least:0.000}"));
+        return (precision, string.Create(CultureInfo.InvariantCulture, $"centred cosine of int8 with fp32 {least:0.0000}"));
     }
 
     private string? SimilaritiesPath()

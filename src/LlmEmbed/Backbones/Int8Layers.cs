@@ -6,16 +6,12 @@ namespace LlmEmbed.Backbones;
 
 /// <summary>
 /// Layers whose matrix products are int8: inputs u8 with a scale per token, weights s8 with a scale per output (<see cref="Int8Weights"/>), sums exact in 32 bits.
-/// Everything between two products is one pass over the rows (<see cref="FusedOperators"/>). Attention, norms and residual sums are fp32, and so is an MLP that the
-/// weights leave out.
+/// Everything between two products is one pass over the rows (<see cref="FusedOperators"/>). Attention, norms and residual sums are fp32.
 /// </summary>
 internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Weights weights) : Layers(checkpoint, graph)
 {
-    private readonly Float32Layers _float32 = new(checkpoint, graph);
-
     public override Rows Prepare(string input, ProjectionGroup consumer)
     {
-        if (weights.Find(consumer) is null) return new Rows(input);
         Rows rows = NewRows();
         Graph.Node("QuantizeRows", [input, Smoothing(consumer)], [rows.Value, rows.Scale]);
         return rows;
@@ -23,7 +19,6 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
 
     public override Rows PreparedRmsNorm(string input, RmsNormWeight norm, ProjectionGroup consumer)
     {
-        if (weights.Find(consumer) is null) return new Rows(RmsNorm(input, norm));
         Rows rows = NewRows();
         Graph.Node("RmsNormQuantize", [input, .. NormConstants(norm, consumer)], [rows.Value, rows.Scale]);
         return rows;
@@ -31,7 +26,6 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
 
     public override string[] Project(Rows input, ProjectionGroup group)
     {
-        if (input.IsFloat32) return _float32.Project(input, group);
         if (group.Parts.Count != 3) throw new ArgumentException("Three parts are what attention reads.", nameof(group));
         string[] parts = [Graph.NextName("query"), Graph.NextName("key"), Graph.NextName("value")];
         string[] biases = [.. group.Parts.Select(part => Graph.Constant<float>(part.ReadBias(Checkpoint), part.Width))];
@@ -39,19 +33,12 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
         return parts;
     }
 
-    public override Product Multiply(Rows input, ProjectionGroup group) =>
-        input.IsFloat32 ? _float32.Multiply(input, group) : new(MatMul(input, group), input.Scale, Biases(group));
+    public override Product Multiply(Rows input, ProjectionGroup group) => new(MatMul(input, group), input.Scale, Biases(group));
 
-    public override string Add(Product product, string residual) =>
-        product.IsFloat32 ? _float32.Add(product, residual) : Graph.Node("AddRows", [product.Value, product.Scale, product.Bias, residual]);
+    public override string Add(Product product, string residual) => Graph.Node("AddRows", [product.Value, product.Scale, product.Bias, residual]);
 
     public override (Rows Normalized, string Sum) AddAndRmsNorm(Product product, string residual, RmsNormWeight norm, ProjectionGroup consumer)
     {
-        if (product.IsFloat32 || weights.Find(consumer) is null)
-        {
-            string total = Add(product, residual);
-            return (PreparedRmsNorm(total, norm, consumer), total);
-        }
         (Rows rows, string sum) = (NewRows(), Graph.NextName("sum"));
         Graph.Node("AddRmsNormQuantize", [product.Value, product.Scale, product.Bias, residual, .. NormConstants(norm, consumer)], [rows.Value, rows.Scale, sum]);
         return (rows, sum);
@@ -59,11 +46,6 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
 
     public override (Rows Normalized, string Sum) AddAndLayerNorm(Product product, string residual, LayerNormWeights norm, ProjectionGroup consumer)
     {
-        if (product.IsFloat32 || weights.Find(consumer) is null)
-        {
-            string total = LayerNorm(Add(product, residual), norm);
-            return (Prepare(total, consumer), total);
-        }
         (Rows rows, string normalized) = (NewRows(), Graph.NextName("normalized"));
         Graph.Node(
             "AddLayerNormQuantize",
@@ -74,7 +56,6 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
 
     public override Rows SwiGlu(Rows input, ProjectionGroup gateAndUp, ProjectionGroup consumer)
     {
-        if (input.IsFloat32) return Prepare(_float32.SwiGlu(input, gateAndUp, consumer).Value, consumer);
         Rows rows = NewRows();
         Graph.Node("SwiGluQuantize", [MatMul(input, gateAndUp), input.Scale, Biases(gateAndUp), Smoothing(consumer)], [rows.Value, rows.Scale]);
         return rows;
@@ -82,7 +63,6 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
 
     public override Rows Gelu(Rows input, ProjectionGroup group, ProjectionGroup consumer)
     {
-        if (input.IsFloat32) return Prepare(_float32.Gelu(input, group, consumer).Value, consumer);
         Rows rows = NewRows();
         Graph.Node("GeluQuantize", [MatMul(input, group), input.Scale, Biases(group), Smoothing(consumer)], [rows.Value, rows.Scale]);
         return rows;
@@ -92,7 +72,7 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
     private string[] NormConstants(RmsNormWeight norm, ProjectionGroup consumer)
     {
         float[] weight = Read(norm.Name, norm.Size);
-        TensorPrimitives.Multiply(weight, weights.Find(consumer)!.Smoothing, weight);
+        TensorPrimitives.Multiply(weight, weights[consumer].Smoothing, weight);
         return [Graph.Constant<float>(weight, norm.Size), Graph.Constant<float>([norm.Epsilon], 1)];
     }
 
@@ -100,12 +80,12 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
 
     private string Biases(ProjectionGroup group) => Graph.Constant<float>(group.ReadBiases(Checkpoint), group.Width);
 
-    private string Smoothing(ProjectionGroup consumer) => Graph.Constant<float>(weights.Find(consumer)!.Smoothing, consumer.InputWidth);
+    private string Smoothing(ProjectionGroup consumer) => Graph.Constant<float>(weights[consumer].Smoothing, consumer.InputWidth);
 
     /// <summary>[B,T,in] u8 · [in,out] s8 → [B,T,out] fp32, still to be multiplied by each row's scale.</summary>
     private string MatMul(Rows input, ProjectionGroup group)
     {
-        Int8Matrix matrix = weights.Find(group)!;
+        Int8Matrix matrix = weights[group];
         return Graph.Node(
             "MatMulIntegerToFloat",
             [input.Value, Graph.Weight(matrix.Values.Share()), Graph.Scalar(1f), Graph.Constant<float>(matrix.Scales, group.Width), Graph.Scalar(FusedOperators.ZeroPoint)]);

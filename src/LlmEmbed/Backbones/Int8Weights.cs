@@ -9,15 +9,16 @@ namespace LlmEmbed.Backbones;
 /// <summary>
 /// A backbone's weights in int8, one scale per output, smoothed: before anything is quantized, input channel j is divided by s_j = max|x_j|^0.6 / max|W_:j|^0.4 and
 /// column j of the weights multiplied by it, so that the few channels that are far larger than the rest in a decoder do not take all steps of a row's scale
-/// (SmoothQuant, arXiv 2211.10438). The maxima of x are those of a dozen sentences, first tokens included (<see cref="Calibration"/>).
+/// (SmoothQuant, arXiv 2211.10438). The maxima of x are those of a dozen sentences, first tokens included (<see cref="Calibration"/>). Then inputs and weights are
+/// rotated (<see cref="Rotation"/>): what smoothing leaves standing out, in some tokens only, is spread over 64 channels.
 /// </summary>
 internal sealed class Int8Weights : IDisposable
 {
-    /// <summary>The share of the smoothing that inputs get; 0.5 and 0.7 keep less of SmolLM2's states.</summary>
+    /// <summary>The share of the smoothing that inputs get; 0.3, 0.5 and 0.7 keep less of SmolLM2's states.</summary>
     private const float Exponent = 0.6f;
 
-    /// <summary>Largest to 99th percentile of the channels; in SmolLM2's one MLP that writes massive activations it is over 500, in all others under 30.</summary>
-    private const float MassiveRatio = 50;
+    /// <summary>Changes with everything that changes the quantized weights or what is computed with them.</summary>
+    public const string Scheme = "2";
 
     private const string SmoothingSuffix = ".smoothing", ScaleSuffix = ".scale", ValuesSuffix = ".int8";
 
@@ -33,8 +34,7 @@ internal sealed class Int8Weights : IDisposable
     /// </summary>
     public static int Steps { get; } = AddsExactly() ? 127 : 63;
 
-    /// <summary>The group's matrix; null where it stays in fp32.</summary>
-    public Int8Matrix? Find(ProjectionGroup group) => _matrices.GetValueOrDefault(group.Name);
+    public Int8Matrix this[ProjectionGroup group] => _matrices[group.Name];
 
     /// <summary>Measures and quantizes the first <paramref name="depth"/> blocks.</summary>
     /// <param name="checkpoint">Where the weights are.</param>
@@ -46,9 +46,11 @@ internal sealed class Int8Weights : IDisposable
     public static Int8Weights Quantize(Checkpoint checkpoint, Backbone backbone, int depth, IReadOnlyList<int[]> sentences, int threads, Func<int, string>? pathOf = null)
     {
         Int8Weights weights = new();
-        foreach ((int block, IReadOnlyList<(ProjectionGroup, float[])> inputs) in Calibration.Measure(checkpoint, backbone, depth, sentences, threads))
+        foreach ((int block, IReadOnlyList<(ProjectionGroup Group, float[] Largest)> inputs) in Calibration.Measure(checkpoint, backbone, depth, sentences, threads))
         {
-            List<KeyValuePair<string, Int8Matrix>> matrices = QuantizeBlock(checkpoint, inputs);
+            // An encoder's block names its first group again for what leaves it.
+            KeyValuePair<string, Int8Matrix>[] matrices =
+                [.. inputs.DistinctBy(input => input.Group.Name).Select(input => KeyValuePair.Create(input.Group.Name, Quantize(checkpoint, input.Group, input.Largest)))];
             if (pathOf is null)
             {
                 foreach ((string name, Int8Matrix matrix) in matrices) weights._matrices.Add(name, matrix);
@@ -97,7 +99,7 @@ internal sealed class Int8Weights : IDisposable
         }
     }
 
-    private static void Save(string path, List<KeyValuePair<string, Int8Matrix>> matrices)
+    private static void Save(string path, KeyValuePair<string, Int8Matrix>[] matrices)
     {
         using SafetensorsWriter writer = SafetensorsWriter.Create(
             path,
@@ -113,36 +115,12 @@ internal sealed class Int8Weights : IDisposable
         writer.Commit();
     }
 
-    private static List<KeyValuePair<string, Int8Matrix>> QuantizeBlock(Checkpoint checkpoint, IReadOnlyList<(ProjectionGroup Group, float[] Largest)> inputs)
-    {
-        List<KeyValuePair<string, Int8Matrix>> matrices = [];
-        for (int i = 0; i < inputs.Count; i++)
-        {
-            (ProjectionGroup group, float[] largest) = inputs[i];
-            // An MLP is its input and its output projections, which follow each other.
-            bool isKept = IsMassive(largest) || (i + 1 < inputs.Count && IsMassive(inputs[i + 1].Largest));
-            // An encoder's block names its first group again for what leaves it.
-            if (!isKept && matrices.TrueForAll(pair => pair.Key != group.Name)) matrices.Add(new(group.Name, Quantize(checkpoint, group, largest)));
-        }
-        return matrices;
-    }
-
     private static bool AddsExactly()
     {
         if (!X86Base.IsSupported) return AdvSimd.IsSupported;
         if (X86Base.CpuId(0, 0).Eax < 7) return false;
         const int Avx512Vnni = 1 << 11, AvxVnni = 1 << 4;
         return (X86Base.CpuId(7, 0).Ecx & Avx512Vnni) != 0 || (X86Base.CpuId(7, 1).Eax & AvxVnni) != 0;
-    }
-
-    /// <summary>
-    /// Whether a few channels are so far above the others that this is where a decoder writes its massive activations. Their size must be right to a fraction of a
-    /// percent, or the error drowns every other channel of a mean; so that MLP stays in fp32.
-    /// </summary>
-    private static bool IsMassive(float[] largest)
-    {
-        float[] sorted = [.. largest.Order()];
-        return sorted[^1] > MassiveRatio * sorted[(int)(sorted.Length * 0.99)];
     }
 
     private static unsafe Int8Matrix Quantize(Checkpoint checkpoint, ProjectionGroup group, float[] largestInput)
@@ -164,6 +142,8 @@ internal sealed class Int8Weights : IDisposable
         {
             Span<float> row = rows.AsSpan(output * inputs, inputs);
             TensorPrimitives.Divide(row, smoothing, row);
+            _ = Rotation.Apply(row);
+            TensorPrimitives.Divide(row, Rotation.BlockSize(inputs), row);
             float largest = MathF.Abs(TensorPrimitives.MaxMagnitude<float>(row));
             scales[output] = largest / Steps;
             float inverse = largest > 0 ? Steps / largest : 0;
@@ -185,7 +165,7 @@ internal sealed class Int8Weights : IDisposable
 }
 
 /// <summary>The weights of a group of projections in int8.</summary>
-/// <param name="Smoothing">1 / s [in], by which inputs are multiplied.</param>
+/// <param name="Smoothing">1 / s [in], by which inputs are multiplied before they are rotated.</param>
 /// <param name="Scales">[out].</param>
-/// <param name="Values">[in,out].</param>
+/// <param name="Values">[in,out], rotated along the inputs.</param>
 internal sealed record Int8Matrix(float[] Smoothing, float[] Scales, WeightBuffer Values);

@@ -63,19 +63,13 @@ internal abstract class Layers(Checkpoint checkpoint, OnnxGraph graph)
 /// <summary>What matrix products read: fp32 values, or quantized ones with a scale for each row.</summary>
 /// <param name="Value">[B,T,in].</param>
 /// <param name="Scale">[B,T,1]; empty in fp32.</param>
-internal readonly record struct Rows(string Value, string Scale = "")
-{
-    public bool IsFloat32 => Scale.Length == 0;
-}
+internal readonly record struct Rows(string Value, string Scale = "");
 
 /// <summary>What a matrix product gives, with what is still to be applied to it.</summary>
 /// <param name="Value">[B,T,out].</param>
 /// <param name="Scale">[B,T,1], a factor for each row; empty where it is applied already.</param>
 /// <param name="Bias">[out]; empty where it is added already.</param>
-internal readonly record struct Product(string Value, string Scale = "", string Bias = "")
-{
-    public bool IsFloat32 => Scale.Length == 0;
-}
+internal readonly record struct Product(string Value, string Scale = "", string Bias = "");
 
 /// <summary>A root-mean-square norm.</summary>
 internal readonly record struct RmsNormWeight(string Layer, int Size, float Epsilon)

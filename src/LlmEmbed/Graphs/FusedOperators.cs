@@ -6,8 +6,8 @@ namespace LlmEmbed.Graphs;
 
 /// <summary>
 /// Operators that work row by row (a row is a token) on what lies between two matrix products. The engine has each step, but as a pass of its own over
-/// memory, and between two small int8 products these passes take longer than the products. Those that quantize scale a row by its own largest value, so a text's
-/// result does not depend on the texts beside it.
+/// memory, and between two small int8 products these passes take longer than the products. Those that quantize rotate a row (<see cref="Rotation"/>) and scale it by its
+/// own largest value, so a text's result does not depend on the texts beside it.
 /// </summary>
 internal static unsafe class FusedOperators
 {
@@ -43,8 +43,8 @@ internal static unsafe class FusedOperators
         Span<float> scratch = new float[width];
         for (int row = begin; row < end; row++)
         {
-            float largest = Scale(a.Row(0, row), 1, a.Vector(1), scratch);
-            Quantize(scratch, largest, a.Bytes(0, row), out a.Scalar(1, row));
+            Scale(a.Row(0, row), 1, a.Vector(1), scratch);
+            Quantize(scratch, a.Bytes(0, row), out a.Scalar(1, row));
         }
     }
 
@@ -80,8 +80,8 @@ internal static unsafe class FusedOperators
     private static void RmsNormQuantize(ReadOnlySpan<float> values, ReadOnlySpan<float> weight, float epsilon, Span<float> scratch, Span<byte> destination, out float scale)
     {
         float norm = 1 / MathF.Sqrt(TensorPrimitives.SumOfSquares(values) / values.Length + epsilon);
-        float largest = Scale(values, norm, weight, scratch);
-        Quantize(scratch, largest, destination, out scale);
+        Scale(values, norm, weight, scratch);
+        Quantize(scratch, destination, out scale);
     }
 
     /// <summary>(product [.,H], scale [.,1], bias [H], residual [.,H], weight / smoothing [H], epsilon [1]) → u8 [.,H], scale [.,1], residual sum [.,H].</summary>
@@ -109,8 +109,8 @@ internal static unsafe class FusedOperators
             Span<float> output = a.Output(2, row);
             Sum(a.Row(0, row), a.Row(1, row)[0], a.Vector(2), a.Row(3, row), output);
             LayerNorm(output, a.Vector(4), a.Vector(5), epsilon);
-            float largest = Scale(output, 1, a.Vector(6), scratch);
-            Quantize(scratch, largest, a.Bytes(0, row), out a.Scalar(1, row));
+            Scale(output, 1, a.Vector(6), scratch);
+            Quantize(scratch, a.Bytes(0, row), out a.Scalar(1, row));
         }
     }
 
@@ -155,23 +155,17 @@ internal static unsafe class FusedOperators
         ReadOnlySpan<float> gateBias = a.Vector(2)[..width], upBias = a.Vector(2)[width..], smoothing = a.Vector(3);
         for (int row = begin; row < end; row++)
         {
-            Vector512<float> scale = Vector512.Create(a.Row(1, row)[0]), largest = default;
+            Vector512<float> scale = Vector512.Create(a.Row(1, row)[0]);
             ReadOnlySpan<float> gate = a.Row(0, row)[..width], up = a.Row(0, row)[width..];
             int i = 0;
             for (; i <= width - Lanes; i += Lanes)
             {
-                Vector512<float> value = SwiGlu(
-                    Vector512.FusedMultiplyAdd(Load(gate, i), scale, Load(gateBias, i)), Vector512.FusedMultiplyAdd(Load(up, i), scale, Load(upBias, i)), Load(smoothing, i));
-                largest = Vector512.Max(largest, Vector512.Abs(value));
-                value.StoreUnsafe(ref scratch[i]);
+                Vector512<float> gates = Vector512.FusedMultiplyAdd(Load(gate, i), scale, Load(gateBias, i)), ups = Vector512.FusedMultiplyAdd(Load(up, i), scale, Load(upBias, i));
+                SwiGlu(gates, ups, Load(smoothing, i)).StoreUnsafe(ref scratch[i]);
             }
-            float most = Largest(largest);
             for (; i < width; i++)
-            {
                 scratch[i] = SwiGlu(Vector512.Create(gate[i] * scale[0] + gateBias[i]), Vector512.Create(up[i] * scale[0] + upBias[i]), Vector512.Create(smoothing[i]))[0];
-                most = MathF.Max(most, MathF.Abs(scratch[i]));
-            }
-            Quantize(scratch, most, a.Bytes(0, row), out a.Scalar(1, row));
+            Quantize(scratch, a.Bytes(0, row), out a.Scalar(1, row));
         }
     }
 
@@ -183,22 +177,13 @@ internal static unsafe class FusedOperators
         ReadOnlySpan<float> bias = a.Vector(2), smoothing = a.Vector(3);
         for (int row = begin; row < end; row++)
         {
-            Vector512<float> scale = Vector512.Create(a.Row(1, row)[0]), largest = default;
+            Vector512<float> scale = Vector512.Create(a.Row(1, row)[0]);
             ReadOnlySpan<float> product = a.Row(0, row);
             int i = 0;
             for (; i <= width - Lanes; i += Lanes)
-            {
-                Vector512<float> value = Gelu(Vector512.FusedMultiplyAdd(Load(product, i), scale, Load(bias, i))) * Load(smoothing, i);
-                largest = Vector512.Max(largest, Vector512.Abs(value));
-                value.StoreUnsafe(ref scratch[i]);
-            }
-            float most = Largest(largest);
-            for (; i < width; i++)
-            {
-                scratch[i] = Gelu(Vector512.Create(product[i] * scale[0] + bias[i]))[0] * smoothing[i];
-                most = MathF.Max(most, MathF.Abs(scratch[i]));
-            }
-            Quantize(scratch, most, a.Bytes(0, row), out a.Scalar(1, row));
+                (Gelu(Vector512.FusedMultiplyAdd(Load(product, i), scale, Load(bias, i))) * Load(smoothing, i)).StoreUnsafe(ref scratch[i]);
+            for (; i < width; i++) scratch[i] = Gelu(Vector512.Create(product[i] * scale[0] + bias[i]))[0] * smoothing[i];
+            Quantize(scratch, a.Bytes(0, row), out a.Scalar(1, row));
         }
     }
 
@@ -217,31 +202,12 @@ internal static unsafe class FusedOperators
         for (; i < destination.Length; i++) destination[i] = MathF.FusedMultiplyAdd(product[i], scale, residual[i]) + bias[i];
     }
 
-    /// <summary>values · factor · weights, and the largest magnitude of that.</summary>
-    private static float Scale(ReadOnlySpan<float> values, float factor, ReadOnlySpan<float> weights, Span<float> destination)
+    /// <summary>values · factor · weights.</summary>
+    private static void Scale(ReadOnlySpan<float> values, float factor, ReadOnlySpan<float> weights, Span<float> destination)
     {
         int i = 0;
-        Vector512<float> largest = default;
-        for (; i <= values.Length - Lanes; i += Lanes)
-        {
-            Vector512<float> value = Load(values, i) * factor * Load(weights, i);
-            largest = Vector512.Max(largest, Vector512.Abs(value));
-            value.StoreUnsafe(ref destination[i]);
-        }
-        float most = Largest(largest);
-        for (; i < values.Length; i++)
-        {
-            destination[i] = values[i] * factor * weights[i];
-            most = MathF.Max(most, MathF.Abs(destination[i]));
-        }
-        return most;
-    }
-
-    private static float Largest(Vector512<float> values)
-    {
-        Vector256<float> half = Vector256.Max(values.GetLower(), values.GetUpper());
-        Vector128<float> quarter = Vector128.Max(half.GetLower(), half.GetUpper());
-        return MathF.Max(MathF.Max(quarter[0], quarter[1]), MathF.Max(quarter[2], quarter[3]));
+        for (; i <= values.Length - Lanes; i += Lanes) (Load(values, i) * factor * Load(weights, i)).StoreUnsafe(ref destination[i]);
+        for (; i < values.Length; i++) destination[i] = values[i] * factor * weights[i];
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -281,9 +247,10 @@ internal static unsafe class FusedOperators
         return (series.AsInt32() + Vector512.ShiftLeft(rounded.AsInt32(), 23)).AsSingle();
     }
 
-    /// <summary>Scales a row so that its largest magnitude becomes 127 and rounds to the nearest step.</summary>
-    private static void Quantize(ReadOnlySpan<float> values, float largest, Span<byte> destination, out float scale)
+    /// <summary>Rotates a row in place, scales it so that its largest magnitude becomes 127 and rounds to the nearest step.</summary>
+    private static void Quantize(Span<float> values, Span<byte> destination, out float scale)
     {
+        float largest = Rotation.Apply(values);
         scale = largest / Steps;
         const float Shift = 12582912f + ZeroPoint; // adding it leaves the rounded number in the low bits
         float inverse = largest > 0 ? Steps / largest : 0;

@@ -33,7 +33,7 @@ internal sealed class LanguageModel : IDisposable
         (_lengths, _states, _logProbabilities) = (new int[rows], new float[rows * backbone.HiddenSize], new float[checked(rows * backbone.VocabularySize)]);
         _cache = new KeyValueCache(backbone.BlockCount, backbone.KeyValueHeads, rows, capacity);
         _blocks = new GraphSession(BlocksGraph(layersOf), threads);
-        _head = new GraphSession(HeadGraph(layersOf), threads);
+        _head = new GraphSession(HeadGraph(), threads);
     }
 
     /// <summary>B.</summary>
@@ -137,11 +137,11 @@ internal sealed class LanguageModel : IDisposable
         return graph;
     }
 
-    /// <summary>[B,H] → [B,V].</summary>
-    private OnnxGraph HeadGraph(Func<OnnxGraph, Layers> layersOf)
+    /// <summary>[B,H] → [B,V], in fp32 whatever the blocks are in.</summary>
+    private OnnxGraph HeadGraph()
     {
         OnnxGraph graph = new();
-        Layers layers = layersOf(graph);
+        Float32Layers layers = new(_backbone.Checkpoint, graph);
         ProjectionGroup head = _backbone.LanguageHead!;
         string states = graph.Input(nameof(_states), OnnxType.Float, null, _backbone.HiddenSize);
         string logits = layers.Multiply(layers.Prepare(states, head), head).Value;
