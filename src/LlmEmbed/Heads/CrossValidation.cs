@@ -78,11 +78,11 @@ internal sealed class PenaltyCandidate
         return candidates.First(candidate => candidate == best || Excess(candidate, best) is var (mean, error) && mean <= error);
     }
 
-    /// <summary>Weaker penalties are slower to fit, and beyond the minimum they only overfit more: two clearly worse ones in a row end the search.</summary>
+    /// <summary>Weaker penalties are slower to fit, and beyond the minimum they only overfit more: a clearly worse one ends the search.</summary>
     public static bool IsPastTheBest(IReadOnlyList<PenaltyCandidate> candidates)
     {
         PenaltyCandidate best = candidates.MinBy(candidate => candidate.Score.CalibratedLogLoss)!;
-        return candidates.Count > 2 && candidates.TakeLast(2).All(candidate => candidate != best && Excess(candidate, best) is var (mean, error) && mean > error);
+        return candidates.Count > 2 && candidates[^1] != best && Excess(candidates[^1], best) is var (mean, error) && mean > error;
     }
 
     private static (double Mean, double StandardError) Excess(PenaltyCandidate candidate, PenaltyCandidate best) => PairedLosses.Excess(candidate._rowLosses, best._rowLosses);

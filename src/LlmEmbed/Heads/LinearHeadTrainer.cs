@@ -16,7 +16,7 @@ internal sealed record LinearOptions
     public int Folds { get; init; } = 5;
 
     /// <summary>Cross-validation uses a stratified sample above this many rows: the choice of C is settled long before.</summary>
-    public int MaxCrossValidationRows { get; init; } = 20_000;
+    public int MaxCrossValidationRows { get; init; } = 10_000;
 
     public ulong Seed { get; init; }
 
@@ -48,7 +48,7 @@ internal sealed record LinearTraining(LinearHead Head, double C, double Objectiv
 internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellation)
 {
     /// <summary>Precision of the objective: enough to compare penalties, and for the head itself.</summary>
-    private const double ChoiceTolerance = 1e-4, FinalTolerance = 1e-6;
+    private const double ChoiceTolerance = 1e-4, FinalTolerance = 1e-5;
 
     /// <summary>What double precision still resolves, for problems small enough to be solved in it.</summary>
     private const double ExactTolerance = 1e-13;

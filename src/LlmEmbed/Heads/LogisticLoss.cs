@@ -18,9 +18,9 @@ internal sealed record LogisticFit(int? HeldOutFold, double[] ClassWeights);
 internal abstract class LogisticLoss(FeatureMatrix features, int[] labels, int[] folds, int classCount, Standardization standardization, int threads) : IDisposable
 {
     /// <summary>Multiply-adds of one pass below which double precision costs nothing worth counting.</summary>
-    private const long SmallWork = 8_000_000;
+    private const long SmallWork = 2_000_000;
 
-    /// <summary>From this many outputs on a row, blocked matrix products beat one pass of dot products.</summary>
+    /// <summary>From this many outputs on a row, blocked matrix products beat products of a few rows at a time.</summary>
     private const int WideOutputs = 7;
 
     public FeatureMatrix Features { get; } = features;
@@ -53,11 +53,11 @@ internal abstract class LogisticLoss(FeatureMatrix features, int[] labels, int[]
     {
         int outputs = fitCount * OutputsFor(classCount);
         if ((long)features.Rows * features.Columns * outputs <= SmallWork)
-            return new LogisticLoss<double>(features, labels, folds, classCount, standardization, threads, new RowProducts<double>(features.Columns));
+            return new LogisticLoss<double>(features, labels, folds, classCount, standardization, fitCount, threads, new ExactProducts(features.Columns));
         IBlockProducts<float> products = outputs < WideOutputs
-            ? new RowProducts<float>(features.Columns)
+            ? new NarrowProducts(features.Columns)
             : new EngineProducts(features.Columns);
-        return new LogisticLoss<float>(features, labels, folds, classCount, standardization, threads, products);
+        return new LogisticLoss<float>(features, labels, folds, classCount, standardization, fitCount, threads, products);
     }
 
     /// <summary>Evaluates each fit at its parameters.</summary>
@@ -72,41 +72,37 @@ internal abstract class LogisticLoss(FeatureMatrix features, int[] labels, int[]
 
 /// <inheritdoc cref="LogisticLoss"/>
 internal sealed class LogisticLoss<T>(
-    FeatureMatrix features, int[] labels, int[] folds, int classCount, Standardization standardization, int threads, IBlockProducts<T> products)
+    FeatureMatrix features, int[] labels, int[] folds, int classCount, Standardization standardization, int fitCount, int threads, IBlockProducts<T> products)
     : LogisticLoss(features, labels, folds, classCount, standardization, threads)
     where T : unmanaged, IBinaryFloatingPointIeee754<T>
 {
     /// <summary>Rows are cut into this many stripes whatever the number of threads, so that sums and with them results do not depend on it.</summary>
     private const int MaxStripes = 16;
 
-    private readonly int _stripes = Math.Clamp(features.Rows / products.BlockRows, 1, MaxStripes);
+    /// <summary>For each stripe what its evaluations work in, made by the first one: fresh memory for each would cost as much as a small problem itself.</summary>
+    private readonly Scratch?[] _scratch = new Scratch?[Math.Clamp(features.Rows / products.BlockRows, 1, MaxStripes)];
 
     public override double[] Evaluate(IReadOnlyList<LogisticFit> fits, IReadOnlyList<double[]> parameters, IReadOnlyList<double[]> gradients, CancellationToken cancellation)
     {
         int outputs = fits.Count * Outputs;
         (T[] weights, T[] intercepts) = Stack(parameters);
-        double[][] losses = new double[_stripes][];
-        double[][] residualSums = new double[_stripes][];
-        T[][] sums = new T[_stripes][];
         ForEachStripe((stripe, blocks) =>
         {
-            (losses[stripe], residualSums[stripe], sums[stripe]) = (new double[fits.Count], new double[outputs], new T[outputs * Features.Columns]);
-            T[] values = new T[products.BlockRows * outputs]; // logits [n, fits × K], then the loss's derivatives by them
-            T[] block = new T[products.BlockRows * Features.Columns];
+            Scratch scratch = ScratchOf(stripe);
+            scratch.ClearSums();
             foreach ((int first, int count) in blocks)
             {
-                Standardize(first, count, block);
-                products.Logits(block, count, weights, intercepts, values);
+                Standardize(first, count, scratch.Block);
+                products.Logits(scratch.Block, count, weights, intercepts, scratch.Values);
                 for (int row = 0; row < count; row++)
-                    Residuals(first + row, values.AsSpan(row * outputs, outputs), fits, losses[stripe], residualSums[stripe]);
-                products.AddGradient(block, count, values, outputs, sums[stripe]);
+                    Residuals(first + row, scratch.Values.AsSpan(row * outputs, outputs), fits, scratch.Losses, scratch.ResidualSums);
+                products.AddGradient(scratch.Block, count, scratch.Values, outputs, scratch.Sums);
             }
         }, cancellation);
 
         double[] total = new double[fits.Count];
-        foreach (double[] loss in losses) TensorPrimitives.Add<double>(total, loss, total);
-        Parallel.For(0, outputs, new ParallelOptions { MaxDegreeOfParallelism = Threads }, output =>
-            SumUp(output, sums, residualSums, gradients[output / Outputs]));
+        foreach (Scratch? stripe in _scratch) TensorPrimitives.Add(total, stripe!.Losses.AsSpan(0, fits.Count), total);
+        Parallel.For(0, outputs, new ParallelOptions { MaxDegreeOfParallelism = Threads }, output => SumUp(output, gradients[output / Outputs]));
         return total;
     }
 
@@ -115,19 +111,18 @@ internal sealed class LogisticLoss<T>(
         int outputs = fits.Count * Outputs;
         (T[] weights, T[] intercepts) = Stack(parameters);
         double[] logits = new double[Features.Rows * ClassCount];
-        ForEachStripe((_, blocks) =>
+        ForEachStripe((stripe, blocks) =>
         {
-            T[] values = new T[products.BlockRows * outputs];
-            T[] block = new T[products.BlockRows * Features.Columns];
+            Scratch scratch = ScratchOf(stripe);
             foreach ((int first, int count) in blocks)
             {
-                Standardize(first, count, block);
-                products.Logits(block, count, weights, intercepts, values);
+                Standardize(first, count, scratch.Block);
+                products.Logits(scratch.Block, count, weights, intercepts, scratch.Values);
                 for (int row = first; row < first + count; row++)
                 {
                     int fit = fits.Index().First(f => f.Item.HeldOutFold == FoldOfRow[row]).Index;
                     Span<double> target = logits.AsSpan(row * ClassCount, ClassCount)[(ClassCount - Outputs)..];
-                    ReadOnlySpan<T> source = values.AsSpan((row - first) * outputs + fit * Outputs, Outputs);
+                    ReadOnlySpan<T> source = scratch.Values.AsSpan((row - first) * outputs + fit * Outputs, Outputs);
                     for (int k = 0; k < Outputs; k++) target[k] = double.CreateChecked(source[k]);
                 }
             }
@@ -140,13 +135,15 @@ internal sealed class LogisticLoss<T>(
     private void ForEachStripe(Action<int, IEnumerable<(int First, int Count)>> body, CancellationToken cancellation)
     {
         ParallelOptions options = new() { MaxDegreeOfParallelism = Threads, CancellationToken = cancellation };
-        Parallel.For(0, _stripes, options, stripe => body(stripe, BlocksOf(stripe)));
+        Parallel.For(0, _scratch.Length, options, stripe => body(stripe, BlocksOf(stripe)));
     }
+
+    private Scratch ScratchOf(int stripe) => _scratch[stripe] ??= new(products.BlockRows, Features.Columns, fitCount, Outputs);
 
     private IEnumerable<(int First, int Count)> BlocksOf(int stripe)
     {
-        int end = (int)((long)Features.Rows * (stripe + 1) / _stripes);
-        for (int first = (int)((long)Features.Rows * stripe / _stripes); first < end; first += products.BlockRows)
+        int end = (int)((long)Features.Rows * (stripe + 1) / _scratch.Length);
+        for (int first = (int)((long)Features.Rows * stripe / _scratch.Length); first < end; first += products.BlockRows)
             yield return (first, Math.Min(products.BlockRows, end - first));
     }
 
@@ -177,17 +174,17 @@ internal sealed class LogisticLoss<T>(
     }
 
     /// <summary>Adds up the stripes' gradients of one output.</summary>
-    private void SumUp(int output, T[][] sums, double[][] residualSums, double[] gradient)
+    private void SumUp(int output, double[] gradient)
     {
         int columns = Features.Columns, k = output % Outputs;
         Span<double> target = gradient.AsSpan(k * columns, columns);
         target.Clear();
-        foreach (T[] stripe in sums)
+        foreach (Scratch? stripe in _scratch)
         {
-            ReadOnlySpan<T> source = stripe.AsSpan(output * columns, columns);
+            ReadOnlySpan<T> source = stripe!.Sums.AsSpan(output * columns, columns);
             for (int column = 0; column < columns; column++) target[column] += double.CreateTruncating(source[column]);
         }
-        gradient[Outputs * columns + k] = residualSums.Sum(stripe => stripe[output]);
+        gradient[Outputs * columns + k] = _scratch.Sum(stripe => stripe!.ResidualSums[output]);
     }
 
     /// <summary>Replaces one row's logits by weight × (probability - truth), for each fit, and adds to the losses and sums.</summary>
@@ -227,5 +224,34 @@ internal sealed class LogisticLoss<T>(
         TensorPrimitives.Multiply(logits, T.CreateTruncating(weight) / sum, logits);
         logits[label] -= T.CreateTruncating(weight);
         return Math.Log(double.CreateTruncating(sum)) - truth;
+    }
+
+    /// <param name="rows">The most rows of a block.</param>
+    /// <param name="columns">F.</param>
+    /// <param name="fits">The most fits that are evaluated together.</param>
+    /// <param name="outputs">K.</param>
+    private sealed class Scratch(int rows, int columns, int fits, int outputs)
+    {
+        /// <summary>[rows, F], standardised.</summary>
+        public T[] Block { get; } = new T[rows * columns];
+
+        /// <summary>[rows, fits × K]: logits, then the loss's derivatives by them.</summary>
+        public T[] Values { get; } = new T[rows * fits * outputs];
+
+        /// <summary>[fits].</summary>
+        public double[] Losses { get; } = new double[fits];
+
+        /// <summary>[fits × K], gradients of the intercepts.</summary>
+        public double[] ResidualSums { get; } = new double[fits * outputs];
+
+        /// <summary>[fits × K, F], gradients of the weights.</summary>
+        public T[] Sums { get; } = new T[fits * outputs * columns];
+
+        public void ClearSums()
+        {
+            Array.Clear(Losses);
+            Array.Clear(ResidualSums);
+            Array.Clear(Sums);
+        }
     }
 }

@@ -34,25 +34,32 @@ internal sealed record SecondLook(int Rows, FeatureLayout Read, IReadOnlyList<Vi
         int[] part = [.. StratifiedSplit.Sample([.. rows.Select(row => features.Labels[row])], TextsFor(features.ClassCount), options.Seed).Select(index => rows[index])];
         HeadTrainingData data = features.Select(part);
         using FeatureMatrix seen = data.Features;
-        int[][] sets = SetsWithin(read, first);
+        (int[] Views, double C)[] sets = SetsWithin(read, first);
         List<ViewSetScore> scores = [];
-        foreach (int[] set in sets)
+        foreach ((int[] set, double c) in sets)
         {
             progress?.Report(new WorkProgress("Comparing sets on more texts", scores.Count, sets.Length, "sets"));
             HeadTrainingData columns = data.SelectViews(set);
             using FeatureMatrix _ = columns.Features;
-            CrossValidation validation = LinearHeadTrainer.CrossValidate(columns, options, cancellation)!;
+            // Few penalties suit both the sample and more texts: the one that the sample chose, and its neighbours.
+            double[] penalties = [c / Math.Sqrt(10), c, c * Math.Sqrt(10)];
+            CrossValidation validation = LinearHeadTrainer.CrossValidate(columns, options with { Penalties = penalties }, cancellation)!;
             scores.Add(new ViewSetScore(set, validation.Chosen, Cost: 0, validation.RowLosses(columns.Labels)));
         }
         progress?.Report(new WorkProgress("Comparing sets on more texts", sets.Length, sets.Length, "sets"));
         return new SecondLook(part.Length, features.Layout, scores, scores.MinBy(score => score.Loss)!);
     }
 
-    /// <summary>What the sample liked the most, and everything.</summary>
-    private static int[][] SetsWithin(int[] read, ViewChoice first)
+    /// <summary>What the sample liked the most, and everything, each with the penalty that suited the sample.</summary>
+    private static (int[] Views, double C)[] SetsWithin(int[] read, ViewChoice first)
     {
-        IEnumerable<int[]> liked = first.Sets.OrderBy(set => set == first.Chosen ? 0 : set.Loss).Select(set => set.Views.Select(view => Array.IndexOf(read, view)).ToArray());
-        int[] everything = [.. Enumerable.Range(0, read.Length)];
-        return [.. liked.Where(set => !set.Contains(-1)).Take(MostSets).Append(everything).DistinctBy(set => string.Join(',', set)).OrderBy(set => set.Length)];
+        (int[] Views, double C)[] within =
+        [
+            .. first.Sets.Select(set => (Set: set, Views: set.Views.Select(view => Array.IndexOf(read, view)).ToArray())).Where(pair => !pair.Views.Contains(-1))
+                .OrderBy(pair => pair.Set == first.Chosen ? 0 : pair.Set.Loss).Select(pair => (pair.Views, pair.Set.Score.C)),
+        ];
+        // All views below a cut are one of the sets that the sample compared.
+        (int[] Views, double C) everything = within.MaxBy(set => set.Views.Length);
+        return [.. within.Take(MostSets).Append(everything).DistinctBy(set => string.Join(',', set.Views)).OrderBy(set => set.Views.Length)];
     }
 }

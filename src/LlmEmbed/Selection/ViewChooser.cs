@@ -38,7 +38,7 @@ internal sealed record WeightedViews(IReadOnlyList<int> Views, double Weight);
 /// cut, are compared as they will be used, fused and fitted together. (4) Among those that are not clearly worse than the best the cheapest wins.
 /// Few texts cannot tell sets apart: there the predictions of a few broad sets are averaged, each weighted by what speaks for it.
 /// </summary>
-internal sealed class ViewChooser
+internal sealed class ViewChooser : IDisposable
 {
     private const int LargestSet = 12;
 
@@ -73,12 +73,16 @@ internal sealed class ViewChooser
     private readonly CancellationToken _cancellation;
     private readonly int _repetitions;
     private readonly Func<string, double> _tokens;
+    private readonly RowSpace _rowSpace;
 
     private ViewChooser(HeadTrainingData data, Func<string, double> tokens, LinearOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellation)
     {
         (_data, _tokens, _options, _progress, _cancellation) = (data, tokens, options, progress, cancellation);
         _repetitions = data.Rows <= FewRows ? Repetitions : 1;
+        _rowSpace = new RowSpace(data, options.Threads, cancellation);
     }
+
+    public void Dispose() => _rowSpace.Dispose();
 
     /// <param name="data">Every candidate's pooled states, fused.</param>
     /// <param name="presets">Sets of views that have proved themselves elsewhere, the default ones first. They are compared with those that are found, or averaged where there are few rows.</param>
@@ -95,8 +99,12 @@ internal sealed class ViewChooser
         LinearOptions options,
         Func<ViewSetScore, bool>? allowed = null,
         IProgress<WorkProgress>? progress = null,
-        CancellationToken cancellation = default) =>
-        LinearHeadTrainer.CanHoldOut(data) ? new ViewChooser(data, tokens, options, progress, cancellation).Choose(presets, allowed ?? (_ => true)) : null;
+        CancellationToken cancellation = default)
+    {
+        if (!LinearHeadTrainer.CanHoldOut(data)) return null;
+        using ViewChooser chooser = new(data, tokens, options, progress, cancellation);
+        return chooser.Choose(presets, allowed ?? (_ => true));
+    }
 
     private ViewChoice Choose(IReadOnlyList<int[]> presets, Func<ViewSetScore, bool> allowed)
     {
@@ -199,15 +207,13 @@ internal sealed class ViewChooser
 
     private Scored Score(int[] views, int repetitions)
     {
-        HeadTrainingData part = _data.SelectViews(views);
-        IReadOnlyList<double> penalties = LinearHeadTrainer.DefaultPenalties(part.Features.Columns);
+        int features = views.Sum(view => _data.Layout.Views[view].Size);
+        IReadOnlyList<double> penalties = LinearHeadTrainer.DefaultPenalties(features);
         LinearOptions options = _options with { MaxCrossValidationRows = int.MaxValue, Penalties = penalties };
         if (_data.ClassCount > ManyClasses) options = options with { Folds = 3, Penalties = [.. penalties.Where((_, step) => step % 2 == 0)] };
-        if (part.Features.Columns > 2 * part.Rows)
-        {
-            part = RowSpace.Of(part, options.Threads, _cancellation);
-            options = options with { Standardization = Standardization.None(part.Features.Columns) };
-        }
+        bool isWide = features > _data.Rows;
+        HeadTrainingData part = isWide ? _rowSpace.Of(views) : _data.SelectViews(views);
+        if (isWide) options = options with { Standardization = Standardization.None(_data.Rows) };
         double[] losses = new double[_data.Rows], logits = new double[_data.Rows * _data.ClassCount];
         PenaltyScore? score = null;
         for (int repetition = 0; repetition < repetitions; repetition++)

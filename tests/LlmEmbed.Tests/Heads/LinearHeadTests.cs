@@ -73,7 +73,8 @@ public sealed class LinearHeadTests
     {
         HeadTrainingData data = HeadProblems.Clusters(40, 150, classCount, seed: 3);
         LinearOptions options = new() { Penalties = LinearHeadTrainer.DefaultPenalties(150) };
-        HeadTrainingData reduced = RowSpace.Of(data, threads: 2, TestContext.Current.CancellationToken);
+        using RowSpace space = new(data, threads: 2, TestContext.Current.CancellationToken);
+        HeadTrainingData reduced = space.Of([.. Enumerable.Range(0, data.Layout.Views.Count)]);
         Assert.Equal(40, reduced.Features.Columns);
         CrossValidation full = LinearHeadTrainer.CrossValidate(data, options, TestContext.Current.CancellationToken)!;
         CrossValidation small = LinearHeadTrainer.CrossValidate(reduced, options with { Standardization = Standardization.None(40) }, TestContext.Current.CancellationToken)!;
@@ -117,9 +118,9 @@ public sealed class LinearHeadTests
         List<double[][]> found = [];
         Func<LogisticLoss>[] ways =
         [
-            () => new LogisticLoss<double>(data.Features, data.Labels, folds, 8, standardization, 2, new RowProducts<double>(50)),
-            () => new LogisticLoss<float>(data.Features, data.Labels, folds, 8, standardization, 2, new RowProducts<float>(50)),
-            () => new LogisticLoss<float>(data.Features, data.Labels, folds, 8, standardization, 2, new EngineProducts(50)),
+            () => new LogisticLoss<double>(data.Features, data.Labels, folds, 8, standardization, fitCount: 2, threads: 2, new ExactProducts(50)),
+            () => new LogisticLoss<float>(data.Features, data.Labels, folds, 8, standardization, fitCount: 2, threads: 2, new NarrowProducts(50)),
+            () => new LogisticLoss<float>(data.Features, data.Labels, folds, 8, standardization, fitCount: 2, threads: 2, new EngineProducts(50)),
         ];
         foreach (Func<LogisticLoss> way in ways)
         {
