@@ -41,6 +41,7 @@ internal static class Logistic
         double ours = LinearHeadTrainer.Train(data, new LinearOptions { Penalties = [C] }).Objective;
         (string Solver, string Tolerance)[] peers = [.. Solvers.Select(solver => (solver, LoosestTolerance(solver, ours)))];
         Measurement mine = new();
+        string blas = "";
         Dictionary<string, (Measurement Time, double Objective)> theirs = peers.ToDictionary(peer => $"{peer.Solver}, tol {peer.Tolerance}", _ => (new Measurement(), 0.0));
         for (int i = 0; i < Bench.Repetitions; i++)
         {
@@ -51,6 +52,7 @@ internal static class Logistic
             {
                 JsonNode result = Peer(solver, tolerance);
                 string name = $"{solver}, tol {tolerance}";
+                blas = (string)result["blas"]!;
                 theirs[name].Time.Add((double)result["seconds"]!);
                 theirs[name] = (theirs[name].Time, (double)result["objective"]!);
             }
@@ -61,7 +63,7 @@ internal static class Logistic
             ["", "seconds", "objective", "we are faster by"],
             [
                 ["LlmEmbed", mine.Show("0.00"), Show(ours), ""],
-                .. theirs.Select(pair => new[] { $"scikit-learn {pair.Key}", pair.Value.Time.Show("0.00"), Show(pair.Value.Objective), (pair.Value.Time.Median / mine.Median).ToString("0.00", CultureInfo.InvariantCulture) }),
+                .. theirs.Select(pair => new[] { $"scikit-learn ({blas}) {pair.Key}", pair.Value.Time.Show("0.00"), Show(pair.Value.Objective), (pair.Value.Time.Median / mine.Median).ToString("0.00", CultureInfo.InvariantCulture) }),
             ]);
 
         JsonNode Peer(string solver, string tolerance) =>

@@ -28,6 +28,7 @@ return args switch
     ["write-7b", string folder] => SevenBillion.Write(folder, blocks: 32),
     ["write-7b", string folder, string blocks] => SevenBillion.Write(folder, Number(blocks)),
     ["memory", string folder, string limit] => SevenBillion.Run(folder, limit),
+    ["memory", string folder, string limit, string texts] => SevenBillion.Run(folder, limit, Number(texts)),
     _ => Usage(),
 };
 
@@ -52,7 +53,7 @@ static int Usage()
           end-to-end TRAIN [BACKBONE]...  training from file to classifier against the engine alone, then with the embeddings in the cache
           few-labels TRAIN [TEST]    accuracy with 5, 20 and 100 examples of each class, ten draws; without TEST on a fifth of TRAIN
           write-7b FOLDER [BLOCKS]   a LLaMA-2-7B-shaped fp16 checkpoint with random weights, 13.5 GB with all 32 blocks
-          memory FOLDER LIMIT        that checkpoint in at most LIMIT GB of memory, beside some of its blocks in memory
+          memory FOLDER LIMIT [TEXTS]  that checkpoint in at most LIMIT GB of memory, beside some of its blocks in memory; 60 texts of a hundred tokens
         """);
     return 2;
 }

@@ -44,8 +44,8 @@ internal static class SevenBillion
         return 0;
     }
 
-    /// <summary>All blocks in parts, beside four blocks in memory: what loading costs.</summary>
-    public static int Run(string folder, string limit)
+    /// <summary>All blocks in parts, beside four blocks in memory: what loading costs. It costs the less, the more texts share it.</summary>
+    public static int Run(string folder, string limit, int textCount = 60)
     {
         long bytes = (long)(double.Parse(limit) * 1e9);
         string[] texts = Bench.Texts(60, 80);
@@ -55,7 +55,7 @@ internal static class SevenBillion
         few.Dispose();
         long start = Stopwatch.GetTimestamp();
         using TextEncoder all = TextEncoder.Load(folder, new() { Precision = Precision.Fp32, Depths = "-1", MemoryBytes = bytes });
-        EncodingStatistics statistics = all.Encode(texts).Statistics;
+        EncodingStatistics statistics = all.Encode(Bench.Texts(textCount, 80)).Statistics;
         double rate = all.BlockCount * statistics.Tokens / Stopwatch.GetElapsedTime(start).TotalSeconds;
         return Bench.Table(
             $"{statistics.Tokens:N0} tokens through {all.BlockCount} blocks, {all.MemoryPlan.Runs[0].End} at a time, in {limit} GB.",

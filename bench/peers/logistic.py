@@ -1,6 +1,6 @@
 """Logistic regression of scikit-learn: logistic.py FEATURES.npy LABELS.npy C SOLVER TOLERANCE
 
-Features are standardised first, as LlmEmbed does it. Prints {"seconds", "objective", "iterations"}; reading the files is not timed. The objective is
+Features are standardised first, as LlmEmbed does it. Prints {"seconds", "objective", "iterations", "blas"}; reading the files is not timed. The objective is
 C * sum of negative log likelihoods + |w|^2 / 2, over standardised features.
 """
 
@@ -12,6 +12,7 @@ import warnings
 import numpy
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_info
 
 features_file, labels_file, c, solver, tolerance = sys.argv[1:]
 features, labels = numpy.load(features_file), numpy.load(labels_file)
@@ -24,4 +25,5 @@ seconds = time.perf_counter() - start
 
 margins = (scaled.astype(numpy.float64) @ model.coef_[0].astype(numpy.float64) + model.intercept_[0]) * numpy.where(labels == model.classes_[1], 1, -1)
 objective = float(c) * numpy.logaddexp(0, -margins).sum() + 0.5 * float((model.coef_.astype(numpy.float64) ** 2).sum())
-print(json.dumps({"seconds": seconds, "objective": objective, "iterations": int(model.n_iter_[0])}))
+blas = next((library["internal_api"] for library in threadpool_info() if library["user_api"] == "blas"), "reference BLAS")
+print(json.dumps({"seconds": seconds, "objective": objective, "iterations": int(model.n_iter_[0]), "blas": blas}))
