@@ -48,7 +48,7 @@ static int Usage()
           scaling-rows [MOST]        10,000, 100,000 and 1,000,000 short texts through predict: rate and memory
           padding FILE...            padding among the tokens that are computed
           similarity FILE [TEXTS]    how close int8 is to fp32 at each candidate view, on the first 300 texts
-          logistic [FILE | ROWS COLUMNS]  logistic regression beside scikit-learn; without arguments synthetic features of sst2's size
+          logistic [FILE | ROWS COLUMNS]  logistic regression beside scikit-learn (after: apt install python3-sklearn libopenblas0-pthread); without arguments synthetic features of sst2's size
           head-epoch [ROWS]          one epoch of the reference head at the paper's size against the matrix product rate
           end-to-end TRAIN [BACKBONE]...  training from file to classifier against the engine alone, then with the embeddings in the cache
           few-labels TRAIN [TEST]    accuracy with 5, 20 and 100 examples of each class, ten draws; without TEST on a fifth of TRAIN

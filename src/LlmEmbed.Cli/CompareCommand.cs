@@ -76,11 +76,11 @@ internal static class CompareCommand
     private static string[] Remarks() =>
     [
         "p: McNemar's exact test against auto. Intervals: bootstrap over test texts (1,000 draws); with ±, the mean and deviation of several seeds.",
-        string.Create(CultureInfo.InvariantCulture, $"Training and prediction include reading the texts, on {Environment.ProcessorCount} processors; {CostMeter.EnergySource}."),
+        string.Create(CultureInfo.InvariantCulture, $"Reading: training and test texts together; training and prediction include it, on {Environment.ProcessorCount} processors; {CostMeter.EnergySource}."),
     ];
 
     private static Table ToTable(IReadOnlyList<ComparisonRow> rows) => new(
-        ["method", "accuracy (95 % interval)", "macro-F1", "calibration error", "p", "training", "prediction per text", "energy", "parameters", "tokens", "features"],
+        ["method", "accuracy (95 % interval)", "macro-F1", "calibration error", "p", "reading", "training", "prediction per text", "energy", "parameters", "tokens", "features"],
         FirstNumber: 1,
         [.. rows.Select(row => ToCells(row, rows[^1].Report.Count))]);
 
@@ -133,6 +133,7 @@ internal static class CompareCommand
             $"{Percent(row.Report.MacroF1)} ({Percent(row.MacroF1.Low)} to {Percent(row.MacroF1.High)})",
             Percent(row.Report.ExpectedCalibrationError),
             p,
+            $"{Number(row.Cost.ReadingSeconds, "0.0")} s",
             $"{Number(row.Cost.Training.Seconds, "0.0")} s",
             $"{Number(1000 * row.Cost.Prediction.Seconds / testTexts, "0.00")} ms{computed}",
             $"{Number((row.Cost.Training + row.Cost.Prediction).Joules, "N0")} J{computed}",
@@ -173,6 +174,7 @@ internal static class CompareCommand
             ["parameters"] = row.Cost.Parameters,
             ["tokens"] = row.Cost.Tokens,
             ["feature_bytes"] = row.Cost.FeatureBytes,
+            ["reading_seconds"] = row.Cost.ReadingSeconds,
             ["training"] = ToJson(row.Cost.Training),
             ["prediction"] = ToJson(row.Cost.Prediction),
         })]),

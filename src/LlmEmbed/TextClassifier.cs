@@ -72,7 +72,7 @@ public sealed class TextClassifier : IDisposable
         try
         {
             RequireTokens(features.Statistics.Concat(features.Selection?.Encoding.Select(part => part.Statistics) ?? []), examples);
-            options = options with { Mixture = features.Selection?.Choice?.Mixture };
+            options = options with { Mixture = features.Selection?.Choice?.Mixture, LikelyC = features.Selection?.SecondLook?.Chosen.Score.C };
             FeatureLayout layout = Fusion.LayoutOf(features.Encoders);
             HeadTrainingData data = new(matrix, labelIndexes, labels.Length, layout);
 

@@ -36,6 +36,9 @@ public sealed record TrainingOptions
     /// <summary>The sets of views whose regressions are averaged, where the choice of views ended so.</summary>
     internal IReadOnlyList<WeightedViews>? Mixture { get; init; }
 
+    /// <summary>The penalty that suited many of the texts already; only it and its neighbours are then tried. Null where nothing is known.</summary>
+    internal double? LikelyC { get; init; }
+
     /// <summary>Share of the examples, stratified by class, that is held out to measure the classifier before it is trained on everything; 0 measures nothing.</summary>
     public double HeldOutShare { get; init; }
 

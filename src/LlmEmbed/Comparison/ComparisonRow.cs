@@ -53,4 +53,8 @@ internal sealed record CostShare(string Method, double Parameters, double Energy
 /// <param name="FeatureBytes">Bytes of features of the training texts.</param>
 /// <param name="Training">From texts to the trained classifier; of one seed.</param>
 /// <param name="Prediction">Of all test texts.</param>
-internal readonly record struct MethodCost(long Parameters, long Tokens, long FeatureBytes, Cost Training, Cost Prediction);
+internal readonly record struct MethodCost(long Parameters, long Tokens, long FeatureBytes, Cost Training, Cost Prediction)
+{
+    /// <summary>Seconds of the reading alone, training and test texts together; 0 for a method that reads nothing or only asks.</summary>
+    public double ReadingSeconds { get; init; }
+}

@@ -241,12 +241,14 @@ internal sealed class MethodComparison : IDisposable
         IEnumerable<EncodingStatistics> dropped = from part in summary.Selection?.Encoding ?? []
                                                   where classifier.Encoders.All(encoder => Fusion.NameOf(encoder) != part.Backbone)
                                                   select part.Statistics;
+        EncodingStatistics[] read = [.. summary.Encoding, .. dropped, .. embeddings.Select(part => part.Statistics)];
         MethodCost cost = new(
             classifier.ParameterCount,
-            summary.Encoding.Concat(dropped).Concat(embeddings.Select(part => part.Statistics)).Sum(part => part.Tokens),
+            read.Sum(part => part.Tokens),
             sizeof(float) * (long)_training.Count * classifier.Encoders.Sum(encoder => encoder.Views.Count * encoder.HiddenSize),
             training,
-            prediction);
+            prediction)
+        { ReadingSeconds = read.Sum(part => part.Elapsed.TotalSeconds) };
         string views = string.Join("; ", classifier.Encoders.Select(encoder => $"{NameOf(encoder)} {string.Join(", ", encoder.Views.Select(PoolingNames.NameOf))}"));
         return Row("auto", $"{views}; {summary.Choice}", probabilities, cost);
     }
@@ -261,7 +263,8 @@ internal sealed class MethodComparison : IDisposable
             passes.Sum(pass => pass.Tokens),
             sizeof(float) * (long)features.Train.Rows * features.Train.Features.Columns,
             passes.Aggregate(headTraining, (sum, pass) => sum + pass.TrainingCost),
-            passes.Aggregate(headPrediction, (sum, pass) => sum + pass.TestCost));
+            passes.Aggregate(headPrediction, (sum, pass) => sum + pass.TestCost))
+        { ReadingSeconds = passes.Sum(pass => pass.TrainingCost.Seconds + pass.TestCost.Seconds) };
         double[] accuracies = [.. heads.Select(head => head.Accuracy(features.Test, _truth))];
         foreach (TrainedHead head in heads) head.Head.Dispose();
         return Row(name, note, probabilities, cost) with { SeedAccuracies = accuracies };

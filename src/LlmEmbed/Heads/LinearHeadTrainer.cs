@@ -24,6 +24,7 @@ internal sealed record LinearOptions
 
     public static LinearOptions Of(TrainingOptions options) => new()
     {
+        Penalties = options.LikelyC is double c ? LinearHeadTrainer.PenaltiesNear(c) : null,
         ClassWeighting = options.ClassWeighting,
         Seed = (ulong)options.Seed,
         Threads = options.Encoder.Threads ?? Environment.ProcessorCount,
@@ -82,6 +83,9 @@ internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions opt
         double first = Math.Round(2 * Math.Log10(0.3 / featureCount)) / 2;
         return [.. Enumerable.Range(0, 9).Select(step => Math.Pow(10, first + step / 2.0))];
     }
+
+    /// <summary>A penalty that suited fewer texts or other views, and its neighbours.</summary>
+    public static IReadOnlyList<double> PenaltiesNear(double c) => [c / Math.Sqrt(10), c, c * Math.Sqrt(10)];
 
     private LinearTraining Train()
     {

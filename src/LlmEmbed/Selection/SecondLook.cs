@@ -41,9 +41,7 @@ internal sealed record SecondLook(int Rows, FeatureLayout Read, IReadOnlyList<Vi
             progress?.Report(new WorkProgress("Comparing sets on more texts", scores.Count, sets.Length, "sets"));
             HeadTrainingData columns = data.SelectViews(set);
             using FeatureMatrix _ = columns.Features;
-            // Few penalties suit both the sample and more texts: the one that the sample chose, and its neighbours.
-            double[] penalties = [c / Math.Sqrt(10), c, c * Math.Sqrt(10)];
-            CrossValidation validation = LinearHeadTrainer.CrossValidate(columns, options with { Penalties = penalties }, cancellation)!;
+            CrossValidation validation = LinearHeadTrainer.CrossValidate(columns, options with { Penalties = LinearHeadTrainer.PenaltiesNear(c) }, cancellation)!;
             scores.Add(new ViewSetScore(set, validation.Chosen, Cost: 0, validation.RowLosses(columns.Labels)));
         }
         progress?.Report(new WorkProgress("Comparing sets on more texts", sets.Length, sets.Length, "sets"));
