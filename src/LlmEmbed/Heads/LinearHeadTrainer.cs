@@ -84,8 +84,8 @@ internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions opt
         return [.. Enumerable.Range(0, 9).Select(step => Math.Pow(10, first + step / 2.0))];
     }
 
-    /// <summary>A penalty that suited fewer texts or other views, and its neighbours.</summary>
-    public static IReadOnlyList<double> PenaltiesNear(double c) => [c / Math.Sqrt(10), c, c * Math.Sqrt(10)];
+    /// <summary>A penalty that suited fewer texts, and its neighbours; weaker ones too, since more texts or balanced classes can bear them.</summary>
+    public static IReadOnlyList<double> PenaltiesNear(double c) => [c / Math.Sqrt(10), c, c * Math.Sqrt(10), c * 10];
 
     private LinearTraining Train()
     {
