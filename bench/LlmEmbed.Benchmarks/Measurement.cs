@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
+using LlmEmbed.Data;
 
 namespace LlmEmbed.Benchmarks;
 
@@ -33,6 +34,14 @@ internal static class Bench
         string[] all = File.ReadAllLines(Path.Combine(Root(), "samples", "support-requests", "train.csv")).Skip(1).SelectMany(line => line.Split([' ', ',', '"'], StringSplitOptions.RemoveEmptyEntries)).ToArray();
         Random random = new(seed);
         return [.. Enumerable.Range(0, count).Select(_ => string.Join(' ', Enumerable.Range(0, words).Select(_ => all[random.Next(all.Length)])))];
+    }
+
+    /// <summary>The texts of a file.</summary>
+    public static string[] ReadTexts(string file)
+    {
+        using TableReader table = TableReader.Open(file);
+        int column = TableColumns.Text(table, null);
+        return [.. table.Rows().Select(row => table.Text(row, column) ?? "")];
     }
 
     /// <summary>Tokens per second, the engine being warm.</summary>

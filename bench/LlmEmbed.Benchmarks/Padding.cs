@@ -1,5 +1,4 @@
 using System.Globalization;
-using LlmEmbed.Data;
 
 namespace LlmEmbed.Benchmarks;
 
@@ -12,9 +11,7 @@ internal static class Padding
         List<string[]> rows = [];
         foreach (string file in files)
         {
-            using TableReader table = TableReader.Open(file);
-            int column = TableColumns.Text(table, null);
-            string[] texts = [.. table.Rows().Select(row => table.Text(row, column) ?? "")];
+            string[] texts = Bench.ReadTexts(file);
             rows.AddRange(encoders.Select(encoder => new[]
             {
                 $"{Path.GetFileName(Path.GetDirectoryName(file))}/{Path.GetFileName(file)}", encoder.Name, $"{texts.Length:N0}", Share(encoder, [texts]), Share(encoder, TextClassifier.InChunks(texts, text => text)),

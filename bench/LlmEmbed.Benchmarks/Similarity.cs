@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Numerics.Tensors;
-using LlmEmbed.Data;
 using LlmEmbed.Selection;
 
 namespace LlmEmbed.Benchmarks;
@@ -10,9 +9,7 @@ internal static class Similarity
 {
     public static int Run(string file, int count = 300)
     {
-        using TableReader table = TableReader.Open(file);
-        int column = TableColumns.Text(table, null);
-        string[] texts = [.. table.Rows().Select(row => table.Text(row, column) ?? "").Take(count)];
+        string[] texts = [.. Bench.ReadTexts(file).Take(count)];
         List<string[]> rows = [];
         foreach (string starter in Bench.Starters)
         {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Numerics;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
@@ -79,8 +80,11 @@ internal sealed class LogisticLoss<T>(
     /// <summary>Rows are cut into this many stripes whatever the number of threads, so that sums and with them results do not depend on it.</summary>
     private const int MaxStripes = 16;
 
-    /// <summary>For each stripe what its evaluations work in, made by the first one: fresh memory for each would cost as much as a small problem itself.</summary>
-    private readonly Scratch?[] _scratch = new Scratch?[Math.Clamp(features.Rows / products.BlockRows, 1, MaxStripes)];
+    /// <summary>Each stripe's sums, made by its first evaluation: fresh memory for each would cost as much as a small problem itself.</summary>
+    private readonly StripeSums?[] _stripes = new StripeSums?[Math.Clamp(features.Rows / products.BlockRows, 1, MaxStripes)];
+
+    /// <summary>What stripes that are not at work have left: as many as threads, since a block is large.</summary>
+    private readonly ConcurrentBag<Workspace> _workspaces = [];
 
     public override double[] Evaluate(IReadOnlyList<LogisticFit> fits, IReadOnlyList<double[]> parameters, IReadOnlyList<double[]> gradients, CancellationToken cancellation)
     {
@@ -88,20 +92,22 @@ internal sealed class LogisticLoss<T>(
         (T[] weights, T[] intercepts) = Stack(parameters);
         ForEachStripe((stripe, blocks) =>
         {
-            Scratch scratch = ScratchOf(stripe);
-            scratch.ClearSums();
+            StripeSums sums = _stripes[stripe] ??= new(Features.Columns, fitCount, Outputs);
+            sums.Clear();
+            Workspace work = TakeWorkspace();
             foreach ((int first, int count) in blocks)
             {
-                Standardize(first, count, scratch.Block);
-                products.Logits(scratch.Block, count, weights, intercepts, scratch.Values);
+                Standardize(first, count, work.Block);
+                products.Logits(work.Block, count, weights, intercepts, work.Values);
                 for (int row = 0; row < count; row++)
-                    Residuals(first + row, scratch.Values.AsSpan(row * outputs, outputs), fits, scratch.Losses, scratch.ResidualSums);
-                products.AddGradient(scratch.Block, count, scratch.Values, outputs, scratch.Sums);
+                    Residuals(first + row, work.Values.AsSpan(row * outputs, outputs), fits, sums.Losses, sums.Residuals);
+                products.AddGradient(work.Block, count, work.Values, outputs, sums.Gradients);
             }
+            _workspaces.Add(work);
         }, cancellation);
 
         double[] total = new double[fits.Count];
-        foreach (Scratch? stripe in _scratch) TensorPrimitives.Add(total, stripe!.Losses.AsSpan(0, fits.Count), total);
+        foreach (StripeSums? stripe in _stripes) TensorPrimitives.Add(total, stripe!.Losses.AsSpan(0, fits.Count), total);
         Parallel.For(0, outputs, new ParallelOptions { MaxDegreeOfParallelism = Threads }, output => SumUp(output, gradients[output / Outputs]));
         return total;
     }
@@ -111,21 +117,22 @@ internal sealed class LogisticLoss<T>(
         int outputs = fits.Count * Outputs;
         (T[] weights, T[] intercepts) = Stack(parameters);
         double[] logits = new double[Features.Rows * ClassCount];
-        ForEachStripe((stripe, blocks) =>
+        ForEachStripe((_, blocks) =>
         {
-            Scratch scratch = ScratchOf(stripe);
+            Workspace work = TakeWorkspace();
             foreach ((int first, int count) in blocks)
             {
-                Standardize(first, count, scratch.Block);
-                products.Logits(scratch.Block, count, weights, intercepts, scratch.Values);
+                Standardize(first, count, work.Block);
+                products.Logits(work.Block, count, weights, intercepts, work.Values);
                 for (int row = first; row < first + count; row++)
                 {
                     int fit = fits.Index().First(f => f.Item.HeldOutFold == FoldOfRow[row]).Index;
                     Span<double> target = logits.AsSpan(row * ClassCount, ClassCount)[(ClassCount - Outputs)..];
-                    ReadOnlySpan<T> source = scratch.Values.AsSpan((row - first) * outputs + fit * Outputs, Outputs);
+                    ReadOnlySpan<T> source = work.Values.AsSpan((row - first) * outputs + fit * Outputs, Outputs);
                     for (int k = 0; k < Outputs; k++) target[k] = double.CreateChecked(source[k]);
                 }
             }
+            _workspaces.Add(work);
         }, cancellation);
         return logits;
     }
@@ -135,15 +142,15 @@ internal sealed class LogisticLoss<T>(
     private void ForEachStripe(Action<int, IEnumerable<(int First, int Count)>> body, CancellationToken cancellation)
     {
         ParallelOptions options = new() { MaxDegreeOfParallelism = Threads, CancellationToken = cancellation };
-        Parallel.For(0, _scratch.Length, options, stripe => body(stripe, BlocksOf(stripe)));
+        Parallel.For(0, _stripes.Length, options, stripe => body(stripe, BlocksOf(stripe)));
     }
 
-    private Scratch ScratchOf(int stripe) => _scratch[stripe] ??= new(products.BlockRows, Features.Columns, fitCount, Outputs);
+    private Workspace TakeWorkspace() => _workspaces.TryTake(out Workspace? work) ? work : new(products.BlockRows, Features.Columns, fitCount * Outputs);
 
     private IEnumerable<(int First, int Count)> BlocksOf(int stripe)
     {
-        int end = (int)((long)Features.Rows * (stripe + 1) / _scratch.Length);
-        for (int first = (int)((long)Features.Rows * stripe / _scratch.Length); first < end; first += products.BlockRows)
+        int end = (int)((long)Features.Rows * (stripe + 1) / _stripes.Length);
+        for (int first = (int)((long)Features.Rows * stripe / _stripes.Length); first < end; first += products.BlockRows)
             yield return (first, Math.Min(products.BlockRows, end - first));
     }
 
@@ -179,12 +186,12 @@ internal sealed class LogisticLoss<T>(
         int columns = Features.Columns, k = output % Outputs;
         Span<double> target = gradient.AsSpan(k * columns, columns);
         target.Clear();
-        foreach (Scratch? stripe in _scratch)
+        foreach (StripeSums? stripe in _stripes)
         {
-            ReadOnlySpan<T> source = stripe!.Sums.AsSpan(output * columns, columns);
+            ReadOnlySpan<T> source = stripe!.Gradients.AsSpan(output * columns, columns);
             for (int column = 0; column < columns; column++) target[column] += double.CreateTruncating(source[column]);
         }
-        gradient[Outputs * columns + k] = _scratch.Sum(stripe => stripe!.ResidualSums[output]);
+        gradient[Outputs * columns + k] = _stripes.Sum(stripe => stripe!.Residuals[output]);
     }
 
     /// <summary>Replaces one row's logits by weight × (probability - truth), for each fit, and adds to the losses and sums.</summary>
@@ -226,32 +233,33 @@ internal sealed class LogisticLoss<T>(
         return Math.Log(double.CreateTruncating(sum)) - truth;
     }
 
-    /// <param name="rows">The most rows of a block.</param>
-    /// <param name="columns">F.</param>
-    /// <param name="fits">The most fits that are evaluated together.</param>
-    /// <param name="outputs">K.</param>
-    private sealed class Scratch(int rows, int columns, int fits, int outputs)
+    /// <summary>What one thread works in.</summary>
+    private sealed class Workspace(int rows, int columns, int outputs)
     {
         /// <summary>[rows, F], standardised.</summary>
         public T[] Block { get; } = new T[rows * columns];
 
         /// <summary>[rows, fits × K]: logits, then the loss's derivatives by them.</summary>
-        public T[] Values { get; } = new T[rows * fits * outputs];
+        public T[] Values { get; } = new T[rows * outputs];
+    }
 
+    /// <summary>What the rows of one stripe add up to.</summary>
+    private sealed class StripeSums(int columns, int fits, int outputs)
+    {
         /// <summary>[fits].</summary>
         public double[] Losses { get; } = new double[fits];
 
         /// <summary>[fits × K], gradients of the intercepts.</summary>
-        public double[] ResidualSums { get; } = new double[fits * outputs];
+        public double[] Residuals { get; } = new double[fits * outputs];
 
         /// <summary>[fits × K, F], gradients of the weights.</summary>
-        public T[] Sums { get; } = new T[fits * outputs * columns];
+        public T[] Gradients { get; } = new T[fits * outputs * columns];
 
-        public void ClearSums()
+        public void Clear()
         {
             Array.Clear(Losses);
-            Array.Clear(ResidualSums);
-            Array.Clear(Sums);
+            Array.Clear(Residuals);
+            Array.Clear(Gradients);
         }
     }
 }

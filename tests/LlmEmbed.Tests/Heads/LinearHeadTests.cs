@@ -73,8 +73,9 @@ public sealed class LinearHeadTests
     {
         HeadTrainingData data = HeadProblems.Clusters(40, 150, classCount, seed: 3);
         LinearOptions options = new() { Penalties = LinearHeadTrainer.DefaultPenalties(150) };
-        using RowSpace space = new(data, threads: 2, TestContext.Current.CancellationToken);
-        HeadTrainingData reduced = space.Of([.. Enumerable.Range(0, data.Layout.Views.Count)]);
+        // Two views, whose products add up, and of which one alone must not do.
+        using RowSpace space = new(new HeadTrainingData(data.Features, data.Labels, classCount, HeadProblems.Layout(60, 90)), threads: 2, TestContext.Current.CancellationToken);
+        HeadTrainingData reduced = space.Of([0, 1]);
         Assert.Equal(40, reduced.Features.Columns);
         CrossValidation full = LinearHeadTrainer.CrossValidate(data, options, TestContext.Current.CancellationToken)!;
         CrossValidation small = LinearHeadTrainer.CrossValidate(reduced, options with { Standardization = Standardization.None(40) }, TestContext.Current.CancellationToken)!;
