@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using LlmEmbed.Backbones;
-using LlmEmbed.Comparison;
 using LlmEmbed.Data;
 using LlmEmbed.Evaluation;
 using LlmEmbed.Heads;
@@ -66,7 +65,7 @@ internal static class FewLabels
             for (int draw = 0; draw < Draws; draw++)
             {
                 int[] drawn = Draw(all, labels.Length, perClass, (ulong)draw);
-                HeadTrainingData data = new(train.Select(drawn), [.. drawn.Select(row => all[row])], labels.Length, layout);
+                HeadTrainingData data = new(train.Select(drawn), [.. drawn.Select(row => all[row])], labels.Length, layout) { Texts = [.. drawn.Select(row => trainTexts[row])] };
                 long begin = Stopwatch.GetTimestamp();
                 ViewChoice choice = ViewChooser.Choose(data.SelectViews(candidates), presets, _ => 1, new LinearOptions { Seed = (ulong)draw })!;
                 int[] own = [.. choice.Chosen.Views.Select(view => candidates[view])];
@@ -88,7 +87,7 @@ internal static class FewLabels
                 void Add(string name, int[] views, TrainingOptions options)
                 {
                     TrainedHead head = HeadTrainer.Train(data.SelectViews(views), options with { Seed = draw }, progress: null, CancellationToken.None);
-                    AddTo(name, head.Accuracy(test.Select([.. views.Select(view => layout.Views[view])]), truth));
+                    AddTo(name, head.Accuracy(test.Select([.. views.Select(view => layout.Views[view])]), testTexts, truth));
                 }
 
                 void AddTo(string name, double accuracy)
@@ -111,8 +110,8 @@ internal static class FewLabels
 
     private static double Tfidf(string[] training, int[] labels, string[] testing, int[] truth, int classCount)
     {
-        TfidfVectorizer vectorizer = new(training);
-        SparseLogisticRegression head = SparseLogisticRegression.Train(vectorizer.Transform(training), labels, classCount, seed: 0, CancellationToken.None);
+        TfidfVectorizer vectorizer = TfidfVectorizer.Learn(training, leastTexts: 1);
+        SparseLogisticRegression head = SparseLogisticRegression.Train(vectorizer.Transform(training), labels, classCount, groups: [], seed: 0, CancellationToken.None);
         return RowMaxima.IndexesOf<float>(head.Probabilities(vectorizer.Transform(testing)), classCount).Zip(truth, (predicted, label) => predicted == label ? 1.0 : 0.0).Average();
     }
 

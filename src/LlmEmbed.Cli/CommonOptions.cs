@@ -61,6 +61,11 @@ internal static class CommonOptions
         HelpName = "DIR",
     };
 
+    public static Option<bool> NoWords() => new("--no-words")
+    {
+        Description = "Keep to hidden states. By default the logits of a regression on words and pairs of words are added where unseen training texts are clearly the better for it.",
+    };
+
     public static Option<TimeSpan?> Budget() => new("--budget")
     {
         Description = "Time to get along with, e.g. 90s, 5m or 1h: fewer texts and fewer blocks are read where all would take longer. Default: what it takes.",

@@ -24,13 +24,14 @@ internal static class TrainCommand
         Option<TimeSpan?> budget = CommonOptions.Budget();
         Option<FusionOperators> fusion = CommonOptions.Fusion();
         Option<ClassWeighting> classWeight = CommonOptions.Choice<ClassWeighting>("--class-weight", "none, balanced (every class counts the same, however rare), or auto: what cross-validation prefers. Default: auto.");
+        Option<bool> noWords = CommonOptions.NoWords();
         Option<int?> examples = CommonOptions.Examples();
         Option<int> seed = new("--seed") { Description = "Seed of every random choice. Default: 0.", HelpName = "N" };
         ReportArguments report = new();
         LabeledTableArguments tableArguments = new();
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new();
-        Command command = new("train", "Train a text classifier on labelled texts.") { data, test, output, examples, backbones, head, fusion, classWeight, budget, seed };
+        Command command = new("train", "Train a text classifier on labelled texts.") { data, test, output, examples, backbones, head, fusion, classWeight, noWords, budget, seed };
         reference.AddTo(command);
         encoderArguments.AddTo(command);
         tableArguments.AddTo(command);
@@ -44,6 +45,7 @@ internal static class TrainCommand
                 Encoder = encoderArguments.Read(parsed),
                 Head = parsed.GetValue(head),
                 ClassWeighting = parsed.GetValue(classWeight),
+                UseWords = !parsed.GetValue(noWords),
                 Budget = parsed.GetValue(budget),
                 Seed = parsed.GetValue(seed),
                 HeldOutShare = parsed.GetValue(test) is null ? HeldOutShare : 0,

@@ -62,11 +62,11 @@ public sealed class TextClassifier : IDisposable
             ? TimeBudget.RowsWithin(budget, TextsOf(examples), ClassLabels.IndexesOf(examples, labels), options, cancellationToken)
             : [.. Enumerable.Range(0, examples.Count)];
         if (used.Length < examples.Count) examples = [.. used.Select(row => examples[row])];
-        int[] labelIndexes = ClassLabels.IndexesOf(examples, labels);
-        (int[] kept, int[] heldOut) = options.HeldOutShare > 0 ? StratifiedSplit.HoldOut(labelIndexes, options.HeldOutShare, (ulong)options.Seed) : ([.. Enumerable.Range(0, examples.Count)], []);
+        int[] labelIndexes = ClassLabels.IndexesOf(examples, labels), groups = OverlappingTexts.GroupsOf(TextsOf(examples));
+        (int[] kept, int[] heldOut) = options.HeldOutShare > 0 ? StratifiedSplit.HoldOut(labelIndexes, options.HeldOutShare, (ulong)options.Seed, groups) : ([.. Enumerable.Range(0, examples.Count)], []);
         // What is held out is read, but neither the choice of views nor the head that is measured on it sees it.
         ExtractedFeatures features = AutoRecipe.Applies(options)
-            ? new AutoRecipe(options, progress, cancellationToken).Extract(TextsOf(examples), labelIndexes, labels.Length, kept)
+            ? new AutoRecipe(options, progress, cancellationToken).Extract(TextsOf(examples), labelIndexes, labels.Length, groups, kept)
             : ReadFixedViews(TextsOf(examples), options, progress, cancellationToken);
         using FeatureMatrix matrix = features.Features;
         try
@@ -74,7 +74,7 @@ public sealed class TextClassifier : IDisposable
             RequireTokens(features.Statistics.Concat(features.Selection?.Encoding.Select(part => part.Statistics) ?? []), examples);
             options = options with { Mixture = features.Selection?.Choice?.Mixture, LikelyC = features.Selection?.SecondLook?.Chosen.Score.C };
             FeatureLayout layout = Fusion.LayoutOf(features.Encoders);
-            HeadTrainingData data = new(matrix, labelIndexes, labels.Length, layout);
+            HeadTrainingData data = new(matrix, labelIndexes, labels.Length, layout) { Texts = TextsOf(examples), Groups = groups };
 
             EvaluationReport? measured = heldOut.Length > 0 ? MeasureHeldOut(data, kept, heldOut, labels, options, progress, cancellationToken) : null;
             long start = Stopwatch.GetTimestamp();
@@ -169,7 +169,7 @@ public sealed class TextClassifier : IDisposable
     internal (float[] Probabilities, TextEmbeddings[] Embeddings) Probabilities(PreparedRequest request, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
         TextEmbeddings[] embeddings = [.. _encoders.Zip(request.Parts, (encoder, part) => encoder.Encode(part, progress, cancellationToken))];
-        return (_head.Probabilities(Fusion.Fuse(embeddings), request.Texts.Count), embeddings);
+        return (_head.Probabilities(Fusion.Fuse(embeddings), request.Texts), embeddings);
     }
 
     /// <summary>Trains on a part and measures on the rest, as the final training will go: what it reports is what a user may expect of new texts.</summary>
@@ -180,7 +180,7 @@ public sealed class TextClassifier : IDisposable
         using FeatureMatrix seen = part.Features, unseen = data.Features.Select(heldOut);
         TrainedHead head = HeadTrainer.Train(part, options, progress, cancellationToken);
         using IHead _ = head.Head;
-        return EvaluationReport.Compute(labels, head.Probabilities(unseen), heldOut.Select(row => data.Labels[row]).ToArray());
+        return EvaluationReport.Compute(labels, head.Probabilities(unseen, [.. heldOut.Select(row => data.Texts![row])]), heldOut.Select(row => data.Labels[row]).ToArray());
     }
 
     private static ExtractedFeatures ReadFixedViews(string[] texts, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)

@@ -24,6 +24,12 @@ public sealed record TrainingOptions
     /// <summary>How the co-occurrence head fuses the views; the paper names all of these and their combinations.</summary>
     public FusionOperators Fusion { get; init; } = FusionOperators.Cooccurrence;
 
+    /// <summary>
+    /// Whether the logits of a regression on words and pairs of words are added to those of the head, where unseen training texts are clearly the better for it. Only with
+    /// <see cref="HeadKind.Auto"/>. The classifier then holds the words that at least two training texts share.
+    /// </summary>
+    public bool UseWords { get; init; } = true;
+
     /// <summary>Whether rare classes weigh more than their share of the examples.</summary>
     public ClassWeighting ClassWeighting { get; init; }
 

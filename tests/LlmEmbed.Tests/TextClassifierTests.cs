@@ -164,7 +164,7 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
             using TextClassifier classifier = Train(Requests.Generate(60), variant);
             classifier.Save(_folder.File(folder));
         }
-        Assert.Equal(["README.md", "classifier.json", "head.safetensors", "report.html", "report.json"], Files("one"));
+        Assert.Equal(["README.md", "classifier.json", "head.safetensors", "report.html", "report.json", "terms.txt"], Files("one"));
         foreach (string folder in folders[1..]) AssertSameFolders("one", folder);
     }
 
@@ -182,6 +182,16 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
             classifier.Save(_folder.File(folder));
         }
         AssertSameFolders("memory", "mapped");
+    }
+
+    [Fact]
+    public void Copies_of_a_text_are_held_out_together()
+    {
+        LabeledText[] once = Requests.Generate(120);
+        using TextClassifier classifier = Train([.. once, .. once.Select(example => example with { Text = example.Text.ToUpperInvariant() + "!" })], Options with { HeldOutShare = 0.25 });
+        int[] heldOut = [.. classifier.Training!.HeldOutRows];
+        Assert.InRange(heldOut.Length, 50, 70);
+        Assert.Equal(heldOut.Where(row => row < 120), heldOut.Where(row => row >= 120).Select(row => row - 120));
     }
 
     [Fact]
@@ -237,7 +247,7 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
         });
         using TextClassifier classifier = Requests.Train(Requests.Generate(30), Options, progress);
         // Few texts train more than one regression, so the last two may come again.
-        Assert.Equal(["Reading llama-gqa", "Reading bert", "Comparing views", "Comparing sets of views", "Choosing the penalty", "Training the head"], stages.Distinct());
+        Assert.Equal(["Reading llama-gqa", "Reading bert", "Comparing views", "Comparing sets of views", "Choosing the penalty", "Training the head", "Training on words"], stages.Distinct());
     }
 
     [Theory]
@@ -246,6 +256,7 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
     [InlineData("Comparing sets of views")]
     [InlineData("Choosing the penalty")]
     [InlineData("Training the head")]
+    [InlineData("Training on words")]
     public void Cancellation_ends_the_training_in_any_stage(string stage)
     {
         using CancellationTokenSource source = new();

@@ -31,6 +31,9 @@ internal sealed class MethodComparison : IDisposable
 
     private const double ReferenceHeldOut = 0.2;
 
+    /// <summary>Below this many texts a term of a single one is kept; above, it cannot help others.</summary>
+    private const int FewTexts = 1000;
+
     private readonly TrainingOptions _options;
     private readonly int _seeds;
     private readonly PromptingOptions? _prompting;
@@ -38,7 +41,7 @@ internal sealed class MethodComparison : IDisposable
     private readonly CancellationToken _cancellation;
     private readonly IReadOnlyList<LabeledText> _training;
     private readonly string[] _trainingTexts, _testTexts, _labels;
-    private readonly int[] _trainLabels, _truth;
+    private readonly int[] _trainLabels, _groups, _truth;
     private readonly int _classCount;
     private readonly List<Pass> _passes = [];
 
@@ -55,6 +58,7 @@ internal sealed class MethodComparison : IDisposable
         _classCount = known.Length;
         (_trainLabels, _truth) = (ClassLabels.IndexesOf(training, _labels), ClassLabels.IndexesOf(testing, _labels));
         (_trainingTexts, _testTexts) = ([.. training.Select(example => example.Text)], [.. testing.Select(example => example.Text)]);
+        _groups = OverlappingTexts.GroupsOf(_trainingTexts);
     }
 
     /// <summary>What could not be compared, and why.</summary>
@@ -64,7 +68,7 @@ internal sealed class MethodComparison : IDisposable
     /// <exception cref="LlmEmbedException">A backbone or a text cannot be used.</exception>
     public IReadOnlyList<ComparisonRow> Run()
     {
-        ComparisonRow[] rows = [Majority(), Tfidf(), .. Baselines(), .. Prompted(), Auto()];
+        ComparisonRow[] rows = [Majority(), Tfidf(), .. Baselines(), .. Prompted(), .. Auto()];
         bool[] autoIsRight = RightOnes(rows[^1]);
         bool[] AutoAt(int[]? sample) => sample is null ? autoIsRight : [.. sample.Select(text => autoIsRight[text])];
         return [.. rows.Select(row => row == rows[^1] ? row : row with { PAgainstAuto = PValue(AutoAt(row.Sample), RightOnes(row)) })];
@@ -86,9 +90,9 @@ internal sealed class MethodComparison : IDisposable
     private ComparisonRow Tfidf()
     {
         CostMeter meter = new();
-        TfidfVectorizer vectorizer = new(_trainingTexts);
+        TfidfVectorizer vectorizer = TfidfVectorizer.Learn(_trainingTexts, leastTexts: _trainingTexts.Length < FewTexts ? 1 : 2);
         SparseMatrix features = vectorizer.Transform(_trainingTexts);
-        SparseLogisticRegression head = SparseLogisticRegression.Train(features, _trainLabels, _classCount, (ulong)_options.Seed, _cancellation);
+        SparseLogisticRegression head = SparseLogisticRegression.Train(features, _trainLabels, _classCount, _groups, (ulong)_options.Seed, _cancellation);
         Cost training = meter.Read();
         meter = new();
         float[] probabilities = head.Probabilities(vectorizer.Transform(_testTexts));
@@ -142,7 +146,7 @@ internal sealed class MethodComparison : IDisposable
         }
         FeatureLayout layout = Fusion.LayoutOf(_passes.Select(pass => pass.Encoder));
         return new PassFeatures(
-            new HeadTrainingData(new ArrayFeatures(Fusion.Fuse(train), _trainingTexts.Length, layout.FeatureCount), _trainLabels, _classCount, layout),
+            new HeadTrainingData(new ArrayFeatures(Fusion.Fuse(train), _trainingTexts.Length, layout.FeatureCount), _trainLabels, _classCount, layout) { Groups = _groups },
             new ArrayFeatures(Fusion.Fuse(test), _testTexts.Length, layout.FeatureCount));
     }
 
@@ -191,9 +195,10 @@ internal sealed class MethodComparison : IDisposable
     /// <summary>σ and epochs by accuracy on a held-out part of the training texts.</summary>
     private TrainingOptions ChooseReference(HeadTrainingData data, TrainingOptions options)
     {
-        (int[] kept, int[] heldOut) = StratifiedSplit.HoldOut(data.Labels, ReferenceHeldOut, (ulong)options.Seed);
+        (int[] kept, int[] heldOut) = StratifiedSplit.HoldOut(data.Labels, ReferenceHeldOut, (ulong)options.Seed, data.Groups);
         HeadTrainingData part = data.Select(kept);
         FeatureMatrix rest = data.Features.Select(heldOut);
+        string[] restTexts = [.. heldOut.Select(row => _trainingTexts[row])];
         int[] truth = [.. heldOut.Select(row => data.Labels[row])];
         int stepsPerEpoch = Math.Max(1, (data.Rows + 1023) / 1024);
         return (from sigma in ReferenceSigmas
@@ -203,7 +208,7 @@ internal sealed class MethodComparison : IDisposable
             {
                 TrainedHead head = HeadTrainer.Train(part, candidate, _progress, _cancellation);
                 using IHead _ = head.Head;
-                return head.Accuracy(rest, truth);
+                return head.Accuracy(rest, restTexts, truth);
             })!;
     }
 
@@ -228,7 +233,7 @@ internal sealed class MethodComparison : IDisposable
         });
     }
 
-    private ComparisonRow Auto()
+    private IEnumerable<ComparisonRow> Auto()
     {
         CostMeter meter = new();
         using TextClassifier classifier = TextClassifier.Train(_training, _options, _progress, _cancellation);
@@ -250,13 +255,15 @@ internal sealed class MethodComparison : IDisposable
             prediction)
         { ReadingSeconds = read.Sum(part => part.Elapsed.TotalSeconds) };
         string views = string.Join("; ", classifier.Encoders.Select(encoder => $"{NameOf(encoder)} {string.Join(", ", encoder.Views.Select(PoolingNames.NameOf))}"));
-        return Row("auto", $"{views}; {summary.Choice}", probabilities, cost);
+        if (classifier.Head.WithoutWords is { } alone)
+            yield return Row("auto without words", $"the same training; {alone.Choice}", alone.Probabilities(Fusion.Fuse(embeddings), _testTexts), cost);
+        yield return Row("auto", $"{views}; {summary.Choice}", probabilities, cost);
     }
 
     private ComparisonRow WithHeads(string name, string note, Pass[] passes, PassFeatures features, List<TrainedHead> heads, Cost headTraining)
     {
         CostMeter meter = new();
-        float[] probabilities = heads[0].Probabilities(features.Test);
+        float[] probabilities = heads[0].Probabilities(features.Test, _testTexts);
         Cost headPrediction = meter.Read();
         MethodCost cost = new(
             passes.Sum(pass => pass.Encoder.Backbone.ParameterCount(pass.Encoder.BlockCount)) + heads[0].ParameterCount,
@@ -265,7 +272,7 @@ internal sealed class MethodComparison : IDisposable
             passes.Aggregate(headTraining, (sum, pass) => sum + pass.TrainingCost),
             passes.Aggregate(headPrediction, (sum, pass) => sum + pass.TestCost))
         { ReadingSeconds = passes.Sum(pass => pass.TrainingCost.Seconds + pass.TestCost.Seconds) };
-        double[] accuracies = [.. heads.Select(head => head.Accuracy(features.Test, _truth))];
+        double[] accuracies = [.. heads.Select(head => head.Accuracy(features.Test, _testTexts, _truth))];
         foreach (TrainedHead head in heads) head.Head.Dispose();
         return Row(name, note, probabilities, cost) with { SeedAccuracies = accuracies };
     }

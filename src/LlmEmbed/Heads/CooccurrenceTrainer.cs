@@ -70,7 +70,7 @@ internal sealed class CooccurrenceTrainer : IDisposable
     {
         (int[] rows, int[] heldOut) = _options.Patience is null
             ? (Enumerable.Range(0, _data.Rows).ToArray(), [])
-            : StratifiedSplit.HoldOut(_data.Labels, _options.HeldOutFraction, _options.Seed);
+            : StratifiedSplit.HoldOut(_data.Labels, _options.HeldOutFraction, _options.Seed, _data.Groups);
         int[] heldOutLabels = [.. heldOut.Select(row => _data.Labels[row])];
         int stepsPerEpoch = (rows.Length + _options.BatchSize - 1) / _options.BatchSize;
         int epochs = Math.Max(_options.MaxEpochs, (_options.MinSteps + stepsPerEpoch - 1) / stepsPerEpoch);

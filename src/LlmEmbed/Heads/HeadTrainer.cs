@@ -18,33 +18,46 @@ internal sealed record TrainedHead(IHead Head, double Temperature, string Choice
     /// <summary>Out-of-fold predictions of the training rows; null where nothing was cross-validated.</summary>
     public CrossValidation? CrossValidation { get; init; }
 
-    /// <summary>The head's weights.</summary>
-    public long ParameterCount => Head.Tensors.Sum(tensor => (long)tensor.Values.Length);
+    /// <summary>Adds what the words say to the head's logits; null where that is nothing.</summary>
+    public LexicalHead? Lexical { get; init; }
 
-    /// <summary>Features [N,F] → calibrated probabilities [N,C].</summary>
-    public float[] Probabilities(ReadOnlySpan<float> features, int rows)
+    /// <summary>The head without the words, calibrated by itself; null where there are none, and for a head that was loaded.</summary>
+    public TrainedHead? WithoutWords { get; init; }
+
+    /// <summary>How rare classes were weighed.</summary>
+    public ClassWeighting Weighting { get; init; } = ClassWeighting.None;
+
+    /// <summary>Everything that was trained.</summary>
+    public IReadOnlyList<HeadTensor> Tensors => [.. Head.Tensors, .. Lexical?.Tensors ?? []];
+
+    /// <summary>The head's weights.</summary>
+    public long ParameterCount => Tensors.Sum(tensor => (long)tensor.Values.Length);
+
+    /// <summary>Features [N,F] and the texts that they were read from → calibrated probabilities [N,C].</summary>
+    public float[] Probabilities(ReadOnlySpan<float> features, IReadOnlyList<string> texts)
     {
-        float[] logits = new float[rows * Head.ClassCount]; // [N,C]
-        Head.Logits(features, rows, logits);
+        float[] logits = new float[texts.Count * Head.ClassCount]; // [N,C]
+        Head.Logits(features, texts.Count, logits);
+        Lexical?.AddLogits(texts, logits);
         TemperatureScaling.ToProbabilities(logits, Head.ClassCount, Temperature);
         return logits;
     }
 
-    /// <inheritdoc cref="Probabilities(ReadOnlySpan{float}, int)"/>
-    public float[] Probabilities(FeatureMatrix features)
+    /// <inheritdoc cref="Probabilities(ReadOnlySpan{float}, IReadOnlyList{string})"/>
+    public float[] Probabilities(FeatureMatrix features, IReadOnlyList<string> texts)
     {
         float[] probabilities = new float[features.Rows * Head.ClassCount]; // [N,C]
         for (int first = 0; first < features.Rows; first += BlockRows)
         {
             int count = Math.Min(BlockRows, features.Rows - first);
-            Probabilities(features.Block(first, count).Span, count).CopyTo(probabilities, first * Head.ClassCount);
+            Probabilities(features.Block(first, count).Span, [.. texts.Skip(first).Take(count)]).CopyTo(probabilities, first * Head.ClassCount);
         }
         return probabilities;
     }
 
     /// <summary>The share of rows whose most probable class is the true one.</summary>
-    public double Accuracy(FeatureMatrix features, int[] truth) =>
-        RowMaxima.IndexesOf<float>(Probabilities(features), Head.ClassCount).Zip(truth, (predicted, label) => predicted == label ? 1.0 : 0.0).Average();
+    public double Accuracy(FeatureMatrix features, IReadOnlyList<string> texts, int[] truth) =>
+        RowMaxima.IndexesOf<float>(Probabilities(features, texts), Head.ClassCount).Zip(truth, (predicted, label) => predicted == label ? 1.0 : 0.0).Average();
 }
 
 /// <summary>Trains and restores heads by kind.</summary>
@@ -59,8 +72,8 @@ internal static class HeadTrainer
     public static TrainedHead Train(HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken) => options.Head switch
     {
         _ when options.Recipe != Recipe.Auto => TrainCooccurrence(data, options, ReferenceRecipe.HeadOptions(options) with { Fusion = options.Fusion }, progress, cancellationToken),
-        HeadKind.Auto when options.Mixture is { } parts => TrainMixture(data, parts, options, progress, cancellationToken),
-        HeadKind.Auto => ChooseHead(data, options, progress, cancellationToken),
+        HeadKind.Auto when options.Mixture is { } parts => WithWords(TrainMixture(data, parts, options, progress, cancellationToken), data, options, progress, cancellationToken),
+        HeadKind.Auto => WithWords(ChooseHead(data, options, progress, cancellationToken), data, options, progress, cancellationToken),
         HeadKind.Linear => TrainLinear(data, options, progress, cancellationToken),
         HeadKind.Cooccurrence => TrainCooccurrence(data, options, new CooccurrenceOptions { Fusion = options.Fusion }, progress, cancellationToken),
         HeadKind.Mlp => TrainCooccurrence(data, options, CooccurrenceOptions.Mlp, progress, cancellationToken),
@@ -82,6 +95,7 @@ internal static class HeadTrainer
         if (linear.CrossValidation is not { } validation) return linear;
         Dictionary<int, double> losses = validation.Rows.Zip(validation.RowLosses(data.Labels)).ToDictionary(pair => pair.First, pair => pair.Second);
         bool triesNetworks = data.Rows is >= LeastNetworkRows and <= MostNetworkRows && options.Budget is null;
+        const string Cooccurrence = "co-occurrence";
         (string Name, Func<TrainedHead> Train)[] rivals =
         [
             ("nearest class mean", () => TrainNearestMean(data, LinearOptions.Of(options), cancellationToken)),
@@ -89,7 +103,7 @@ internal static class HeadTrainer
                 ? new (string, Func<TrainedHead>)[]
                 {
                     ("multi-layer perceptron", () => Train(data, options with { Head = HeadKind.Mlp }, progress, cancellationToken)),
-                    ("co-occurrence", () => Train(data, options with { Head = HeadKind.Cooccurrence }, progress, cancellationToken)),
+                    (Cooccurrence, () => Train(data, options with { Head = HeadKind.Cooccurrence }, progress, cancellationToken)),
                 }
                 : [],
         ];
@@ -98,9 +112,12 @@ internal static class HeadTrainer
         JsonArray details = [];
         foreach ((string name, Func<TrainedHead> train) in rivals)
         {
+            // A network gains nothing from inner products where it gains nothing as it is.
+            if (name == Cooccurrence && best.Head == linear) continue;
             TrainedHead rival = train();
             CrossValidation own = rival.CrossValidation!;
-            (double excess, double error) = PairedLosses.Excess(own.RowLosses(data.Labels), [.. own.Rows.Select(row => losses[row])]);
+            (double Own, double Linear)[] both = [.. own.Rows.Zip(own.RowLosses(data.Labels)).Where(row => losses.ContainsKey(row.First)).Select(row => (row.Second, losses[row.First]))];
+            (double excess, double error) = PairedLosses.Excess([.. both.Select(loss => loss.Own)], [.. both.Select(loss => loss.Linear)]);
             compared.Add(string.Create(CultureInfo.InvariantCulture, $"{name} {excess:+0.000;-0.000}"));
             details.Add(new JsonObject { ["head"] = name, ["excess_log_loss"] = excess, ["standard_error"] = error });
             bool isBetter = excess < -2 * error && -excess > best.Gain;
@@ -109,6 +126,28 @@ internal static class HeadTrainer
         }
         best.Head.Details["compared_heads"] = details;
         return best.Head with { Choice = $"{best.Head.Choice}; log loss of other heads on unseen texts against logistic regression: {string.Join(", ", compared)}" };
+    }
+
+    /// <summary>The head, with the logits of a regression on words added where that is clearly better on unseen texts.</summary>
+    private static TrainedHead WithWords(TrainedHead head, HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        if (!options.UseWords || data.Texts is null || head.CrossValidation is not { } validation) return head;
+        progress?.Report(new WorkProgress("Training on words", 0, data.Rows, "texts"));
+        var words = LexicalHead.Train(data, validation, head.Weighting, (ulong)options.Seed, options.Encoder.Threads ?? Environment.ProcessorCount, cancellationToken);
+        progress?.Report(new WorkProgress("Training on words", data.Rows, data.Rows, "texts"));
+        head.Details["words"] = words is null ? null : new JsonObject
+        {
+            ["terms"] = words.Value.Head.Terms.Count,
+            ["weight"] = words.Value.Share,
+            ["log_loss_without"] = validation.Chosen.CalibratedLogLoss,
+            ["log_loss"] = words.Value.Together.Chosen.CalibratedLogLoss,
+            ["accuracy"] = words.Value.Together.Chosen.Accuracy,
+        };
+        if (words is not var (lexical, share, together)) return head with { Choice = $"{head.Choice}; words add nothing" };
+        string choice = string.Create(
+            CultureInfo.InvariantCulture,
+            $"{head.Choice}; plus {share:0.0} times a logistic regression on {lexical.Terms.Count:N0} words and pairs of words: accuracy on unseen texts {together.Chosen.Accuracy:P1} (without {validation.Chosen.Accuracy:P1})");
+        return head with { Lexical = lexical, WithoutWords = head, Temperature = together.Chosen.Temperature, CrossValidation = together, Choice = choice };
     }
 
     /// <summary>One regression for each set of views, averaged.</summary>
@@ -157,7 +196,7 @@ internal static class HeadTrainer
                 ["log_loss"] = score.CalibratedLogLoss,
             })]),
         };
-        return new TrainedHead(training.Head, training.Temperature, choice, details) { CrossValidation = training.CrossValidation };
+        return new TrainedHead(training.Head, training.Temperature, choice, details) { CrossValidation = training.CrossValidation, Weighting = weighting };
     }
 
     /// <summary>Balanced weights lift rare classes and cost common ones; which is worth more is asked of texts that were held out.</summary>

@@ -25,10 +25,20 @@ internal sealed record HeadTrainingData
     /// <summary>For each class the number of its rows.</summary>
     public IReadOnlyList<int> ClassCounts { get; }
 
+    /// <summary>[N], what the features were read from; null where only features are there, and nothing can be learned from words.</summary>
+    public IReadOnlyList<string>? Texts { get; init; }
+
+    /// <summary>[N]: rows with the same number must not be told apart when rows are held out (see <see cref="OverlappingTexts"/>); empty where each is on its own.</summary>
+    public int[] Groups { get; init; } = [];
+
     public int Rows => Labels.Length;
 
     /// <summary>The chosen rows, copied.</summary>
-    public HeadTrainingData Select(int[] rows) => new(Features.Select(rows), [.. rows.Select(row => Labels[row])], ClassCount, Layout);
+    public HeadTrainingData Select(int[] rows) => new(Features.Select(rows), [.. rows.Select(row => Labels[row])], ClassCount, Layout)
+    {
+        Texts = Texts is null ? null : [.. rows.Select(row => Texts[row])],
+        Groups = Groups.Length == 0 ? [] : [.. rows.Select(row => Groups[row])],
+    };
 
     /// <summary>The chosen views of all rows, copied, in the given order.</summary>
     public HeadTrainingData SelectViews(IReadOnlyList<int> views)
@@ -36,7 +46,7 @@ internal sealed record HeadTrainingData
         FeatureView[] chosen = [.. views.Select(view => Layout.Views[view])];
         int offset = 0;
         FeatureLayout layout = new([.. chosen.Select(view => view with { Offset = (offset += view.Size) - view.Size })]);
-        return new HeadTrainingData(Features.Select(chosen), Labels, ClassCount, layout);
+        return new HeadTrainingData(Features.Select(chosen), Labels, ClassCount, layout) { Texts = Texts, Groups = Groups };
     }
 
     /// <summary>Names the first feature that is NaN or infinite.</summary>

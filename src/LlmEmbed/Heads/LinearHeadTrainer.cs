@@ -101,7 +101,7 @@ internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions opt
         int[] rows = StratifiedSplit.Sample(data.Labels, options.MaxCrossValidationRows, options.Seed);
         HeadTrainingData sample = rows.Length == data.Rows ? data : data.Select(rows);
         int foldCount = Math.Min(options.Folds, sample.Rows);
-        int[] folds = StratifiedSplit.Folds(sample.Labels, foldCount, options.Seed);
+        int[] folds = StratifiedSplit.Folds(sample.Labels, foldCount, options.Seed, sample.Groups);
         LogisticFit[] fits = [.. Enumerable.Range(0, foldCount).Select(fold => new LogisticFit(fold, WeightsOf(sample.Labels, row => folds[row] != fold)))];
         using LogisticLoss loss = LogisticLoss.Create(sample.Features, sample.Labels, folds, data.ClassCount, _standardization, foldCount, options.Threads);
 

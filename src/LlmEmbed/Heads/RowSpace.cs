@@ -30,7 +30,7 @@ internal sealed class RowSpace(HeadTrainingData data, int threads, CancellationT
         }
         Factorize(products, rows);
         FeatureLayout layout = new([new FeatureView("row space", 0, Pooling.Mean, 0, rows)]);
-        return new HeadTrainingData(new ArrayFeatures(products.Select(value => (float)value).ToArray(), rows, rows), data.Labels, data.ClassCount, layout);
+        return new HeadTrainingData(new ArrayFeatures(products.Select(value => (float)value).ToArray(), rows, rows), data.Labels, data.ClassCount, layout) { Groups = data.Groups };
     }
 
     public void Dispose() => _engine.Dispose();

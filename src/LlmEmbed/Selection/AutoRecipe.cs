@@ -39,19 +39,20 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     /// <param name="texts">The N training texts.</param>
     /// <param name="labels">[N].</param>
     /// <param name="classCount">C.</param>
+    /// <param name="groups">[N], texts to hold out together; or none.</param>
     /// <param name="rows">The rows that the choice may look at, ascending; what is held out for measuring is not among them.</param>
-    public ExtractedFeatures Extract(string[] texts, int[] labels, int classCount, int[] rows)
+    public ExtractedFeatures Extract(string[] texts, int[] labels, int classCount, int[] groups, int[] rows)
     {
         int[] sample = [.. StratifiedSplit.Sample([.. rows.Select(row => labels[row])], SampleTexts, (ulong)options.Seed).Select(index => rows[index])];
         bool looksTwice = Math.Min(rows.Length, SecondLook.TextsFor(classCount)) > sample.Length;
-        (FeatureMatrix sampled, List<KeptBackbone> kept, int[] read, SelectionSummary summary) = ReadSample(texts, labels, classCount, sample, looksTwice);
+        (FeatureMatrix sampled, List<KeptBackbone> kept, int[] read, SelectionSummary summary) = ReadSample(texts, labels, classCount, groups, sample, looksTwice);
         ExtractedFeatures features = ReadRest(texts, sample, sampled, kept, summary);
-        return looksTwice && summary.Choice is not null ? LookAgain(features, read, kept, labels, classCount, rows) : features;
+        return looksTwice && summary.Choice is not null ? LookAgain(features, read, kept, labels, classCount, groups, rows) : features;
     }
 
     /// <summary>Reads the sample at every candidate view and chooses.</summary>
     /// <returns>The sample's features at the views to keep, the backbones that are kept, those views among the candidates, and how it came about.</returns>
-    private (FeatureMatrix Sampled, List<KeptBackbone> Kept, int[] Read, SelectionSummary Summary) ReadSample(string[] texts, int[] labels, int classCount, int[] sample, bool looksTwice)
+    private (FeatureMatrix Sampled, List<KeptBackbone> Kept, int[] Read, SelectionSummary Summary) ReadSample(string[] texts, int[] labels, int classCount, int[] groups, int[] sample, bool looksTwice)
     {
         List<TextEncoder> candidates = LoadCandidates();
         try
@@ -59,7 +60,7 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
             TextEmbeddings[] read = ReadRows(candidates, texts, sample);
             long start = Stopwatch.GetTimestamp();
             FeatureLayout layout = Fusion.LayoutOf(candidates);
-            HeadTrainingData data = new(new ArrayFeatures(Fusion.Fuse(read), sample.Length, layout.FeatureCount), [.. sample.Select(row => labels[row])], classCount, layout);
+            HeadTrainingData data = new(new ArrayFeatures(Fusion.Fuse(read), sample.Length, layout.FeatureCount), [.. sample.Select(row => labels[row])], classCount, layout) { Groups = groups.Length == 0 ? [] : [.. sample.Select(row => groups[row])] };
             string[] sampleTexts = [.. sample.Select(row => texts[row])];
             Dictionary<string, double> tokens = candidates.Zip(read).ToDictionary(pair => Fusion.NameOf(pair.First), pair => pair.First.TokensPerText(sampleTexts));
             int[][] presets = Presets(candidates);
@@ -122,12 +123,12 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     }
 
     /// <summary>Keeps the set of the views that were read which serves more texts than the sample best.</summary>
-    private ExtractedFeatures LookAgain(ExtractedFeatures features, int[] read, List<KeptBackbone> kept, int[] labels, int classCount, int[] rows)
+    private ExtractedFeatures LookAgain(ExtractedFeatures features, int[] read, List<KeptBackbone> kept, int[] labels, int classCount, int[] groups, int[] rows)
     {
         try
         {
             FeatureLayout layout = Fusion.LayoutOf(features.Encoders);
-            HeadTrainingData data = new(features.Features, labels, classCount, layout);
+            HeadTrainingData data = new(features.Features, labels, classCount, layout) { Groups = groups };
             SecondLook look = SecondLook.Take(data, read, features.Selection!.Choice!, rows, LinearOptions.Of(options), progress, cancellation);
             features = features with { Selection = features.Selection with { SecondLook = look } };
             return look.Chosen.Views.Count == read.Length ? features : Narrow(features, look.Chosen.Views, kept, layout);

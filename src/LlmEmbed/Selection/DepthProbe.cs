@@ -15,6 +15,7 @@ internal static class DepthProbe
         string[] texts = [.. examples.Select(example => example.Text)];
         string[] labels = ClassLabels.Of(examples);
         int[] indexes = ClassLabels.IndexesOf(examples, labels);
+        int[] groups = OverlappingTexts.GroupsOf(texts);
         LinearOptions linear = LinearOptions.Of(options);
         List<ViewProbe> probes = [];
         foreach (string backbone in options.Backbones)
@@ -22,7 +23,7 @@ internal static class DepthProbe
             using TextEncoder encoder = TextEncoder.Load(backbone, options.Encoder);
             FeatureLayout layout = Fusion.LayoutOf([encoder]);
             float[] values = encoder.Encode(texts, progress, cancellation).Values.ToArray();
-            HeadTrainingData data = new(new ArrayFeatures(values, texts.Length, layout.FeatureCount), indexes, labels.Length, layout);
+            HeadTrainingData data = new(new ArrayFeatures(values, texts.Length, layout.FeatureCount), indexes, labels.Length, layout) { Groups = groups };
             foreach ((int view, FeatureView of) in layout.Views.Index())
             {
                 progress?.Report(new WorkProgress($"Probing {encoder.Name}", view, layout.Views.Count, "views"));

@@ -65,7 +65,7 @@ internal sealed class ViewChooser : IDisposable
     private const double ModestCut = 0.6;
 
     /// <summary>Standard errors of loss that a cheaper set may cost.</summary>
-    private const double ToleratedErrors = 0.5;
+    private const double ToleratedErrors = 1;
 
     private readonly HeadTrainingData _data;
     private readonly LinearOptions _options;

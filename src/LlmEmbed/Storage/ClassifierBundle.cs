@@ -10,15 +10,16 @@ using LlmEmbed.Reports;
 namespace LlmEmbed.Storage;
 
 /// <summary>
-/// A trained classifier as a folder: <c>classifier.json</c> (what it is), <c>head.safetensors</c> (what was trained), <c>README.md</c> (a model card) and, where something
-/// was measured, <c>report.json</c> and <c>report.html</c>, without texts of the data and without times. Nothing in it is executable. Backbones are not part of it: they are named, with checksums.
+/// A trained classifier as a folder: <c>classifier.json</c> (what it is), <c>head.safetensors</c> (what was trained), <c>terms.txt</c> (words and pairs of words, one a line, where they
+/// count), <c>README.md</c> (a model card) and, where something was measured, <c>report.json</c> and <c>report.html</c>, without texts of the data and without times. Nothing in it is executable. Backbones are not part of it: they are named, with checksums.
 /// </summary>
 internal static class ClassifierBundle
 {
     private const string FormatName = "llmembed-classifier";
-    private const int FormatVersion = 2;
+    private const int FormatVersion = 3;
     private const string ManifestFile = "classifier.json";
     private const string HeadFile = "head.safetensors";
+    private const string TermsFile = "terms.txt";
 
     private static readonly JsonSerializerOptions Json = new()
     {
@@ -55,7 +56,8 @@ internal static class ClassifierBundle
             Directory.CreateDirectory(temporary);
             Manifest manifest = Describe(classifier);
             AtomicFile.WriteText(Path.Combine(temporary, ManifestFile), JsonSerializer.Serialize(manifest, Json) + "\n");
-            WriteHead(Path.Combine(temporary, HeadFile), classifier.Head.Head);
+            WriteHead(Path.Combine(temporary, HeadFile), classifier.Head);
+            if (classifier.Head.Lexical is { } lexical) AtomicFile.WriteText(Path.Combine(temporary, TermsFile), string.Concat(lexical.Terms.Select(term => $"{term}\n")));
             AtomicFile.WriteText(Path.Combine(temporary, "README.md"), ModelCard(manifest, report));
             if (report is not null) WriteReport(temporary, classifier, report);
             Replace(temporary, target);
@@ -135,6 +137,7 @@ internal static class ClassifierBundle
         Require(manifest.FormatVersion >= 1, "a 'format_version' from 1 on");
         Require(manifest.Labels.Count >= 2 && manifest.Labels.All(label => label is not null) && manifest.Labels.Distinct(StringComparer.Ordinal).Count() == manifest.Labels.Count, "at least two different 'labels'");
         Require(manifest.Head.Temperature > 0 && double.IsFinite(manifest.Head.Temperature), "a 'temperature' above 0");
+        Require(manifest.Head.Terms is null or >= 0, "a number of 'terms' from 0 on");
         Require(manifest.Backbones.Count > 0 && manifest.Backbones.All(backbone => backbone is not null), "at least one backbone");
         foreach (BackboneEntry entry in manifest.Backbones)
         {
@@ -151,7 +154,7 @@ internal static class ClassifierBundle
         FormatName,
         FormatVersion,
         classifier.Labels,
-        new HeadEntry(classifier.Head.Head.Kind, classifier.Head.Head.Settings.DeepClone().AsObject(), classifier.Head.Temperature, classifier.Head.Choice, classifier.Head.Details.DeepClone().AsObject()),
+        new HeadEntry(classifier.Head.Head.Kind, classifier.Head.Head.Settings.DeepClone().AsObject(), classifier.Head.Temperature, classifier.Head.Choice, classifier.Head.Details.DeepClone().AsObject(), classifier.Head.Lexical?.Terms.Count),
         classifier.Encoders.Select(encoder => new BackboneEntry(
             encoder.Name,
             encoder.Source,
@@ -165,7 +168,7 @@ internal static class ClassifierBundle
             encoder.Prompt)).ToArray(),
         classifier.Training?.Examples ?? 0);
 
-    private static void WriteHead(string path, IHead head)
+    private static void WriteHead(string path, TrainedHead head)
     {
         using SafetensorsWriter writer = SafetensorsWriter.Create(path, [], head.Tensors.Select(tensor => new SafetensorsLayout(tensor.Name, "F32", tensor.Shape[1..])).ToArray());
         foreach (HeadTensor tensor in head.Tensors) writer.Append<float>(tensor.Name, tensor.Values);
@@ -187,12 +190,32 @@ internal static class ClassifierBundle
         HeadEntry entry = manifest.Head;
         try
         {
-            return new TrainedHead(HeadTrainer.Load(entry.Kind, entry.Settings, tensors, layout, manifest.Labels.Count, threads), entry.Temperature, entry.Choice, entry.Details);
+            return new TrainedHead(HeadTrainer.Load(entry.Kind, entry.Settings, tensors, layout, manifest.Labels.Count, threads), entry.Temperature, entry.Choice, entry.Details)
+            {
+                Lexical = entry.Terms is int count ? LexicalHead.Load(ReadTerms(Path.Combine(folder, TermsFile), count), tensors, manifest.Labels.Count) : null,
+            };
         }
         catch (LlmEmbedException exception) when (exception.FilePath is null)
         {
             throw new LlmEmbedException($"{path}: {exception.Message}", exception) { FilePath = path };
         }
+    }
+
+    private static string[] ReadTerms(string path, int count)
+    {
+        LlmEmbedException Damaged(string problem, Exception? inner = null) => new($"{path} {problem} Restore the folder or train the classifier again.", inner) { FilePath = path };
+        string[] terms;
+        try
+        {
+            terms = File.ReadAllLines(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw Damaged($"cannot be read: {exception.Message}", exception);
+        }
+        if (terms.Length != count) throw Damaged($"has {terms.Length} lines, expected {count} words and pairs of words.");
+        if (terms.Distinct(StringComparer.Ordinal).Count() != count) throw Damaged("holds a line twice.");
+        return terms;
     }
 
     /// <summary>Looks where the training found the backbone, then by its name, and takes only the very same weights and tokenizer.</summary>
@@ -279,7 +302,7 @@ internal static class ClassifierBundle
     /// <summary>classifier.json.</summary>
     internal sealed record Manifest(string Format, int FormatVersion, IReadOnlyList<string> Labels, HeadEntry Head, IReadOnlyList<BackboneEntry> Backbones, int Examples);
 
-    internal sealed record HeadEntry(string Kind, JsonObject Settings, double Temperature, string Choice, JsonObject Details);
+    internal sealed record HeadEntry(string Kind, JsonObject Settings, double Temperature, string Choice, JsonObject Details, int? Terms = null);
 
     internal sealed record BackboneEntry(
         string Name, string Source, string ModelType, string WeightsSha256, string TokenizerSha256, IReadOnlyList<ViewEntry> Views, int MaxTokens, int? PadTo, string Precision, string? Prompt = null);

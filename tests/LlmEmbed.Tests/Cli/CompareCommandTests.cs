@@ -15,7 +15,7 @@ public sealed class CompareCommandTests : IDisposable
         JsonNode json = Compare("llama-mha", "bert").Succeeded().Json;
         JsonNode[] methods = [.. json["methods"]!.AsArray().Select(row => row!)];
         Assert.Equal(
-            ["majority class", "TF-IDF + LR", "sentence embedding + LR", "last layer + LR", "last five layers + LR", "released recipe", "repaired recipe", "auto"],
+            ["majority class", "TF-IDF + LR", "sentence embedding + LR", "last layer + LR", "last five layers + LR", "released recipe", "repaired recipe", "auto without words", "auto"],
             methods.Select(row => (string)row["method"]!));
         Assert.Equal(1.0 / 3, (double)methods[0]["accuracy"]!, 1e-9);
         Assert.Equal(1, (double)methods[1]["accuracy"]!, 0.1);

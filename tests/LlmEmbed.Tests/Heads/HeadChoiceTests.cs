@@ -57,7 +57,7 @@ public sealed class HeadChoiceTests
     {
         TrainedHead crossed = Train(ExclusiveOr(1200)), separate = Train(HeadProblems.Clusters(1200, 6, 2, seed: 3, spread: 2));
         Assert.Equal(CooccurrenceHead.KindName, crossed.Head.Kind);
-        Assert.True(crossed.Accuracy(ExclusiveOr(400, seed: 9).Features, ExclusiveOr(400, seed: 9).Labels) > 0.9);
+        Assert.True(crossed.Accuracy(ExclusiveOr(400, seed: 9).Features, new string[400], ExclusiveOr(400, seed: 9).Labels) > 0.9);
         Assert.Equal(LinearHead.KindName, separate.Head.Kind);
         Assert.Contains("multi-layer perceptron +", separate.Choice, StringComparison.Ordinal);
 

@@ -49,6 +49,31 @@ public sealed class StratifiedSplitTests
     }
 
     [Fact]
+    public void Rows_of_a_group_stay_together_and_groups_of_one_change_nothing()
+    {
+        int[] groups = [.. Enumerable.Range(0, 600).Select(row => row % 200)], labels = [.. groups.Select(group => group % 3)], alone = [.. Enumerable.Range(0, 600)];
+        int[] folds = StratifiedSplit.Folds(labels, 5, seed: 5, groups);
+        Assert.All(Enumerable.Range(0, 600), row => Assert.Equal(folds[row % 200], folds[row]));
+        Assert.All(Enumerable.Range(0, 5), fold => Assert.Equal(120, folds.Count(f => f == fold)));
+        Assert.Equal(StratifiedSplit.Folds(labels, 5, seed: 5), StratifiedSplit.Folds(labels, 5, seed: 5, alone));
+
+        (int[] kept, int[] heldOut) = StratifiedSplit.HoldOut(labels, 0.2, seed: 5, groups);
+        Assert.Equal(Enumerable.Range(0, 600), kept.Concat(heldOut).Order());
+        Assert.Empty(kept.Select(row => row % 200).Intersect(heldOut.Select(row => row % 200)));
+        Assert.InRange(heldOut.Length, 110, 130);
+        Assert.Equal(StratifiedSplit.HoldOut(labels, 0.2, seed: 5).HeldOut, StratifiedSplit.HoldOut(labels, 0.2, seed: 5, alone).HeldOut);
+    }
+
+    [Fact]
+    public void A_class_of_one_group_is_still_in_every_training_part()
+    {
+        int[] groups = [.. Enumerable.Range(0, 150), 150, 150], labels = [.. Enumerable.Range(0, 150).Select(row => row % 2), 2, 2];
+        int[] folds = StratifiedSplit.Folds(labels, 5, seed: 5, groups);
+        Assert.NotEqual(folds[150], folds[151]);
+        for (ulong seed = 0; seed < 20; seed++) Assert.Contains(StratifiedSplit.HoldOut(labels, 0.2, seed, groups).Kept, row => labels[row] == 2);
+    }
+
+    [Fact]
     public void A_sample_keeps_shares_and_two_rows_of_a_rare_class()
     {
         int[] sample = StratifiedSplit.Sample(Labels, 66, seed: 5);

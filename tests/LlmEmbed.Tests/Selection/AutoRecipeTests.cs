@@ -15,7 +15,7 @@ public sealed class AutoRecipeTests
         string[] texts = [.. examples.Select(example => example.Text)];
         TrainingOptions options = Requests.Options("llama-gqa", "bert");
         ExtractedFeatures features = new AutoRecipe(options, progress: null, Cancellation) { SampleTexts = 30 }
-            .Extract(texts, LabelsOf(examples), Labels.Length, [.. Enumerable.Range(0, texts.Length)]);
+            .Extract(texts, LabelsOf(examples), Labels.Length, groups: [], [.. Enumerable.Range(0, texts.Length)]);
         Assert.Equal(30, features.Selection!.SampleTexts);
 
         TextEmbeddings[] expected = [.. features.Encoders.Select(encoder =>
@@ -37,7 +37,7 @@ public sealed class AutoRecipeTests
     {
         LabeledText[] examples = Requests.Generate(60);
         ExtractedFeatures features = new AutoRecipe(Requests.Options("llama-gqa", "bert"), progress: null, Cancellation) { SampleTexts = 30 }
-            .Extract([.. examples.Select(example => example.Text)], LabelsOf(examples), Labels.Length, [.. Enumerable.Range(0, 60)]);
+            .Extract([.. examples.Select(example => example.Text)], LabelsOf(examples), Labels.Length, groups: [], [.. Enumerable.Range(0, 60)]);
         SecondLook look = features.Selection!.SecondLook!;
         Assert.Equal(60, look.Rows);
         Assert.Equal(look.Sets.Min(set => set.Loss), look.Chosen.Loss);
@@ -67,7 +67,7 @@ public sealed class AutoRecipeTests
         string[] texts = [.. examples.Select(example => example.Text)];
         double[][] losses = [.. new[] { labels, noise }.Select(given =>
         {
-            ExtractedFeatures features = new AutoRecipe(Requests.Options("llama-gqa", "bert"), progress: null, Cancellation).Extract(texts, given, Labels.Length, kept);
+            ExtractedFeatures features = new AutoRecipe(Requests.Options("llama-gqa", "bert"), progress: null, Cancellation).Extract(texts, given, Labels.Length, groups: [], kept);
             foreach (TextEncoder encoder in features.Encoders) encoder.Dispose();
             return features.Selection!.Choice!.Chosen.RowLosses;
         })];

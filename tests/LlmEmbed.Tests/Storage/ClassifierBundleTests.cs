@@ -16,6 +16,8 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
 
     private string ManifestFile => Path.Combine(Bundle, "classifier.json");
 
+    private string TermsFile => Path.Combine(Bundle, "terms.txt");
+
     private string HeadFile => Path.Combine(Bundle, "head.safetensors");
 
     [Fact]
@@ -53,6 +55,7 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         { "labels", json => json["labels"] = null },
         { "'temperature' above 0", json => json["head"]!["temperature"] = 0 },
         { "'temperature' above 0", json => json["head"]!["temperature"] = -1 },
+        { "a number of 'terms'", json => json["head"]!["terms"] = -1 },
         { "temperature", json => json["head"]!.AsObject().Remove("temperature") },
         { "at least one backbone", json => json["backbones"] = new JsonArray() },
         { "at least one backbone", json => json["backbones"]![0] = null },
@@ -79,8 +82,8 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     public void A_newer_format_is_refused_whatever_else_it_holds()
     {
         Save();
-        File.WriteAllText(ManifestFile, """{"format":"llmembed-classifier","format_version":3,"labels":{"new":"style"}}""");
-        AssertRefused(Bundle, "has format version 3; this llmembed reads up to version 2. Update llmembed");
+        File.WriteAllText(ManifestFile, """{"format":"llmembed-classifier","format_version":4,"labels":{"new":"style"}}""");
+        AssertRefused(Bundle, "has format version 4; this llmembed reads up to version 3. Update llmembed");
     }
 
     [Fact]
@@ -89,6 +92,26 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         Save();
         File.Delete(HeadFile);
         Assert.Equal(HeadFile, AssertRefused(Bundle, "head.safetensors").FilePath);
+    }
+
+    [Theory]
+    [InlineData(null, "cannot be read")]
+    [InlineData("one\ntwo\n", "has 2 lines, expected ")]
+    public void Terms_that_are_missing_or_too_few_are_refused(string? terms, string expected)
+    {
+        Save();
+        File.Delete(TermsFile);
+        if (terms is not null) File.WriteAllText(TermsFile, terms);
+        Assert.Equal(TermsFile, AssertRefused(Bundle, expected).FilePath);
+    }
+
+    [Fact]
+    public void A_term_that_is_there_twice_is_refused()
+    {
+        Save();
+        string[] terms = File.ReadAllLines(TermsFile);
+        File.WriteAllLines(TermsFile, [terms[1], .. terms[1..]]);
+        Assert.Equal(TermsFile, AssertRefused(Bundle, "holds a line twice").FilePath);
     }
 
     [Fact]
@@ -210,7 +233,7 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         Save();
         File.WriteAllText(Path.Combine(Bundle, "report.json"), "of the earlier one");
         Save();
-        Assert.Equal(["README.md", "classifier.json", "head.safetensors"], Entries(Bundle));
+        Assert.Equal(["README.md", "classifier.json", "head.safetensors", "terms.txt"], Entries(Bundle));
         Assert.Equal(["classifier"], Entries(_folder.Path));
         Load().Dispose();
     }

@@ -1,7 +1,7 @@
-using LlmEmbed.Comparison;
+using LlmEmbed.Heads;
 using Xunit;
 
-namespace LlmEmbed.Tests.Comparison;
+namespace LlmEmbed.Tests.Heads;
 
 /// <summary>Expected values are those of scikit-learn 1.2.1 (TfidfVectorizer with pairs of words and sublinear tf; multinomial LogisticRegression).</summary>
 public sealed class TfidfTests
@@ -17,7 +17,7 @@ public sealed class TfidfTests
     [InlineData("bad bad", 1, 0)]
     public void Values_equal_scikit_learns(string term, int row, double expected)
     {
-        TfidfVectorizer vectorizer = new(Texts);
+        TfidfVectorizer vectorizer = TfidfVectorizer.Learn(Texts, leastTexts: 1);
         SparseMatrix features = vectorizer.Transform(Texts);
         Assert.Equal(17, features.Columns);
         (int[] columns, float[] values) = features.Rows[row];
@@ -28,17 +28,17 @@ public sealed class TfidfTests
     [Fact]
     public void Unknown_words_and_empty_texts_give_empty_rows()
     {
-        SparseMatrix features = new TfidfVectorizer(Texts).Transform(["zebra", "", "?"]);
+        SparseMatrix features = TfidfVectorizer.Learn(Texts, leastTexts: 1).Transform(["zebra", "", "?"]);
         Assert.All(features.Rows, row => Assert.Empty(row.Columns));
-        Assert.Equal(-1, new TfidfVectorizer(Texts).ColumnOf("zebra"));
+        Assert.Equal(-1, TfidfVectorizer.Learn(Texts, leastTexts: 1).ColumnOf("zebra"));
     }
 
     [Fact]
     public void A_fit_equals_scikit_learns()
     {
-        TfidfVectorizer vectorizer = new(Texts);
+        TfidfVectorizer vectorizer = TfidfVectorizer.Learn(Texts, leastTexts: 1);
         SparseMatrix features = vectorizer.Transform(Texts);
-        double[] parameters = SparseLogisticRegression.Fit(features, [0, 1, 2, 0], 3, c: 10, _ => true, new double[3 * 18], TestContext.Current.CancellationToken);
+        double[] parameters = SparseLogisticRegression.Fit(features, [0, 1, 2, 0], 3, c: 10, _ => 1, new double[3 * 18], TestContext.Current.CancellationToken);
         float[] probabilities = SparseLogisticRegression.Probabilities(vectorizer.Transform(["a good plot", "bad film"]), parameters, classCount: 3, temperature: 1);
         double[] expected = [0.81677, 0.07056, 0.11266, 0.11725, 0.79431, 0.08844];
         for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], probabilities[i], 2e-3);
@@ -49,9 +49,9 @@ public sealed class TfidfTests
     {
         LabeledText[] training = Requests.Generate(120, seed: 1), testing = Requests.Generate(60, seed: 2);
         string[] labels = ["billing", "delivery", "technical"];
-        TfidfVectorizer vectorizer = new([.. training.Select(example => example.Text)]);
+        TfidfVectorizer vectorizer = TfidfVectorizer.Learn([.. training.Select(example => example.Text)], leastTexts: 1);
         SparseLogisticRegression head = SparseLogisticRegression.Train(
-            vectorizer.Transform([.. training.Select(example => example.Text)]), [.. training.Select(example => Array.IndexOf(labels, example.Label))], 3, seed: 0, TestContext.Current.CancellationToken);
+            vectorizer.Transform([.. training.Select(example => example.Text)]), [.. training.Select(example => Array.IndexOf(labels, example.Label))], 3, groups: [], seed: 0, TestContext.Current.CancellationToken);
         float[] probabilities = head.Probabilities(vectorizer.Transform([.. testing.Select(example => example.Text)]));
         int right = testing.Index().Count(text => probabilities[text.Index * 3 + Array.IndexOf(labels, text.Item.Label)] > 0.5);
         Assert.InRange(right, 58, 60);

@@ -1,8 +1,7 @@
 using System.Numerics.Tensors;
 using LlmEmbed.Evaluation;
-using LlmEmbed.Heads;
 
-namespace LlmEmbed.Comparison;
+namespace LlmEmbed.Heads;
 
 /// <summary>Multinomial logistic regression on sparse features: C Σ NLL + |W|²/2 with free intercepts, C chosen by cross-validation as for dense features.</summary>
 internal sealed class SparseLogisticRegression
@@ -36,11 +35,12 @@ internal sealed class SparseLogisticRegression
     /// <param name="features">[N,F].</param>
     /// <param name="labels">[N].</param>
     /// <param name="classCount">C.</param>
+    /// <param name="groups">[N], rows to hold out together; or none.</param>
     /// <param name="seed">Of the folds.</param>
     /// <param name="cancellation">Stops between two steps.</param>
-    public static SparseLogisticRegression Train(SparseMatrix features, int[] labels, int classCount, ulong seed, CancellationToken cancellation)
+    public static SparseLogisticRegression Train(SparseMatrix features, int[] labels, int classCount, int[] groups, ulong seed, CancellationToken cancellation)
     {
-        int[] folds = StratifiedSplit.Folds(labels, Math.Min(Folds, labels.Length), seed);
+        int[] folds = StratifiedSplit.Folds(labels, Math.Min(Folds, labels.Length), seed, groups);
         int foldCount = folds.Max() + 1;
         double[][] parameters = [.. Enumerable.Range(0, foldCount).Select(_ => new double[classCount * (features.Columns + 1)])];
         List<PenaltyCandidate> candidates = [];
@@ -50,7 +50,7 @@ internal sealed class SparseLogisticRegression
             // Folds are independent; what each finds does not depend on the threads.
             Parallel.For(0, foldCount, new ParallelOptions { CancellationToken = cancellation }, fold =>
             {
-                parameters[fold] = Fit(features, labels, classCount, c, row => folds[row] != fold, parameters[fold], cancellation);
+                parameters[fold] = Fit(features, labels, classCount, c, row => folds[row] == fold ? 0 : 1, parameters[fold], cancellation);
                 for (int row = 0; row < labels.Length; row++)
                     if (folds[row] == fold) Logits(features.Rows[row], parameters[fold], logits.AsSpan(row * classCount, classCount));
             });
@@ -58,7 +58,7 @@ internal sealed class SparseLogisticRegression
             if (PenaltyCandidate.IsPastTheBest(candidates)) break;
         }
         PenaltyCandidate chosen = PenaltyCandidate.Choose(candidates);
-        double[] fitted = Fit(features, labels, classCount, chosen.Score.C, _ => true, chosen.MeanParameters, cancellation);
+        double[] fitted = Fit(features, labels, classCount, chosen.Score.C, _ => 1, chosen.MeanParameters, cancellation);
         return new SparseLogisticRegression(fitted, classCount, chosen.Score.C, chosen.Score.Temperature);
     }
 
@@ -80,7 +80,14 @@ internal sealed class SparseLogisticRegression
     }
 
     /// <summary>Minimises one objective from a start.</summary>
-    public static double[] Fit(SparseMatrix features, int[] labels, int classCount, double c, Predicate<int> isSeen, double[] start, CancellationToken cancellation)
+    /// <param name="features">[N,F].</param>
+    /// <param name="labels">[N].</param>
+    /// <param name="classCount">C.</param>
+    /// <param name="c">The inverse strength of the penalty.</param>
+    /// <param name="weightOf">What a row counts; it is not looked at where that is 0.</param>
+    /// <param name="start">Not changed.</param>
+    /// <param name="cancellation">Stops between two steps.</param>
+    public static double[] Fit(SparseMatrix features, int[] labels, int classCount, double c, Func<int, double> weightOf, double[] start, CancellationToken cancellation)
     {
         LimitedMemoryBfgs minimizer = new([.. start], Tolerance);
         double[] gradient = new double[start.Length];
@@ -88,7 +95,7 @@ internal sealed class SparseLogisticRegression
         for (int evaluation = 0; evaluation < MaxEvaluations && !minimizer.Done; evaluation++)
         {
             cancellation.ThrowIfCancellationRequested();
-            double loss = LossAndGradient(features, labels, classCount, isSeen, minimizer.Point, gradient);
+            double loss = LossAndGradient(features, labels, weightOf, minimizer.Point, gradient, classCount);
             TensorPrimitives.Multiply(gradient, c, gradient);
             ReadOnlySpan<double> point = minimizer.Point.AsSpan(0, weights);
             TensorPrimitives.Add(gradient.AsSpan(0, weights), point, gradient.AsSpan(0, weights));
@@ -97,7 +104,7 @@ internal sealed class SparseLogisticRegression
         return [.. minimizer.Best];
     }
 
-    private static double LossAndGradient(SparseMatrix features, int[] labels, int classCount, Predicate<int> isSeen, double[] parameters, double[] gradient)
+    private static double LossAndGradient(SparseMatrix features, int[] labels, Func<int, double> weightOf, double[] parameters, double[] gradient, int classCount)
     {
         gradient.AsSpan().Clear();
         Span<double> logits = new double[classCount];
@@ -105,16 +112,17 @@ internal sealed class SparseLogisticRegression
         double loss = 0;
         for (int row = 0; row < labels.Length; row++)
         {
-            if (!isSeen(row)) continue;
+            double weight = weightOf(row);
+            if (weight == 0) continue;
             Logits(features.Rows[row], parameters, logits);
             double max = TensorPrimitives.Max<double>(logits);
             double own = logits[labels[row]] - max;
             TensorPrimitives.Subtract(logits, max, logits);
             TensorPrimitives.Exp(logits, logits);
             double total = TensorPrimitives.Sum<double>(logits);
-            loss += Math.Log(total) - own;
-            TensorPrimitives.Divide(logits, total, logits);
-            logits[labels[row]] -= 1;
+            loss += weight * (Math.Log(total) - own);
+            TensorPrimitives.Multiply(logits, weight / total, logits);
+            logits[labels[row]] -= weight;
             (int[] columns, float[] values) = features.Rows[row];
             for (int i = 0; i < columns.Length; i++)
                 TensorPrimitives.MultiplyAdd(logits, values[i], gradient.AsSpan(columns[i] * classCount, classCount), gradient.AsSpan(columns[i] * classCount, classCount));
@@ -124,7 +132,7 @@ internal sealed class SparseLogisticRegression
     }
 
     /// <summary>Parameters are [F,C] weights, so that a term's weights lie together, then [C] intercepts.</summary>
-    private static void Logits((int[] Columns, float[] Values) row, double[] parameters, Span<double> logits)
+    public static void Logits((int[] Columns, float[] Values) row, double[] parameters, Span<double> logits)
     {
         int classCount = logits.Length;
         parameters.AsSpan(parameters.Length - classCount).CopyTo(logits);

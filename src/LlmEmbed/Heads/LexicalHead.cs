@@ -1,0 +1,130 @@
+using System.Numerics.Tensors;
+
+namespace LlmEmbed.Heads;
+
+/// <summary>
+/// Logistic regression on words and pairs of words. Pooled hidden states blur which words a text has, and its words say little of how they stand together,
+/// so the logits of both are added. Against a pass through a network it costs nothing.
+/// </summary>
+internal sealed class LexicalHead
+{
+    public const string TermsName = "lexical.inverse_document_frequency", WeightsName = "lexical.weight", InterceptsName = "lexical.intercept";
+
+    /// <summary>What suits rows of length 1 over a wide range of data, so that it is not chosen again.</summary>
+    private const double C = 10;
+
+    /// <summary>Rarer terms are then left out: they help few texts.</summary>
+    private const int MostWeights = 4_000_000;
+
+    /// <summary>A term of one text alone cannot help another, and would give that text away.</summary>
+    private const int LeastTexts = 2;
+
+    /// <summary>More would need memory that features on disk have just saved.</summary>
+    private const int MostTexts = 100_000;
+
+    /// <summary>What the words' calibrated logits may weigh against the head's.</summary>
+    private static readonly double[] Shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2];
+
+    private readonly TfidfVectorizer _vectorizer;
+    private readonly double[] _parameters; // [V,C], then [C]
+    private readonly int _classCount;
+
+    private LexicalHead(TfidfVectorizer vectorizer, double[] parameters, int classCount) => (_vectorizer, _parameters, _classCount) = (vectorizer, parameters, classCount);
+
+    /// <summary>[V], the words and pairs of words.</summary>
+    public IReadOnlyList<string> Terms => _vectorizer.Terms;
+
+    public IReadOnlyList<HeadTensor> Tensors
+    {
+        get
+        {
+            float[] values = [.. _parameters.Select(value => (float)value)];
+            int weights = Terms.Count * _classCount;
+            return
+            [
+                new(TermsName, [Terms.Count], _vectorizer.InverseDocumentFrequency),
+                new(WeightsName, [Terms.Count, _classCount], values[..weights]),
+                new(InterceptsName, [_classCount], values[weights..]),
+            ];
+        }
+    }
+
+    public static LexicalHead Load(IReadOnlyList<string> terms, IReadOnlyList<HeadTensor> tensors, int classCount)
+    {
+        float[] frequencies = HeadTensor.Take(tensors, TermsName, terms.Count);
+        float[] weights = HeadTensor.Take(tensors, WeightsName, terms.Count, classCount), intercepts = HeadTensor.Take(tensors, InterceptsName, classCount);
+        return new LexicalHead(new TfidfVectorizer(terms, frequencies), [.. weights.Concat(intercepts).Select(value => (double)value)], classCount);
+    }
+
+    /// <summary>Adds what the words of N texts say to the logits [N,C] of another head.</summary>
+    public void AddLogits(IReadOnlyList<string> texts, Span<float> logits)
+    {
+        double[] own = new double[_classCount];
+        for (int text = 0; text < texts.Count; text++)
+        {
+            SparseLogisticRegression.Logits(_vectorizer.Row(texts[text]), _parameters, own);
+            for (int k = 0; k < _classCount; k++) logits[text * _classCount + k] += (float)own[k];
+        }
+    }
+
+    /// <summary>Trains on the words of the same texts as a head and finds out what they add to it, on texts that neither was fitted to.</summary>
+    /// <param name="data">What the head was trained on, texts included.</param>
+    /// <param name="validation">Of the head.</param>
+    /// <param name="weighting">As for the head.</param>
+    /// <param name="seed">Of the sample where there are very many texts.</param>
+    /// <param name="threads">Most that work at a time.</param>
+    /// <param name="cancellation">Stops between two steps.</param>
+    /// <returns>The words' part, its share, and the validation of both together; null where they are not clearly better: by more than one standard error of the log loss.</returns>
+    public static (LexicalHead Head, double Share, CrossValidation Together)? Train(
+        HeadTrainingData data, CrossValidation validation, ClassWeighting weighting, ulong seed, int threads, CancellationToken cancellation)
+    {
+        int[] rows = StratifiedSplit.Sample(data.Labels, MostTexts, seed);
+        if (rows.Length < data.Rows) rows = [.. rows.Union(validation.Rows).Order()];
+        string[] texts = [.. rows.Select(row => data.Texts![row])];
+        int[] labels = [.. rows.Select(row => data.Labels[row])];
+        TfidfVectorizer vectorizer = TfidfVectorizer.Learn(texts, LeastTexts, MostWeights / data.ClassCount);
+        SparseMatrix features = vectorizer.Transform(texts);
+
+        // A fold's fit sees what the head's saw: the other folds, or where a single part was held out, everything else.
+        const int OtherRow = -1;
+        int foldCount = validation.Folds.Max() + 1;
+        int[] folds = new int[data.Rows];
+        Array.Fill(folds, OtherRow);
+        foreach ((int row, int fold) in validation.Rows.Zip(validation.Folds)) folds[row] = fold;
+        bool IsSeen(int row, int fold) => folds[row] != fold && (foldCount == 1 || folds[row] != OtherRow);
+
+        double[][] parameters = new double[foldCount][];
+        double[] logits = new double[data.Rows * data.ClassCount];
+        Parallel.For(0, foldCount, new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancellation }, fold =>
+        {
+            parameters[fold] = Fit(i => IsSeen(rows[i], fold), new double[data.ClassCount * (features.Columns + 1)]);
+            for (int i = 0; i < rows.Length; i++)
+                if (folds[rows[i]] == fold) SparseLogisticRegression.Logits(features.Rows[i], parameters[fold], logits.AsSpan(rows[i] * data.ClassCount, data.ClassCount));
+        });
+        double[] words = [.. validation.Rows.SelectMany(row => logits[(row * data.ClassCount)..((row + 1) * data.ClassCount)])];
+        int[] truth = [.. validation.Rows.Select(row => data.Labels[row])];
+        double unit = validation.Chosen.Temperature / PenaltyCandidate.ScoreOf(C, words, truth, validation.Folds, foldCount).Temperature;
+
+        (double share, CrossValidation together) = Shares.Select(share => (share, Add(share * unit))).MinBy(candidate => candidate.Item2.Chosen.CalibratedLogLoss);
+        (double excess, double error) = PairedLosses.Excess(together.RowLosses(data.Labels), validation.RowLosses(data.Labels));
+        if (excess >= -error) return null;
+        double[] all = Fit(_ => true, LinearHeadTrainer.MeanOf(parameters));
+        return (new LexicalHead(vectorizer, [.. all.Select(value => (double)(float)(value * share * unit))], data.ClassCount), share, together);
+
+        double[] Fit(Predicate<int> isSeen, double[] start)
+        {
+            int[] counts = new int[data.ClassCount];
+            for (int i = 0; i < labels.Length; i++)
+                if (isSeen(i)) counts[labels[i]]++;
+            double[] weights = ClassWeights.Of(weighting, counts);
+            return SparseLogisticRegression.Fit(features, labels, data.ClassCount, C, i => isSeen(i) ? weights[labels[i]] : 0, start, cancellation);
+        }
+
+        CrossValidation Add(double factor)
+        {
+            double[] sum = [.. validation.Logits];
+            TensorPrimitives.MultiplyAdd(words, factor, sum, sum);
+            return validation with { Chosen = PenaltyCandidate.ScoreOf(validation.Chosen.C, sum, truth, validation.Folds, foldCount), Logits = sum };
+        }
+    }
+}
