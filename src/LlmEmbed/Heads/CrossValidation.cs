@@ -28,6 +28,9 @@ internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, Penalt
 /// <summary>A penalty that was tried.</summary>
 internal sealed class PenaltyCandidate
 {
+    /// <summary>With so few rows a standard error is so wide that the strongest penalty would nearly always be within one, and it is too strong.</summary>
+    private const int FewRows = 500;
+
     private readonly double[] _rowLosses;
 
     /// <param name="c">The penalty.</param>
@@ -69,13 +72,13 @@ internal sealed class PenaltyCandidate
     public double[] MeanParameters { get; }
 
     /// <summary>
-    /// The strongest penalty that is not clearly worse than the best one: its mean excess of loss is within one standard error. The loss is that of
+    /// The strongest penalty that is not clearly worse than the best one: its mean excess of loss is within one standard error; with few rows the best one. The loss is that of
     /// calibrated probabilities, which is what the classifier will give, and which sees small differences that accuracy on few texts cannot.
     /// </summary>
     public static PenaltyCandidate Choose(IReadOnlyList<PenaltyCandidate> candidates)
     {
         PenaltyCandidate best = candidates.MinBy(candidate => candidate.Score.CalibratedLogLoss)!;
-        return candidates.First(candidate => candidate == best || Excess(candidate, best) is var (mean, error) && mean <= error);
+        return candidates.First(candidate => candidate == best || best._rowLosses.Length > FewRows && Excess(candidate, best) is var (mean, error) && mean <= error);
     }
 
     /// <summary>Weaker penalties are slower to fit, and beyond the minimum they only overfit more: a clearly worse one ends the search.</summary>

@@ -56,6 +56,8 @@ internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions opt
 
     private const int MaxEvaluations = 1000;
 
+    private const int VeryFewRows = 100;
+
     /// <summary>Where nothing can be chosen because there are too few texts: strong, since few texts overfit.</summary>
     private const double FallbackC = 0.01;
 
@@ -71,17 +73,20 @@ internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions opt
     public static CrossValidation? CrossValidate(HeadTrainingData data, LinearOptions options, CancellationToken cancellation = default)
     {
         if (!CanHoldOut(data)) return null;
-        return new LinearHeadTrainer(data, options, progress: null, cancellation).ChoosePenalty(options.Penalties ?? DefaultPenalties(data.Features.Columns)).CrossValidation;
+        return new LinearHeadTrainer(data, options, progress: null, cancellation).ChoosePenalty(options.Penalties ?? DefaultPenalties(data.Features.Columns, data.Rows)).CrossValidation;
     }
 
     /// <summary>Each training part needs two classes, so two classes must have two rows.</summary>
     public static bool CanHoldOut(HeadTrainingData data) => data.ClassCounts.Count(count => count >= 2) >= 2;
 
-    /// <summary>Half decades with C × F from about 0.3 to 3000: with F standardised features a row's squared length is F.</summary>
-    public static IReadOnlyList<double> DefaultPenalties(int featureCount)
+    /// <summary>
+    /// Half decades with C × F from about 0.3 to 3000: with F standardised features a row's squared length is F. Very few rows cannot choose, and are told apart by about any
+    /// weights that fit them: with them from 10 to 300.
+    /// </summary>
+    public static IReadOnlyList<double> DefaultPenalties(int featureCount, int rows)
     {
         double first = Math.Round(2 * Math.Log10(0.3 / featureCount)) / 2;
-        return [.. Enumerable.Range(0, 9).Select(step => Math.Pow(10, first + step / 2.0))];
+        return [.. (rows <= VeryFewRows ? Enumerable.Range(3, 4) : Enumerable.Range(0, 9)).Select(step => Math.Pow(10, first + step / 2.0))];
     }
 
     /// <summary>A penalty that suited fewer texts, and its neighbours; weaker ones too, since more texts or balanced classes can bear them.</summary>
@@ -89,7 +94,7 @@ internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions opt
 
     private LinearTraining Train()
     {
-        IReadOnlyList<double> penalties = options.Penalties ?? DefaultPenalties(data.Features.Columns);
+        IReadOnlyList<double> penalties = options.Penalties ?? DefaultPenalties(data.Features.Columns, data.Rows);
         if (penalties.Count == 1) return FitAll(penalties[0], start: null, crossValidation: null);
         if (!CanHoldOut(data)) return FitAll(FallbackC, start: null, crossValidation: null);
         (CrossValidation crossValidation, double[] start) = ChoosePenalty(penalties);

@@ -208,7 +208,7 @@ internal sealed class ViewChooser : IDisposable
     private Scored Score(int[] views, int repetitions)
     {
         int features = views.Sum(view => _data.Layout.Views[view].Size);
-        IReadOnlyList<double> penalties = LinearHeadTrainer.DefaultPenalties(features);
+        IReadOnlyList<double> penalties = LinearHeadTrainer.DefaultPenalties(features, _data.Rows);
         LinearOptions options = _options with { MaxCrossValidationRows = int.MaxValue, Penalties = penalties };
         if (_data.ClassCount > ManyClasses) options = options with { Folds = 3, Penalties = [.. penalties.Where((_, step) => step % 2 == 0)] };
         bool isWide = features > _data.Rows;

@@ -72,7 +72,7 @@ public sealed class LinearHeadTests
     public void Fewer_rows_than_features_give_the_same_fits_in_the_space_of_the_rows(int classCount)
     {
         HeadTrainingData data = HeadProblems.Clusters(40, 150, classCount, seed: 3);
-        LinearOptions options = new() { Penalties = LinearHeadTrainer.DefaultPenalties(150) };
+        LinearOptions options = new() { Penalties = LinearHeadTrainer.DefaultPenalties(150, 1000) };
         // Two views, whose products add up, and of which one alone must not do.
         using RowSpace space = new(new HeadTrainingData(data.Features, data.Labels, classCount, HeadProblems.Layout(60, 90)), threads: 2, TestContext.Current.CancellationToken);
         HeadTrainingData reduced = space.Of([0, 1]);
@@ -184,9 +184,9 @@ public sealed class LinearHeadTests
     [Fact]
     public void Labels_without_relation_to_the_features_get_a_strong_penalty_and_flat_probabilities()
     {
-        HeadTrainingData clusters = HeadProblems.Clusters(200, 60, 2, seed: 9);
+        HeadTrainingData clusters = HeadProblems.Clusters(600, 60, 2, seed: 9);
         DeterministicRandom random = new(10);
-        HeadTrainingData noise = HeadProblems.Data(clusters.Features.Block(0, 200).ToArray(), [.. clusters.Labels.Select(_ => random.Next(2))], 2);
+        HeadTrainingData noise = HeadProblems.Data(clusters.Features.Block(0, 600).ToArray(), [.. clusters.Labels.Select(_ => random.Next(2))], 2);
         LinearTraining training = Train(noise, new LinearOptions());
         Assert.Equal(training.CrossValidation!.Table[0].C, training.C);
         Assert.InRange(training.CrossValidation.Chosen.CalibratedLogLoss, 0.65, 0.75);
