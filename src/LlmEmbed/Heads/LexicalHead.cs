@@ -19,8 +19,8 @@ internal sealed class LexicalHead
     /// <summary>A term of one text alone cannot help another, and would give that text away.</summary>
     private const int LeastTexts = 2;
 
-    /// <summary>More would need memory that features on disk have just saved.</summary>
-    private const int MostTexts = 100_000;
+    /// <summary>More texts, or longer ones, would need memory that features on disk have just saved.</summary>
+    private const int MostTexts = 100_000, MostCharacters = 50_000_000;
 
     /// <summary>What the words' calibrated logits may weigh against the head's.</summary>
     private static readonly double[] Shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2];
@@ -78,7 +78,8 @@ internal sealed class LexicalHead
     public static (LexicalHead Head, double Share, CrossValidation Together)? Train(
         HeadTrainingData data, CrossValidation validation, ClassWeighting weighting, ulong seed, int threads, CancellationToken cancellation)
     {
-        int[] rows = StratifiedSplit.Sample(data.Labels, MostTexts, seed);
+        double characters = data.Texts!.Average(text => 1.0 + text.Length);
+        int[] rows = StratifiedSplit.Sample(data.Labels, (int)Math.Min(MostTexts, MostCharacters / characters), seed);
         if (rows.Length < data.Rows) rows = [.. rows.Union(validation.Rows).Order()];
         string[] texts = [.. rows.Select(row => data.Texts![row])];
         int[] labels = [.. rows.Select(row => data.Labels[row])];
@@ -86,22 +87,19 @@ internal sealed class LexicalHead
         SparseMatrix features = vectorizer.Transform(texts);
 
         // A fold's fit sees what the head's saw: the other folds, or where a single part was held out, everything else.
-        const int OtherRow = -1;
         int foldCount = validation.Folds.Max() + 1;
-        int[] folds = new int[data.Rows];
-        Array.Fill(folds, OtherRow);
-        foreach ((int row, int fold) in validation.Rows.Zip(validation.Folds)) folds[row] = fold;
-        bool IsSeen(int row, int fold) => folds[row] != fold && (foldCount == 1 || folds[row] != OtherRow);
+        Dictionary<int, int> placeOf = validation.Rows.Index().ToDictionary(row => row.Item, row => row.Index);
+        int[] places = [.. rows.Select(row => placeOf.GetValueOrDefault(row, -1))]; // among the rows of the validation
+        bool IsSeen(int i, int fold) => places[i] < 0 ? foldCount == 1 : validation.Folds[places[i]] != fold;
 
         double[][] parameters = new double[foldCount][];
-        double[] logits = new double[data.Rows * data.ClassCount];
+        double[] words = new double[validation.Logits.Length];
         Parallel.For(0, foldCount, new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancellation }, fold =>
         {
-            parameters[fold] = Fit(i => IsSeen(rows[i], fold), new double[data.ClassCount * (features.Columns + 1)]);
+            parameters[fold] = Fit(i => IsSeen(i, fold), new double[data.ClassCount * (features.Columns + 1)]);
             for (int i = 0; i < rows.Length; i++)
-                if (folds[rows[i]] == fold) SparseLogisticRegression.Logits(features.Rows[i], parameters[fold], logits.AsSpan(rows[i] * data.ClassCount, data.ClassCount));
+                if (places[i] >= 0 && validation.Folds[places[i]] == fold) SparseLogisticRegression.Logits(features.Rows[i], parameters[fold], words.AsSpan(places[i] * data.ClassCount, data.ClassCount));
         });
-        double[] words = [.. validation.Rows.SelectMany(row => logits[(row * data.ClassCount)..((row + 1) * data.ClassCount)])];
         int[] truth = [.. validation.Rows.Select(row => data.Labels[row])];
         double unit = validation.Chosen.Temperature / PenaltyCandidate.ScoreOf(C, words, truth, validation.Folds, foldCount).Temperature;
 
