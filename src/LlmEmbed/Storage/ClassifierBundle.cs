@@ -289,6 +289,7 @@ internal static class ClassifierBundle
         foreach (BackboneEntry entry in manifest.Backbones)
             card.Append(CultureInfo.InvariantCulture, $"| {entry.Name} ({entry.ModelType}) | {string.Join(", ", entry.Views.Select(view => $"{view.Depth}:{view.Pooling}"))} | {entry.MaxTokens} tokens | {entry.WeightsSha256} |\n");
         card.Append(CultureInfo.InvariantCulture, $"\nHead: {manifest.Head.Choice}.\n");
+        if (manifest.Head.Terms is int terms) card.Append(CultureInfo.InvariantCulture, $"\n`{TermsFile}` lists the {terms:N0} words and pairs of words, each from two training texts or more.\n");
         if (report is null) return card.ToString();
         card.Append(CultureInfo.InvariantCulture, $"\nMeasured on {report.Count} texts that it was not trained on: {report}.\n\n| class | precision | recall | F1 | texts |\n|---|---|---|---|---|\n");
         foreach (EvaluationReport.ClassScore score in report.Classes)

@@ -318,6 +318,7 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         Assert.StartsWith("# Text classifier\n\nChooses among 3 classes: billing, delivery, technical.\nTrained on 36 examples", card, StringComparison.Ordinal);
         Assert.Contains($"| llama-gqa (llama) | 2:mean-skip-first, 2:last | 64 tokens | {trained.Classifier.Encoders[0].WeightsSha256} |", card, StringComparison.Ordinal);
         Assert.Contains("Head: logistic regression with C = ", card, StringComparison.Ordinal);
+        Assert.Contains($"`terms.txt` lists the {trained.Classifier.Head.Lexical!.Terms.Count} words", card, StringComparison.Ordinal);
         Assert.DoesNotContain("Measured on", card, StringComparison.Ordinal);
 
         EvaluationReport report = trained.Classifier.Evaluate(Requests.Generate(12), progress: null, TestContext.Current.CancellationToken);
