@@ -74,7 +74,7 @@ internal sealed class LexicalHead
     /// <param name="seed">Of the sample where there are very many texts.</param>
     /// <param name="threads">Most that work at a time.</param>
     /// <param name="cancellation">Stops between two steps.</param>
-    /// <returns>The words' part, its share, and the validation of both together; null where they are not clearly better: by more than one standard error of the log loss.</returns>
+    /// <returns>The words' part, its share, and the validation of both together; null where they are not clearly better, by more than one standard error of the log loss, or cost macro-F1: rare classes have few words.</returns>
     public static (LexicalHead Head, double Share, CrossValidation Together)? Train(
         HeadTrainingData data, CrossValidation validation, ClassWeighting weighting, ulong seed, int threads, CancellationToken cancellation)
     {
@@ -105,7 +105,7 @@ internal sealed class LexicalHead
 
         (double share, CrossValidation together) = Shares.Select(share => (share, Add(share * unit))).MinBy(candidate => candidate.Item2.Chosen.CalibratedLogLoss);
         (double excess, double error) = PairedLosses.Excess(together.RowLosses(data.Labels), validation.RowLosses(data.Labels));
-        if (excess >= -error) return null;
+        if (excess >= -error || together.Chosen.MacroF1 < validation.Chosen.MacroF1) return null;
         double[] all = Fit(_ => true, LinearHeadTrainer.MeanOf(parameters));
         return (new LexicalHead(vectorizer, [.. all.Select(value => (double)(float)(value * share * unit))], data.ClassCount), share, together);
 

@@ -64,8 +64,8 @@ internal sealed class ViewChooser : IDisposable
     /// </summary>
     private const double ModestCut = 0.6;
 
-    /// <summary>Standard errors of loss that a cheaper set may cost.</summary>
-    private const double ToleratedErrors = 1;
+    /// <summary>Standard errors of loss that a cheaper set may cost; fewer with so many classes that no second look at more texts makes up for it.</summary>
+    private double ToleratedErrors => SecondLook.TextsFor(_data.ClassCount) > _data.Rows ? 1 : 0.5;
 
     private readonly HeadTrainingData _data;
     private readonly LinearOptions _options;
@@ -152,7 +152,7 @@ internal sealed class ViewChooser : IDisposable
     }
 
     /// <summary>Whether a set is not clearly worse than the best, which the best itself never is.</summary>
-    private static bool IsClose(ViewSetScore score, ViewSetScore best)
+    private bool IsClose(ViewSetScore score, ViewSetScore best)
     {
         (double mean, double error) = PairedLosses.Excess(score.RowLosses, best.RowLosses);
         return mean <= ToleratedErrors * error;
