@@ -13,8 +13,8 @@ internal sealed class LexicalHead
     /// <summary>What suits rows of length 1 over a wide range of data, so that it is not chosen again.</summary>
     private const double C = 10;
 
-    /// <summary>Rarer terms are then left out: they help few texts.</summary>
-    private const int MostWeights = 4_000_000;
+    /// <summary>Rarer terms are then left out: they help few texts, and with many classes they take minutes and gigabytes.</summary>
+    private const int MostWeights = 1_000_000;
 
     /// <summary>A term of one text alone cannot help another, and would give that text away.</summary>
     private const int LeastTexts = 2;
