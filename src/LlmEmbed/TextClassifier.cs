@@ -62,19 +62,20 @@ public sealed class TextClassifier : IDisposable
             ? TimeBudget.RowsWithin(budget, TextsOf(examples), ClassLabels.IndexesOf(examples, labels), options, cancellationToken)
             : [.. Enumerable.Range(0, examples.Count)];
         if (used.Length < examples.Count) examples = [.. used.Select(row => examples[row])];
-        int[] labelIndexes = ClassLabels.IndexesOf(examples, labels), groups = OverlappingTexts.GroupsOf(TextsOf(examples));
+        string[] texts = TextsOf(examples);
+        int[] labelIndexes = ClassLabels.IndexesOf(examples, labels), groups = OverlappingTexts.GroupsOf(texts);
         (int[] kept, int[] heldOut) = options.HeldOutShare > 0 ? StratifiedSplit.HoldOut(labelIndexes, options.HeldOutShare, (ulong)options.Seed, groups) : ([.. Enumerable.Range(0, examples.Count)], []);
         // What is held out is read, but neither the choice of views nor the head that is measured on it sees it.
         ExtractedFeatures features = AutoRecipe.Applies(options)
-            ? new AutoRecipe(options, progress, cancellationToken).Extract(TextsOf(examples), labelIndexes, labels.Length, groups, kept)
-            : ReadFixedViews(TextsOf(examples), options, progress, cancellationToken);
+            ? new AutoRecipe(options, progress, cancellationToken).Extract(texts, labelIndexes, labels.Length, groups, kept)
+            : ReadFixedViews(texts, options, progress, cancellationToken);
         using FeatureMatrix matrix = features.Features;
         try
         {
             RequireTokens(features.Statistics.Concat(features.Selection?.Encoding.Select(part => part.Statistics) ?? []), examples);
             options = options with { Mixture = features.Selection?.Choice?.Mixture, LikelyC = features.Selection?.SecondLook?.Chosen.Score.C };
             FeatureLayout layout = Fusion.LayoutOf(features.Encoders);
-            HeadTrainingData data = new(matrix, labelIndexes, labels.Length, layout) { Texts = TextsOf(examples), Groups = groups };
+            HeadTrainingData data = new(matrix, labelIndexes, labels.Length, layout) { Texts = texts, Groups = groups };
 
             EvaluationReport? measured = heldOut.Length > 0 ? MeasureHeldOut(data, kept, heldOut, labels, options, progress, cancellationToken) : null;
             long start = Stopwatch.GetTimestamp();

@@ -33,11 +33,14 @@ internal sealed record HeadTrainingData
 
     public int Rows => Labels.Length;
 
+    /// <summary>The chosen rows' groups.</summary>
+    public int[] GroupsOf(int[] rows) => Groups.Length == 0 ? [] : [.. rows.Select(row => Groups[row])];
+
     /// <summary>The chosen rows, copied.</summary>
     public HeadTrainingData Select(int[] rows) => new(Features.Select(rows), [.. rows.Select(row => Labels[row])], ClassCount, Layout)
     {
         Texts = Texts is null ? null : [.. rows.Select(row => Texts[row])],
-        Groups = Groups.Length == 0 ? [] : [.. rows.Select(row => Groups[row])],
+        Groups = GroupsOf(rows),
     };
 
     /// <summary>The chosen views of all rows, copied, in the given order.</summary>

@@ -15,7 +15,7 @@ internal static class NearestMeanTrainer
         int[] rows = StratifiedSplit.Sample(data.Labels, options.MaxCrossValidationRows, options.Seed);
         int[] labels = [.. rows.Select(row => data.Labels[row])];
         int foldCount = Math.Min(options.Folds, rows.Length);
-        int[] folds = StratifiedSplit.Folds(labels, foldCount, options.Seed, data.Groups.Length == 0 ? [] : [.. rows.Select(row => data.Groups[row])]);
+        int[] folds = StratifiedSplit.Folds(labels, foldCount, options.Seed, data.GroupsOf(rows));
         CrossValidation? validation = null;
         if (LinearHeadTrainer.CanHoldOut(data))
         {
