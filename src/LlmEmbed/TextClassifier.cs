@@ -63,19 +63,20 @@ public sealed class TextClassifier : IDisposable
             : [.. Enumerable.Range(0, examples.Count)];
         if (used.Length < examples.Count) examples = [.. used.Select(row => examples[row])];
         string[] texts = TextsOf(examples);
-        int[] labelIndexes = ClassLabels.IndexesOf(examples, labels), groups = OverlappingTexts.GroupsOf(texts);
-        (int[] kept, int[] heldOut) = options.HeldOutShare > 0 ? StratifiedSplit.HoldOut(labelIndexes, options.HeldOutShare, (ulong)options.Seed, groups) : ([.. Enumerable.Range(0, examples.Count)], []);
+        TrainingTexts training = new(texts, ClassLabels.IndexesOf(examples, labels), labels.Length, OverlappingTexts.GroupsOf(texts));
+        (int[] kept, int[] heldOut) = options.HeldOutShare > 0
+            ? StratifiedSplit.HoldOut(training.Labels, options.HeldOutShare, (ulong)options.Seed, training.Groups)
+            : ([.. Enumerable.Range(0, examples.Count)], []);
         // What is held out is read, but neither the choice of views nor the head that is measured on it sees it.
         ExtractedFeatures features = AutoRecipe.Applies(options)
-            ? new AutoRecipe(options, progress, cancellationToken).Extract(texts, labelIndexes, labels.Length, groups, kept)
+            ? new AutoRecipe(options, progress, cancellationToken).Extract(training, kept)
             : ReadFixedViews(texts, options, progress, cancellationToken);
         using FeatureMatrix matrix = features.Features;
-        try
+        return Disposal.OnFailure(features.Encoders, () =>
         {
             RequireTokens(features.Statistics.Concat(features.Selection?.Encoding.Select(part => part.Statistics) ?? []), examples);
             options = options with { Mixture = features.Selection?.Choice?.Mixture, LikelyC = features.Selection?.SecondLook?.Chosen.Score.C };
-            FeatureLayout layout = Fusion.LayoutOf(features.Encoders);
-            HeadTrainingData data = new(matrix, labelIndexes, labels.Length, layout) { Texts = texts, Groups = groups };
+            HeadTrainingData data = training.With(matrix, Fusion.LayoutOf(features.Encoders));
 
             EvaluationReport? measured = heldOut.Length > 0 ? MeasureHeldOut(data, kept, heldOut, labels, options, progress, cancellationToken) : null;
             long start = Stopwatch.GetTimestamp();
@@ -84,15 +85,10 @@ public sealed class TextClassifier : IDisposable
             {
                 Selection = features.Selection,
                 HeldOutRows = [.. heldOut.Select(row => used[row])],
-                LabelErrors = head.CrossValidation is { } validation ? [.. LabelErrors.Find(validation, labelIndexes).Select(error => error with { Row = used[error.Row] })] : null,
+                LabelErrors = head.CrossValidation is { } validation ? [.. LabelErrors.Find(validation, training.Labels).Select(error => error with { Row = used[error.Row] })] : null,
             };
             return new TextClassifier(features.Encoders, labels, head with { CrossValidation = null }, summary);
-        }
-        catch
-        {
-            foreach (TextEncoder encoder in features.Encoders) encoder.Dispose();
-            throw;
-        }
+        });
     }
 
     /// <summary>Loads a classifier that <see cref="Save"/> wrote. Its backbones are found by name or path and recognized by checksum.</summary>
@@ -128,7 +124,7 @@ public sealed class TextClassifier : IDisposable
     /// <summary>Frees the backbones.</summary>
     public void Dispose()
     {
-        foreach (TextEncoder encoder in _encoders) encoder.Dispose();
+        Disposal.All(_encoders);
         _head.Head.Dispose();
     }
 
@@ -190,19 +186,13 @@ public sealed class TextClassifier : IDisposable
         IReadOnlyList<TextEncoder> encoders = options.Recipe == Recipe.Auto
             ? AutoRecipe.LoadAll(options.Backbones.Select(backbone => (backbone, options.Encoder)))
             : ReferenceRecipe.LoadEncoders(options);
-        FeatureMatrix? features = null;
-        try
+        List<IDisposable> owned = [.. encoders];
+        return Disposal.OnFailure(owned, () =>
         {
-            features = FeatureStorage.Of(options).Allocate(texts.Length, Fusion.LayoutOf(encoders).FeatureCount);
-            EncodingStatistics[] statistics = Fusion.Read(encoders, texts, features.RowTarget, progress, cancellationToken);
-            return new ExtractedFeatures(encoders, features, statistics, Selection: null);
-        }
-        catch
-        {
-            features?.Dispose();
-            foreach (TextEncoder encoder in encoders) encoder.Dispose();
-            throw;
-        }
+            FeatureMatrix features = FeatureStorage.Of(options).Allocate(texts.Length, Fusion.LayoutOf(encoders).FeatureCount);
+            owned.Add(features);
+            return new ExtractedFeatures(encoders, features, Fusion.Read(encoders, texts, features.RowTarget, progress, cancellationToken), Selection: null);
+        });
     }
 
     private static string[] TextsOf(IReadOnlyList<LabeledText> examples) => examples.Select(example => example.Text).ToArray();

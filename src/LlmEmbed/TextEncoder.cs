@@ -220,10 +220,11 @@ public sealed class TextEncoder : ITextEncoder
     /// <summary>Tokens of a text that go through the blocks.</summary>
     private int LengthOf(int[] ids) => ids.Length - _engine.PrefixLength;
 
-    /// <summary>Sends the missing texts through the backbone, shard by shard, and keeps each finished shard.</summary>
+    /// <summary>Sends the missing texts through the backbone, shard by shard, and keeps each finished shard while the next one is computed.</summary>
     private Cost Compute(int[] missing, TokenizedText[] tokens, TextKey[] keys, RowTarget rows, Reporter reporter, CancellationToken cancellationToken)
     {
         Cost cost = default;
+        using Pending keeping = new();
         foreach (int[] shard in Shards(missing, tokens))
         {
             IReadOnlyList<int[]> plan = BatchPlanner.Plan(shard.Select(i => LengthOf(tokens[i].Ids)).ToArray(), _options.PadTo);
@@ -237,9 +238,10 @@ public sealed class TextEncoder : ITextEncoder
             }
 
             _engine.Run(batches, Take, cancellationToken);
-            _store?.Append(shard.Select(i => keys[i]).ToArray(), values);
+            if (_store is not null) keeping.Next(() => _store.Append(shard.Select(i => keys[i]).ToArray(), values));
             for (int i = 0; i < shard.Length; i++) RowOf(values, i).CopyTo(rows(shard[i]));
         }
+        keeping.Finish();
         return cost;
     }
 
@@ -323,6 +325,23 @@ public sealed class TextEncoder : ITextEncoder
             Tokens += lengths.Sum(length => (long)length);
             PaddedTokens += (long)lengths.Length * (padTo ?? lengths.Max());
         }
+    }
+
+    /// <summary>One piece of work at a time beside the caller's. What is begun is finished, however the caller ends.</summary>
+    private sealed class Pending : IDisposable
+    {
+        private Task _work = Task.CompletedTask;
+
+        /// <summary>Begins as soon as the last one has ended; its exception is thrown here.</summary>
+        public void Next(Action work)
+        {
+            Finish();
+            _work = Task.Run(work);
+        }
+
+        public void Finish() => _work.GetAwaiter().GetResult();
+
+        public void Dispose() => _work.ContinueWith(_ => { }, TaskScheduler.Default).Wait();
     }
 
     private sealed class Reporter

@@ -39,16 +39,17 @@ internal sealed class MethodComparison : IDisposable
     private readonly PromptingOptions? _prompting;
     private readonly IProgress<WorkProgress>? _progress;
     private readonly CancellationToken _cancellation;
-    private readonly IReadOnlyList<LabeledText> _training;
-    private readonly string[] _trainingTexts, _testTexts, _labels;
-    private readonly int[] _trainLabels, _groups, _truth;
+    private readonly IReadOnlyList<LabeledText> _examples;
+    private readonly TrainingTexts _training;
+    private readonly string[] _testTexts, _labels;
+    private readonly int[] _truth;
     private readonly int _classCount;
     private readonly List<Pass> _passes = [];
 
     public MethodComparison(
         IReadOnlyList<LabeledText> training, IReadOnlyList<LabeledText> testing, ComparisonOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellation)
     {
-        (_training, _seeds, _prompting, _progress, _cancellation) = (training, options.Seeds, options.Prompting, progress, cancellation);
+        (_examples, _seeds, _prompting, _progress, _cancellation) = (training, options.Seeds, options.Prompting, progress, cancellation);
         // Costs are measured without a store, which would give the second of two equal passes for nothing.
         EncoderOptions encoder = options.Training.Encoder;
         _options = options.Training with { Encoder = encoder with { CacheFolder = null, WeightsFolder = encoder.WeightsFolder ?? encoder.CacheFolder } };
@@ -56,9 +57,9 @@ internal sealed class MethodComparison : IDisposable
         // A class that no method has seen is an error of each, not a reason to stop.
         _labels = ClassLabels.Extend(known, testing);
         _classCount = known.Length;
-        (_trainLabels, _truth) = (ClassLabels.IndexesOf(training, _labels), ClassLabels.IndexesOf(testing, _labels));
-        (_trainingTexts, _testTexts) = ([.. training.Select(example => example.Text)], [.. testing.Select(example => example.Text)]);
-        _groups = OverlappingTexts.GroupsOf(_trainingTexts);
+        string[] texts = [.. training.Select(example => example.Text)];
+        _training = new TrainingTexts(texts, ClassLabels.IndexesOf(training, _labels), _classCount, OverlappingTexts.GroupsOf(texts));
+        (_testTexts, _truth) = ([.. testing.Select(example => example.Text)], ClassLabels.IndexesOf(testing, _labels));
     }
 
     /// <summary>What could not be compared, and why.</summary>
@@ -82,17 +83,17 @@ internal sealed class MethodComparison : IDisposable
     private ComparisonRow Majority()
     {
         int[] counts = new int[_classCount];
-        foreach (int label in _trainLabels) counts[label]++;
-        float[] probabilities = [.. _truth.SelectMany(_ => counts.Select(count => (float)count / _trainLabels.Length))];
+        foreach (int label in _training.Labels) counts[label]++;
+        float[] probabilities = [.. _truth.SelectMany(_ => counts.Select(count => (float)count / _examples.Count))];
         return Row("majority class", _labels[Array.IndexOf(counts, counts.Max())], probabilities, default);
     }
 
     private ComparisonRow Tfidf()
     {
         CostMeter meter = new();
-        TfidfVectorizer vectorizer = TfidfVectorizer.Learn(_trainingTexts, leastTexts: _trainingTexts.Length < FewTexts ? 1 : 2);
-        SparseMatrix features = vectorizer.Transform(_trainingTexts);
-        SparseLogisticRegression head = SparseLogisticRegression.Train(features, _trainLabels, _classCount, _groups, (ulong)_options.Seed, _cancellation);
+        TfidfVectorizer vectorizer = TfidfVectorizer.Learn(_training.Texts, leastTexts: _examples.Count < FewTexts ? 1 : 2);
+        SparseMatrix features = vectorizer.Transform(_training.Texts);
+        SparseLogisticRegression head = SparseLogisticRegression.Train(features, _training.Labels, _classCount, _training.Groups, (ulong)_options.Seed, _cancellation);
         Cost training = meter.Read();
         meter = new();
         float[] probabilities = head.Probabilities(vectorizer.Transform(_testTexts));
@@ -138,7 +139,7 @@ internal sealed class MethodComparison : IDisposable
             }
             Pass pass = new(encoder, FirstView: _passes.Sum(earlier => earlier.Encoder.Views.Count));
             _passes.Add(pass);
-            (TextEmbeddings trainPart, pass.TrainingCost) = Read(encoder, _trainingTexts);
+            (TextEmbeddings trainPart, pass.TrainingCost) = Read(encoder, _training.Texts);
             (TextEmbeddings testPart, pass.TestCost) = Read(encoder, _testTexts);
             pass.Tokens = trainPart.Statistics.Tokens + testPart.Statistics.Tokens;
             train.Add(trainPart);
@@ -146,7 +147,7 @@ internal sealed class MethodComparison : IDisposable
         }
         FeatureLayout layout = Fusion.LayoutOf(_passes.Select(pass => pass.Encoder));
         return new PassFeatures(
-            new HeadTrainingData(new ArrayFeatures(Fusion.Fuse(train), _trainingTexts.Length, layout.FeatureCount), _trainLabels, _classCount, layout) { Groups = _groups },
+            _training.With(new ArrayFeatures(Fusion.Fuse(train), _examples.Count, layout.FeatureCount), layout),
             new ArrayFeatures(Fusion.Fuse(test), _testTexts.Length, layout.FeatureCount));
     }
 
@@ -198,7 +199,7 @@ internal sealed class MethodComparison : IDisposable
         (int[] kept, int[] heldOut) = StratifiedSplit.HoldOut(data.Labels, ReferenceHeldOut, (ulong)options.Seed, data.Groups);
         HeadTrainingData part = data.Select(kept);
         FeatureMatrix rest = data.Features.Select(heldOut);
-        string[] restTexts = [.. heldOut.Select(row => _trainingTexts[row])];
+        string[] restTexts = [.. heldOut.Select(row => _training.Texts[row])];
         int[] truth = [.. heldOut.Select(row => data.Labels[row])];
         int stepsPerEpoch = Math.Max(1, (data.Rows + 1023) / 1024);
         return (from sigma in ReferenceSigmas
@@ -221,7 +222,7 @@ internal sealed class MethodComparison : IDisposable
             LeftOut.Add("zero-shot, few-shot and chain of thought: they need a decoder");
             return [];
         }
-        PromptedMethods methods = new(pass.Encoder, _training, _labels[.._classCount], _options.Seed, _prompting, _progress, _cancellation);
+        PromptedMethods methods = new(pass.Encoder, _examples, _labels[.._classCount], _options.Seed, _prompting, _progress, _cancellation);
         PromptedResult[] results = [.. methods.Run(_testTexts, _truth, _seeds)];
         LeftOut.AddRange(methods.LeftOut);
         return results.Select(result =>
@@ -236,7 +237,7 @@ internal sealed class MethodComparison : IDisposable
     private IEnumerable<ComparisonRow> Auto()
     {
         CostMeter meter = new();
-        using TextClassifier classifier = TextClassifier.Train(_training, _options, _progress, _cancellation);
+        using TextClassifier classifier = TextClassifier.Train(_examples, _options, _progress, _cancellation);
         Cost training = meter.Read();
         meter = new();
         (float[] probabilities, TextEmbeddings[] embeddings) = classifier.Probabilities(classifier.Prepare(_testTexts, _cancellation), _progress, _cancellation);
@@ -250,7 +251,7 @@ internal sealed class MethodComparison : IDisposable
         MethodCost cost = new(
             classifier.ParameterCount,
             read.Sum(part => part.Tokens),
-            sizeof(float) * (long)_training.Count * classifier.Encoders.Sum(encoder => encoder.Views.Count * encoder.HiddenSize),
+            sizeof(float) * (long)_examples.Count * classifier.Encoders.Sum(encoder => encoder.Views.Count * encoder.HiddenSize),
             training,
             prediction)
         { ReadingSeconds = read.Sum(part => part.Elapsed.TotalSeconds) };

@@ -40,7 +40,7 @@ internal static class ReferenceRecipe
         Check(options);
         ReferenceOptions roles = RolesOf(options);
         List<TextEncoder> encoders = [];
-        try
+        return Disposal.OnFailure(encoders, () =>
         {
             encoders.Add(LoadDecoder(roles, options));
             View[] Views(int last) => roles.Bert == roles.Roberta ? [new(last, Pooling.Pooler), new(last, Pooling.First)] : [new(last, Pooling.Pooler)];
@@ -49,12 +49,7 @@ internal static class ReferenceRecipe
             if (encoders.Skip(1).FirstOrDefault(encoder => encoder.Name == encoders[0].Name) is { } namesake)
                 throw new LlmEmbedException($"The decoder and an encoder are both named '{namesake.Name}', and the head tells them apart by name. Rename the folder of one.");
             return encoders;
-        }
-        catch
-        {
-            foreach (TextEncoder encoder in encoders) encoder.Dispose();
-            throw;
-        }
+        });
     }
 
     public static CooccurrenceOptions HeadOptions(TrainingOptions options)

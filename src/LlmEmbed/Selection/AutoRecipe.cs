@@ -17,7 +17,10 @@ internal sealed record SelectionSummary(
 }
 
 /// <summary>Encoders, and what they made of the training texts: one row of fused features for each.</summary>
-internal sealed record ExtractedFeatures(IReadOnlyList<TextEncoder> Encoders, FeatureMatrix Features, IReadOnlyList<EncodingStatistics> Statistics, SelectionSummary? Selection);
+internal sealed record ExtractedFeatures(IReadOnlyList<TextEncoder> Encoders, FeatureMatrix Features, IReadOnlyList<EncodingStatistics> Statistics, SelectionSummary? Selection) : IDisposable
+{
+    public void Dispose() => Disposal.All([Features, .. Encoders]);
+}
 
 /// <summary>
 /// The recipe that finds out what works: a sample is read at many views, a few views are chosen on it, the networks are cut above the deepest of them,
@@ -36,40 +39,37 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
         options is { Recipe: Recipe.Auto, Head: not HeadKind.Cooccurrence, Encoder: { Views: null, Depths: null, Poolings: null } };
 
     /// <summary>Chooses views and reads all texts at them.</summary>
-    /// <param name="texts">The N training texts.</param>
-    /// <param name="labels">[N].</param>
-    /// <param name="classCount">C.</param>
-    /// <param name="groups">[N], texts to hold out together; or none.</param>
-    /// <param name="rows">The rows that the choice may look at, ascending; what is held out for measuring is not among them.</param>
-    public ExtractedFeatures Extract(string[] texts, int[] labels, int classCount, int[] groups, int[] rows)
+    /// <param name="training">All training texts.</param>
+    /// <param name="rows">Those that the choice may look at, ascending; what is held out for measuring is not among them.</param>
+    public ExtractedFeatures Extract(TrainingTexts training, int[] rows)
     {
-        int[] sample = [.. StratifiedSplit.Sample([.. rows.Select(row => labels[row])], SampleTexts, (ulong)options.Seed).Select(index => rows[index])];
-        bool looksTwice = Math.Min(rows.Length, SecondLook.TextsFor(classCount)) > sample.Length;
-        (FeatureMatrix sampled, List<KeptBackbone> kept, int[] read, SelectionSummary summary) = ReadSample(texts, labels, classCount, groups, sample, looksTwice);
-        ExtractedFeatures features = ReadRest(texts, sample, sampled, kept, summary);
-        return looksTwice && summary.Choice is not null ? LookAgain(features, read, kept, labels, classCount, groups, rows) : features;
+        int[] sample = [.. StratifiedSplit.Sample(training.Select(rows).Labels, SampleTexts, (ulong)options.Seed).Select(index => rows[index])];
+        bool looksTwice = Math.Min(rows.Length, SecondLook.TextsFor(training.ClassCount)) > sample.Length;
+        (FeatureMatrix sampled, List<KeptBackbone> kept, int[] read, SelectionSummary summary) = ReadSample(training, sample, looksTwice);
+        ExtractedFeatures features = ReadRest(training.Texts, sample, sampled, kept, summary);
+        return looksTwice && summary.Choice is not null ? Disposal.OnFailure([features], () => LookAgain(features, read, kept, training, rows)) : features;
     }
 
     /// <summary>Reads the sample at every candidate view and chooses.</summary>
     /// <returns>The sample's features at the views to keep, the backbones that are kept, those views among the candidates, and how it came about.</returns>
-    private (FeatureMatrix Sampled, List<KeptBackbone> Kept, int[] Read, SelectionSummary Summary) ReadSample(string[] texts, int[] labels, int classCount, int[] groups, int[] sample, bool looksTwice)
+    private (FeatureMatrix Sampled, List<KeptBackbone> Kept, int[] Read, SelectionSummary Summary) ReadSample(TrainingTexts training, int[] sample, bool looksTwice)
     {
         List<TextEncoder> candidates = LoadCandidates();
         try
         {
-            TextEmbeddings[] read = ReadRows(candidates, texts, sample);
+            TrainingTexts part = training.Select(sample);
+            TextEmbeddings[] read = [.. candidates.Select(encoder => encoder.Encode(part.Texts, progress, cancellation))];
             long start = Stopwatch.GetTimestamp();
             FeatureLayout layout = Fusion.LayoutOf(candidates);
-            HeadTrainingData data = new(new ArrayFeatures(Fusion.Fuse(read), sample.Length, layout.FeatureCount), [.. sample.Select(row => labels[row])], classCount, layout) { Groups = groups.Length == 0 ? [] : [.. sample.Select(row => groups[row])] };
-            string[] sampleTexts = [.. sample.Select(row => texts[row])];
-            Dictionary<string, double> tokens = candidates.Zip(read).ToDictionary(pair => Fusion.NameOf(pair.First), pair => pair.First.TokensPerText(sampleTexts));
+            HeadTrainingData data = part.With(new ArrayFeatures(Fusion.Fuse(read), sample.Length, layout.FeatureCount), layout);
+            Dictionary<string, double> tokens = candidates.ToDictionary(Fusion.NameOf, encoder => encoder.TokensPerText(part.Texts));
             int[][] presets = Presets(candidates);
-            ViewChoice? choice = ViewChooser.Choose(data, presets, backbone => tokens[backbone], LinearOptions.Of(options), Allowed(candidates, read, texts.Length - sample.Length), progress, cancellation);
+            ViewChoice? choice = ViewChooser.Choose(data, presets, backbone => tokens[backbone], LinearOptions.Of(options), Allowed(candidates, read, training.Texts.Length - sample.Length), progress, cancellation);
             SelectionSummary summary = new(
                 layout,
                 choice,
                 sample.Length,
-                [.. candidates.Zip(read, (encoder, part) => (Fusion.NameOf(encoder), part.Statistics.AtRows(sample)))],
+                [.. candidates.Zip(read, (encoder, embeddings) => (Fusion.NameOf(encoder), embeddings.Statistics.AtRows(sample)))],
                 Stopwatch.GetElapsedTime(start));
             int[] chosen = [.. choice?.Chosen.Views ?? presets[0]];
             if (looksTwice && choice is not null) chosen = [.. choice.Cut];
@@ -77,7 +77,7 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
         }
         finally
         {
-            foreach (TextEncoder encoder in candidates) encoder.Dispose();
+            Disposal.All(candidates);
         }
     }
 
@@ -86,7 +86,7 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     {
         RequireDistinct(options.Backbones);
         List<TextEncoder> candidates = [];
-        try
+        return Disposal.OnFailure(candidates, () =>
         {
             foreach (string backbone in options.Backbones)
             {
@@ -98,12 +98,7 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
             if (options.Encoder.Prompt is not null && candidates.TrueForAll(encoder => !encoder.Backbone.IsDecoder))
                 throw new LlmEmbedException("A prompt is tried with decoders, and none of the backbones is one. Add a decoder, give depths (--depths) to use the prompt as it is, or leave it out.");
             return candidates;
-        }
-        catch
-        {
-            foreach (TextEncoder encoder in candidates) encoder.Dispose();
-            throw;
-        }
+        });
     }
 
     /// <summary>
@@ -123,22 +118,12 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     }
 
     /// <summary>Keeps the set of the views that were read which serves more texts than the sample best.</summary>
-    private ExtractedFeatures LookAgain(ExtractedFeatures features, int[] read, List<KeptBackbone> kept, int[] labels, int classCount, int[] groups, int[] rows)
+    private ExtractedFeatures LookAgain(ExtractedFeatures features, int[] read, List<KeptBackbone> kept, TrainingTexts training, int[] rows)
     {
-        try
-        {
-            FeatureLayout layout = Fusion.LayoutOf(features.Encoders);
-            HeadTrainingData data = new(features.Features, labels, classCount, layout) { Groups = groups };
-            SecondLook look = SecondLook.Take(data, read, features.Selection!.Choice!, rows, LinearOptions.Of(options), progress, cancellation);
-            features = features with { Selection = features.Selection with { SecondLook = look } };
-            return look.Chosen.Views.Count == read.Length ? features : Narrow(features, look.Chosen.Views, kept, layout);
-        }
-        catch
-        {
-            features.Features.Dispose();
-            foreach (TextEncoder encoder in features.Encoders) encoder.Dispose();
-            throw;
-        }
+        FeatureLayout layout = Fusion.LayoutOf(features.Encoders);
+        SecondLook look = SecondLook.Take(training.With(features.Features, layout), read, features.Selection!.Choice!, rows, LinearOptions.Of(options), progress, cancellation);
+        features = features with { Selection = features.Selection with { SecondLook = look } };
+        return look.Chosen.Views.Count == read.Length ? features : Narrow(features, look.Chosen.Views, kept, layout);
     }
 
     /// <summary>The same texts at some of the views, with encoders that read just these.</summary>
@@ -162,9 +147,8 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
             statistics.Add(part);
         }
         List<TextEncoder> encoders = LoadAll(wanted);
-        foreach (TextEncoder encoder in features.Encoders) encoder.Dispose();
-        FeatureMatrix narrow = features.Features.Select([.. views.Select(view => layout.Views[view])]);
-        features.Features.Dispose();
+        FeatureMatrix narrow = Disposal.OnFailure(encoders, () => features.Features.Select([.. views.Select(view => layout.Views[view])]));
+        features.Dispose();
         return new ExtractedFeatures(encoders, narrow, statistics, features.Selection with { Encoding = costs });
     }
 
@@ -200,27 +184,16 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     private ExtractedFeatures ReadRest(string[] texts, int[] sample, FeatureMatrix sampled, List<KeptBackbone> kept, SelectionSummary summary)
     {
         List<TextEncoder> encoders = LoadAll(kept.Select(part => (part.Source, part.Options)));
-        FeatureMatrix? features = null;
-        try
+        List<IDisposable> owned = [.. encoders];
+        return Disposal.OnFailure(owned, () =>
         {
             int[] rest = [.. Enumerable.Range(0, texts.Length).Except(sample)];
-            features = FeatureStorage.Of(options).Allocate(texts.Length, sampled.Columns);
+            FeatureMatrix features = FeatureStorage.Of(options).Allocate(texts.Length, sampled.Columns);
+            owned.Add(features);
             for (int i = 0; i < sample.Length; i++) sampled.Row(i).CopyTo(features.RowTarget(sample[i]));
             EncodingStatistics[] read = Fusion.Read(encoders, [.. rest.Select(row => texts[row])], text => features.RowTarget(rest[text]), progress, cancellation);
             return new ExtractedFeatures(encoders, features, [.. kept.Zip(read, (part, other) => summary.Encoding[part.Candidate].Statistics.Plus(other.AtRows(rest)))], summary);
-        }
-        catch
-        {
-            features?.Dispose();
-            foreach (TextEncoder encoder in encoders) encoder.Dispose();
-            throw;
-        }
-    }
-
-    private TextEmbeddings[] ReadRows(List<TextEncoder> encoders, string[] texts, int[] rows)
-    {
-        string[] chosen = [.. rows.Select(row => texts[row])];
-        return [.. encoders.Select(encoder => encoder.Encode(chosen, progress, cancellation))];
+        });
     }
 
     /// <exception cref="LlmEmbedException">No backbone is named, or one twice.</exception>
@@ -235,16 +208,11 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     public static List<TextEncoder> LoadAll(IEnumerable<(string Backbone, EncoderOptions Options)> backbones)
     {
         List<TextEncoder> encoders = [];
-        try
+        return Disposal.OnFailure(encoders, () =>
         {
-            foreach ((string backbone, EncoderOptions encoder) in backbones) encoders.Add(TextEncoder.Load(backbone, encoder));
+            encoders.AddRange(backbones.Select(part => TextEncoder.Load(part.Backbone, part.Options)));
             return encoders;
-        }
-        catch
-        {
-            foreach (TextEncoder encoder in encoders) encoder.Dispose();
-            throw;
-        }
+        });
     }
 
     /// <param name="Candidate">Its place among the candidates.</param>

@@ -84,16 +84,11 @@ internal static class ClassifierBundle
     {
         Manifest manifest = ReadManifest(folder);
         List<TextEncoder> encoders = [];
-        try
+        return Disposal.OnFailure(encoders, () =>
         {
             foreach (BackboneEntry entry in manifest.Backbones) encoders.Add(OpenBackbone(entry, folder, options));
             return new TextClassifier(encoders, manifest.Labels, ReadHead(folder, manifest, Fusion.LayoutOf(encoders), options.Threads ?? Environment.ProcessorCount), training: null);
-        }
-        catch
-        {
-            foreach (TextEncoder encoder in encoders) encoder.Dispose();
-            throw;
-        }
+        });
     }
 
     /// <summary>What a classifier is, without its backbones being there.</summary>

@@ -37,6 +37,24 @@ public sealed class LexicalHeadTests
         Assert.EndsWith("words add nothing", trained.Choice, StringComparison.Ordinal);
     }
 
+    /// <summary>Words settle what the head only guesses of the common classes. The rare one, which it knows, has words of its own or theirs.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Words_that_cost_a_rare_class_are_left_out(bool rareClassHasWords)
+    {
+        const int Rows = 600;
+        int[] labels = [.. Enumerable.Range(0, Rows).Select(row => row % 30 == 0 || row % 30 == 7 ? 2 : row % 2)];
+        string[] texts = [.. labels.Select((label, row) => $"{(label == 2 ? rareClassHasWords ? "green" : row % 2 == 0 ? "red" : "blue" : label == 0 ? "red" : "blue")} words of text{row % 20}")];
+        double[] logits = [.. labels.SelectMany((label, row) => Enumerable.Range(0, 3).Select(k => label == 2 ? (k == 2 ? 0.1 : 0) : k == 2 ? -2 : k == (row % 5 == 1 ? 1 - label : label) ? 1 : 0))];
+        int[] folds = [.. Enumerable.Range(0, Rows).Select(row => row / 30 % 5)];
+        CrossValidation validation = new([], PenaltyCandidate.ScoreOf(1, logits, labels, folds, foldCount: 5), [.. Enumerable.Range(0, Rows)], logits, folds);
+        HeadTrainingData data = new(new ArrayFeatures(new float[Rows], Rows, 1), labels, 3, HeadProblems.Layout(1)) { Texts = texts };
+
+        var words = LexicalHead.Train(data, validation, ClassWeighting.None, seed: 1, threads: 2, Cancellation);
+        Assert.Equal(rareClassHasWords, words is not null);
+    }
+
     [Fact]
     public void Only_the_default_head_takes_words_and_only_if_it_may()
     {

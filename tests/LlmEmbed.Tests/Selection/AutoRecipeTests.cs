@@ -14,8 +14,8 @@ public sealed class AutoRecipeTests
         LabeledText[] examples = Requests.Generate(60);
         string[] texts = [.. examples.Select(example => example.Text)];
         TrainingOptions options = Requests.Options("llama-gqa", "bert");
-        ExtractedFeatures features = new AutoRecipe(options, progress: null, Cancellation) { SampleTexts = 30 }
-            .Extract(texts, LabelsOf(examples), Labels.Length, groups: [], [.. Enumerable.Range(0, texts.Length)]);
+        using ExtractedFeatures features = new AutoRecipe(options, progress: null, Cancellation) { SampleTexts = 30 }
+            .Extract(new TrainingTexts(texts, LabelsOf(examples), Labels.Length, Groups: []), [.. Enumerable.Range(0, texts.Length)]);
         Assert.Equal(30, features.Selection!.SampleTexts);
 
         TextEmbeddings[] expected = [.. features.Encoders.Select(encoder =>
@@ -29,15 +29,14 @@ public sealed class AutoRecipeTests
         Assert.Equal(fused.Length, values.Length);
         for (int i = 0; i < fused.Length; i++) Assert.Equal(fused[i], values[i], 1e-5f * largest);
         Assert.Equal(60, features.Statistics[0].Texts);
-        foreach (TextEncoder encoder in features.Encoders) encoder.Dispose();
     }
 
     [Fact]
     public void A_second_look_keeps_a_set_of_the_views_below_the_cut()
     {
         LabeledText[] examples = Requests.Generate(60);
-        ExtractedFeatures features = new AutoRecipe(Requests.Options("llama-gqa", "bert"), progress: null, Cancellation) { SampleTexts = 30 }
-            .Extract([.. examples.Select(example => example.Text)], LabelsOf(examples), Labels.Length, groups: [], [.. Enumerable.Range(0, 60)]);
+        using ExtractedFeatures features = new AutoRecipe(Requests.Options("llama-gqa", "bert"), progress: null, Cancellation) { SampleTexts = 30 }
+            .Extract(new TrainingTexts([.. examples.Select(example => example.Text)], LabelsOf(examples), Labels.Length, Groups: []), [.. Enumerable.Range(0, 60)]);
         SecondLook look = features.Selection!.SecondLook!;
         Assert.Equal(60, look.Rows);
         Assert.Equal(look.Sets.Min(set => set.Loss), look.Chosen.Loss);
@@ -45,7 +44,6 @@ public sealed class AutoRecipeTests
         Assert.Equal(
             look.Chosen.Views.Select(view => (look.Read.Views[view].Backbone, look.Read.Views[view].View)),
             features.Encoders.SelectMany(encoder => encoder.Views.Select(view => (encoder.Name, view))));
-        foreach (TextEncoder encoder in features.Encoders) encoder.Dispose();
     }
 
     [Fact]
@@ -67,8 +65,8 @@ public sealed class AutoRecipeTests
         string[] texts = [.. examples.Select(example => example.Text)];
         double[][] losses = [.. new[] { labels, noise }.Select(given =>
         {
-            ExtractedFeatures features = new AutoRecipe(Requests.Options("llama-gqa", "bert"), progress: null, Cancellation).Extract(texts, given, Labels.Length, groups: [], kept);
-            foreach (TextEncoder encoder in features.Encoders) encoder.Dispose();
+            using ExtractedFeatures features = new AutoRecipe(Requests.Options("llama-gqa", "bert"), progress: null, Cancellation)
+                .Extract(new TrainingTexts(texts, given, Labels.Length, Groups: []), kept);
             return features.Selection!.Choice!.Chosen.RowLosses;
         })];
         Assert.Equal(45, losses[0].Length);

@@ -31,6 +31,24 @@ public sealed class ViewChooserTests
         Assert.True(choice.Chosen.Cost < choice.Sets[^1].Cost);
     }
 
+    /// <summary>With a hundred classes no second look at more texts makes up for a cut that was too early.</summary>
+    [Theory]
+    [InlineData(4, 1.0)]
+    [InlineData(100, 0.5)]
+    public void The_cheapest_set_within_the_tolerated_standard_errors_is_chosen(int classCount, double tolerated)
+    {
+        int otherwise = 0;
+        for (ulong seed = 1; seed <= 6; seed++)
+        {
+            HeadTrainingData data = Data(800, [Faint(5, 1.5), Faint(15, 0.2), Faint(20, 0.2), Faint(30, 0.2)], classCount, seed);
+            ViewChoice choice = ViewChooser.Choose(data, [[0]], _ => 1, new LinearOptions(), cancellation: TestContext.Current.CancellationToken)!;
+            ViewSetScore Cheapest(double errors) => choice.Sets.First(set => PairedLosses.Excess(set.RowLosses, choice.Best.RowLosses) is var (mean, error) && mean <= errors * error);
+            Assert.Equal(Cheapest(tolerated), choice.Chosen);
+            if (Cheapest(1.5 - tolerated) != choice.Chosen) otherwise++;
+        }
+        Assert.NotEqual(0, otherwise); // the other tolerance would choose something else
+    }
+
     [Fact]
     public void With_few_texts_sets_are_averaged_unless_one_is_clearly_better()
     {
@@ -88,6 +106,15 @@ public sealed class ViewChooserTests
     }
     );
 
+    /// <summary>The class shows, more or less.</summary>
+    private static (int Depth, View Fill) Faint(int depth, double strength) => (depth, (label, random, channels) =>
+    {
+        Fill(random, channels);
+        channels[0] += (float)strength * (label & 1);
+        channels[1] += (float)strength * (label >> 1);
+    }
+    );
+
     /// <summary>The class and nothing else: two such views are the same.</summary>
     private static (int Depth, View Fill) Certain(int depth) => (depth, (label, _, channels) => (channels[0], channels[1]) = (label & 1, label >> 1));
 
@@ -109,15 +136,16 @@ public sealed class ViewChooserTests
     private static ViewChoice Choose(int rows, (int Depth, View Fill)[] views, params int[][] presets) =>
         ViewChooser.Choose(Data(rows, views), presets, _ => 1, new LinearOptions(), cancellation: TestContext.Current.CancellationToken)!;
 
-    private static HeadTrainingData Data(int rows, (int Depth, View Fill)[] views)
+    /// <summary>Texts of four classes; further ones have none.</summary>
+    private static HeadTrainingData Data(int rows, (int Depth, View Fill)[] views, int classCount = 4, ulong seed = 5)
     {
-        DeterministicRandom random = new(5);
+        DeterministicRandom random = new(seed);
         float[] values = new float[rows * views.Length * Channels];
         int[] labels = [.. Enumerable.Range(0, rows).Select(row => row % 4)];
         for (int row = 0; row < rows; row++)
             for (int view = 0; view < views.Length; view++)
                 views[view].Fill(labels[row], random, values.AsSpan((row * views.Length + view) * Channels, Channels));
         FeatureLayout layout = new([.. views.Select((view, index) => new FeatureView("decoder", view.Depth, Pooling.Mean, index * Channels, Channels))]);
-        return new HeadTrainingData(new ArrayFeatures(values, rows, layout.FeatureCount), labels, classCount: 4, layout);
+        return new HeadTrainingData(new ArrayFeatures(values, rows, layout.FeatureCount), labels, classCount, layout);
     }
 }
