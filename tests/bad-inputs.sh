@@ -394,6 +394,12 @@ refuse 1 "data.csv, line 3: the text gives no token" embed --backbone llama-gqa 
 start "output in a folder that is missing"; with_data; with_backbone bert
 refuse 1 "nowhere/states.safetensors: " embed --backbone bert --data data.csv --output nowhere/states.safetensors --cache none
 
+start "report in a folder that is missing: before any work"; with_data
+refuse 1 "nowhere/report.html: " train --data data.csv --backbone nobody --output model --report nowhere/report.html
+
+start "table in a folder that is missing: before any work"; with_data
+refuse 1 "nowhere/table.md: " compare --data data.csv --test data.csv --backbone nobody --output nowhere/table.md
+
 start "cache that is a file"; with_data; with_backbone bert; : >cache
 refuse 1 "cache" embed --backbone bert --data data.csv --output states.safetensors --cache cache
 
@@ -501,6 +507,9 @@ refuse 2 "--output ./data.csv is the input itself" predict model --data data.csv
 
 start "states over their own input"; with_data; with_backbone bert
 refuse 2 "--output data.csv is the input itself" embed --backbone bert --data data.csv --output data.csv
+
+start "embeddings under another extension"; with_data
+refuse 2 "expected a name that ends in .safetensors" embed --backbone bert --data data.csv --output states.npy
 
 start "--top of 0"; with_model
 refuse 2 "--top is '0', expected a whole number of at least 1" predict model hello --top 0

@@ -50,6 +50,8 @@ internal static class CompareCommand
             };
             ComparisonOptions options = new() { Training = training, Prompting = parsed.GetValue(noPrompting) ? null : prompting };
             if (parsed.GetValue(seeds) is int count) options = options with { Seeds = count };
+            AtomicFile.RequireWritable(parsed.GetValue(output));
+            AtomicFile.RequireWritable(parsed.GetValue(report));
             LabeledTable train = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions);
             LabeledTable held = LabeledTableReader.Read(parsed.GetRequiredValue(test), tableOptions);
 
@@ -61,9 +63,9 @@ internal static class CompareCommand
             });
             string title = Title(sample.Count, train, held, rows[0].Report.Classes.Count);
             string table = ToMarkdown(title, rows, leftOut);
+            Console.Write(parsed.GetValue(json) ? ToJson(rows, leftOut).ToJsonString() + Environment.NewLine : table);
             if (parsed.GetValue(output) is string path) AtomicFile.WriteText(path, table);
             if (parsed.GetValue(report) is string page) AtomicFile.WriteText(page, ComparisonPage.ToHtml($"Methods compared: {title}", rows, ToTable(rows), SharesTable(rows) is { } shares ? (SharesHeading, shares) : null, [.. Remarks(), .. leftOut.Select(reason => $"Left out: {reason}.")]));
-            Console.Write(parsed.GetValue(json) ? ToJson(rows, leftOut).ToJsonString() + Environment.NewLine : table);
             return Task.FromResult(ExitCode.Success);
         });
         return command;

@@ -25,11 +25,12 @@ internal static class EmbedCommand
         command.Add(json);
         command.SetAction((parsed, cancellation) =>
         {
-            CommonOptions.RefuseOverwriting(parsed.GetRequiredValue(data), parsed.GetRequiredValue(output));
+            string path = parsed.GetRequiredValue(output);
+            CommonOptions.RefuseOverwriting(parsed.GetRequiredValue(data), path);
+            if (!path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)) throw new WrongUsageException($"--output is '{path}', expected a name that ends in .safetensors: that is what is written.");
             using TableReader table = TableReader.Open(parsed.GetRequiredValue(data), parsed.GetValue(format));
             int column = TableColumns.Text(table, parsed.GetValue(textColumn));
             using TextEncoder encoder = TextEncoder.Load(parsed.GetRequiredValue(backbone), encoderArguments.Read(parsed));
-            string path = parsed.GetRequiredValue(output);
             EncodingTotals totals = ConsoleProgress.Show(progress => Run(table, column, encoder, path, progress, cancellation));
             Print(encoder, path, totals, parsed.GetValue(json));
             return Task.FromResult(ExitCode.Success);

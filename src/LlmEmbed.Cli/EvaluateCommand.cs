@@ -27,6 +27,7 @@ internal static class EvaluateCommand
         tableArguments.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
+            report.RequireWritable(parsed);
             LabeledTable table = LabeledTableReader.Read(parsed.GetRequiredValue(data), tableArguments.Read(parsed));
             using TextClassifier classifier = TextClassifier.Load(parsed.GetRequiredValue(model), new ClassifierOptions
             {
@@ -37,13 +38,14 @@ internal static class EvaluateCommand
             });
             long start = Stopwatch.GetTimestamp();
             (EvaluationReport result, IReadOnlyList<EncodingStatistics> statistics) = ConsoleProgress.Show(progress => classifier.EvaluateWithStatistics(table.Examples, progress, cancellation));
+            TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
+            Print(result, table, parsed.GetValue(json));
             report.Write(parsed, new EvaluationPage($"{parsed.GetRequiredValue(model)} on {table.Source}", result)
             {
                 Choices = ClassifierFacts.Choices(classifier),
-                Cost = [CostFacts.Parameters(classifier), .. CostFacts.Reading(classifier, statistics), CostFacts.Duration("In all", Stopwatch.GetElapsedTime(start)), CostFacts.PeakMemory()],
+                Cost = [CostFacts.Parameters(classifier), .. CostFacts.Reading(classifier, statistics), CostFacts.Duration("In all", elapsed), CostFacts.PeakMemory()],
                 Texts = [.. table.Examples.Select(example => example.Text)],
             });
-            Print(result, table, parsed.GetValue(json));
             return Task.FromResult(ExitCode.Success);
         });
         return command;

@@ -33,13 +33,14 @@ internal static class ProbeCommand
             EncoderOptions encoder = encoderArguments.Read(parsed);
             TrainingOptions options = new() { Encoder = encoder is { Depths: null, Poolings: null } ? encoder with { ViewsOf = CandidateViews.Of } : encoder, Seed = parsed.GetValue(seed) };
             if (parsed.GetValue(backbones) is { Length: > 0 } names) options = options with { Backbones = names };
+            AtomicFile.RequireWritable(parsed.GetValue(svg));
             LabeledTable table = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions);
             IReadOnlyList<LabeledText> sample = table.Sample(parsed.GetValue(examples) ?? DefaultExamples, options.Seed).Examples;
 
             IReadOnlyList<ViewProbe> probes = ConsoleProgress.Show(progress => DepthProbe.Run(sample, options, progress, cancellation));
-            if (parsed.GetValue(svg) is string path) AtomicFile.WriteText(path, DepthCurve.Draw(probes, chosen: []).Drawing.StandAlone($"Accuracy over depth, {sample.Count:N0} texts"));
             if (parsed.GetValue(json)) Console.WriteLine(ToJson(probes, sample.Count).ToJsonString());
             else Print(probes, sample.Count);
+            if (parsed.GetValue(svg) is string path) AtomicFile.WriteText(path, DepthCurve.Draw(probes, chosen: []).Drawing.StandAlone($"Accuracy over depth, {sample.Count:N0} texts"));
             return Task.FromResult(ExitCode.Success);
         });
         return command;

@@ -16,6 +16,10 @@ internal sealed class ReportArguments
         command.Add(_pictures);
     }
 
+    /// <summary>To be called before the work that the report is about.</summary>
+    public void RequireWritable(ParseResult parsed) => AtomicFile.RequireWritable(parsed.GetValue(_report));
+
+    /// <summary>To be called last: what was printed is not lost where a file cannot be written after all.</summary>
     public void Write(ParseResult parsed, EvaluationPage page)
     {
         if (parsed.GetValue(_report) is string path) AtomicFile.WriteText(path, page.ToHtml());

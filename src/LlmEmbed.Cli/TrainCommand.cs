@@ -55,15 +55,16 @@ internal static class TrainCommand
             options = reference.Apply(parsed, options, refused: [backbones, head, budget]);
             string folder = parsed.GetRequiredValue(output);
             ClassifierBundle.RequireUsable(folder);
+            report.RequireWritable(parsed);
             LabeledTable training = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions).Sample(parsed.GetValue(examples), options.Seed);
             LabeledTable? testing = parsed.GetValue(test) is string testPath ? LabeledTableReader.Read(testPath, tableOptions) : null;
 
             TrainingRun run = ConsoleProgress.Show(progress => Run(training, testing, options, progress, cancellation));
             using TextClassifier classifier = run.Classifier;
             ClassifierBundle.Save(classifier, folder, run.Report);
-            report.Write(parsed, PageOf(run));
             if (parsed.GetValue(json)) Console.WriteLine(ToJson(run, folder).ToJsonString());
             else Print(run, folder);
+            report.Write(parsed, PageOf(run));
             return Task.FromResult(ExitCode.Success);
         });
         return command;
