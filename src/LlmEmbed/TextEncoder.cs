@@ -190,7 +190,7 @@ public sealed class TextEncoder : ITextEncoder
         foreach (int[] shard in Shards([.. Enumerable.Range(0, keys.Length).DistinctBy(i => keys[i])], tokens))
         {
             int[] lengths = [.. shard.Select(i => tokens[i].Ids.Length)];
-            foreach (int[] batch in BatchPlanner.Plan(lengths, _options.PadTo)) yield return [.. batch.Select(b => lengths[b])];
+            foreach (int[] batch in BatchPlanner.Plan(lengths, _backbone.BatchTokens, _options.PadTo)) yield return [.. batch.Select(b => lengths[b])];
         }
     }
 
@@ -227,7 +227,7 @@ public sealed class TextEncoder : ITextEncoder
         using Pending keeping = new();
         foreach (int[] shard in Shards(missing, tokens))
         {
-            IReadOnlyList<int[]> plan = BatchPlanner.Plan(shard.Select(i => LengthOf(tokens[i].Ids)).ToArray(), _options.PadTo);
+            IReadOnlyList<int[]> plan = BatchPlanner.Plan(shard.Select(i => LengthOf(tokens[i].Ids)).ToArray(), _backbone.BatchTokens, _options.PadTo);
             int[][][] batches = [.. plan.Select(batch => batch.Select(b => tokens[shard[b]].Ids).ToArray())];
             float[] values = new float[shard.Length * RowLength]; // [shard,D,H]
             void Take(int index, float[] pooled) // [B,D,H]

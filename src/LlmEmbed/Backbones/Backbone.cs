@@ -80,6 +80,9 @@ internal abstract class Backbone
     /// <summary>Weights that run for a depth: those of the blocks, without the token embeddings, of which each token reads one row.</summary>
     public abstract long ParameterCount(int depth);
 
+    /// <summary>Tokens, padding included, that go through the blocks at a time.</summary>
+    public int BatchTokens => BatchPlanner.BudgetFor(ParameterCount(1), HiddenSize);
+
     /// <summary>Adds row <paramref name="row"/> of a table onto <paramref name="sum"/>.</summary>
     private protected static void AddRow(Weight table, long row, Span<float> scratch, Span<float> sum)
     {

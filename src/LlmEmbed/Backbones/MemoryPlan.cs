@@ -32,7 +32,7 @@ internal sealed record MemoryPlan(IReadOnlyList<BlockRange> Runs, int TextTokens
         long blockBytes = parameters * (precision == Precision.Int8 ? 2 : 8);
         long onceBytes = BaseBytes + (precision == Precision.Int8 ? parameters * 10 : 0);
         // Between the products of a block lie about 1.5 times as many values per token as it has parameters per channel.
-        long batchBytes = BatchPlanner.TokenBudget * sizeof(float) * (parameters / backbone.HiddenSize) * 3 / 2;
+        long batchBytes = (long)backbone.BatchTokens * sizeof(float) * (parameters / backbone.HiddenSize) * 3 / 2;
         long all = onceBytes + batchBytes + depth * blockBytes;
         if (limitBytes is not long limit || all <= limit) return new MemoryPlan([new BlockRange(0, depth)], UsualTextTokens, all);
 
