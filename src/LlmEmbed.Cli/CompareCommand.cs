@@ -50,8 +50,7 @@ internal static class CompareCommand
             };
             ComparisonOptions options = new() { Training = training, Prompting = parsed.GetValue(noPrompting) ? null : prompting };
             if (parsed.GetValue(seeds) is int count) options = options with { Seeds = count };
-            AtomicFile.RequireWritable(parsed.GetValue(output));
-            AtomicFile.RequireWritable(parsed.GetValue(report));
+            foreach (string file in new[] { parsed.GetValue(output), parsed.GetValue(report) }.OfType<string>()) AtomicFile.RequireWritable(file);
             LabeledTable train = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions);
             LabeledTable held = LabeledTableReader.Read(parsed.GetRequiredValue(test), tableOptions);
 

@@ -33,7 +33,7 @@ internal static class ProbeCommand
             EncoderOptions encoder = encoderArguments.Read(parsed);
             TrainingOptions options = new() { Encoder = encoder is { Depths: null, Poolings: null } ? encoder with { ViewsOf = CandidateViews.Of } : encoder, Seed = parsed.GetValue(seed) };
             if (parsed.GetValue(backbones) is { Length: > 0 } names) options = options with { Backbones = names };
-            AtomicFile.RequireWritable(parsed.GetValue(svg));
+            if (parsed.GetValue(svg) is string drawing) AtomicFile.RequireWritable(drawing);
             LabeledTable table = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions);
             IReadOnlyList<LabeledText> sample = table.Sample(parsed.GetValue(examples) ?? DefaultExamples, options.Seed).Examples;
 

@@ -17,7 +17,14 @@ internal sealed class ReportArguments
     }
 
     /// <summary>To be called before the work that the report is about.</summary>
-    public void RequireWritable(ParseResult parsed) => AtomicFile.RequireWritable(parsed.GetValue(_report));
+    /// <param name="parsed">Where the options are.</param>
+    /// <param name="output">A folder that this work makes, so that a report in it cannot be tried before; or null.</param>
+    public void RequireWritable(ParseResult parsed, string? output = null)
+    {
+        if (parsed.GetValue(_pictures) is string folder && File.Exists(folder)) throw new LlmEmbedException($"{folder} is a file, expected a folder for the pictures (--pictures).") { FilePath = folder };
+        if (parsed.GetValue(_report) is not string path) return;
+        if (output is null || Path.GetDirectoryName(Path.GetFullPath(path)) != Path.TrimEndingDirectorySeparator(Path.GetFullPath(output))) AtomicFile.RequireWritable(path);
+    }
 
     /// <summary>To be called last: what was printed is not lost where a file cannot be written after all.</summary>
     public void Write(ParseResult parsed, EvaluationPage page)

@@ -55,7 +55,7 @@ internal static class TrainCommand
             options = reference.Apply(parsed, options, refused: [backbones, head, budget]);
             string folder = parsed.GetRequiredValue(output);
             ClassifierBundle.RequireUsable(folder);
-            report.RequireWritable(parsed);
+            report.RequireWritable(parsed, folder);
             LabeledTable training = LabeledTableReader.ReadForTraining(parsed.GetRequiredValue(data), tableOptions).Sample(parsed.GetValue(examples), options.Seed);
             LabeledTable? testing = parsed.GetValue(test) is string testPath ? LabeledTableReader.Read(testPath, tableOptions) : null;
 

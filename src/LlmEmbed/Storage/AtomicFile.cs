@@ -33,9 +33,8 @@ internal sealed class AtomicFile : IDisposable
 
     /// <summary>Finds out before long work whether what comes of it can be written.</summary>
     /// <exception cref="LlmEmbedException">It cannot.</exception>
-    public static void RequireWritable(string? path)
+    public static void RequireWritable(string path)
     {
-        if (path is null) return;
         if (Directory.Exists(path)) throw new LlmEmbedException($"{path} is a folder, expected the name of a file to write.") { FilePath = path };
         using AtomicFile file = new(path);
     }

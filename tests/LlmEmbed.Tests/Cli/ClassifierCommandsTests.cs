@@ -195,7 +195,8 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
         (string Text, string Label)[] rows = LabeledTexts.Take(90);
         int[] planted = [15, 45, 75];
         foreach (int row in planted) rows[row].Label = "1"; // they are of class "01"
-        string data = _folder.Write("data.csv", LabeledTexts.Csv(rows)), page = _folder.File("report.html"), model = _folder.File("model");
+        string data = _folder.Write("data.csv", LabeledTexts.Csv(rows)), model = _folder.File("model");
+        string page = Path.Combine(model, "with-texts.html"); // in the folder that training makes
         JsonNode json = Tool.Run("train", "--data", data, "--report", page, "--output", model, "--backbone", Repository.Fixture("bert"), "--cache", "none", "--json").Succeeded().Json;
         JsonNode[] doubted = [.. json["likely_label_errors"]!.AsArray().Select(text => text!)];
         Assert.NotEmpty(doubted);
@@ -227,7 +228,7 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
 
     [Fact]
     public void A_folder_for_pictures_that_is_a_file_is_refused() => Assert.Contains(
-        $"{trained.Data}: the folder cannot be made: ",
+        $"{trained.Data} is a file, expected a folder",
         Tool.Run("evaluate", trained.Model, "--data", trained.Data, "--pictures", trained.Data, "--cache", "none").Refused(),
         StringComparison.Ordinal);
 
