@@ -7,7 +7,7 @@ internal sealed record SparseMatrix(int Columns, IReadOnlyList<(int[] Columns, f
 
 /// <summary>
 /// TF-IDF of words and pairs of words, by scikit-learn's definition: lower case, words of two characters or more, (1 + ln tf) · (ln((1 + n) / (1 + df)) + 1),
-/// rows of length 1.
+/// rows of length 1. Of scripts that are written without spaces it also takes single characters and pairs of them, since there a word is half a sentence.
 /// </summary>
 internal sealed class TfidfVectorizer
 {
@@ -65,6 +65,7 @@ internal sealed class TfidfVectorizer
         for (int start = 0, end; start < lower.Length; start = end + 1)
         {
             for (end = start; end < lower.Length && IsWord(lower[end]); end++) { }
+            AddCharacters(lower.AsSpan(start, end - start), terms);
             if (end - start < 2) continue;
             string word = lower[start..end];
             terms.Add(word);
@@ -73,6 +74,21 @@ internal sealed class TfidfVectorizer
         }
         return terms;
     }
+
+    /// <summary>A word of two characters is a term already.</summary>
+    private static void AddCharacters(ReadOnlySpan<char> word, List<string> terms)
+    {
+        for (int i = 0; i < word.Length; i++)
+        {
+            if (!IsWrittenWithoutSpaces(word[i])) continue;
+            terms.Add(word[i].ToString());
+            if (word.Length > 2 && i > 0 && IsWrittenWithoutSpaces(word[i - 1])) terms.Add(word.Slice(i - 1, 2).ToString());
+        }
+    }
+
+    /// <summary>Chinese and Japanese characters, and the letters of Thai, Lao, Burmese and Khmer.</summary>
+    private static bool IsWrittenWithoutSpaces(char character) => character is >= '\u0E00'
+        and ((>= '\u0E00' and <= '\u0EFF') or (>= '\u1000' and <= '\u109F') or (>= '\u1780' and <= '\u17FF') or (>= '\u3040' and <= '\u30FF') or (>= '\u3400' and <= '\u9FFF') or (>= '\uF900' and <= '\uFAFF'));
 
     /// <summary>Letters with their marks, digits and underscores.</summary>
     private static bool IsWord(char character) => char.IsLetterOrDigit(character)

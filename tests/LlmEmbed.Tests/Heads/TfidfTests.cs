@@ -33,6 +33,15 @@ public sealed class TfidfTests
         Assert.Equal(-1, TfidfVectorizer.Learn(Texts, leastTexts: 1).ColumnOf("zebra"));
     }
 
+    [Theory]
+    [InlineData("这部电影很好", "这,部,这部,电,部电,影,电影,很,影很,好,很好,这部电影很好")]
+    [InlineData("好", "好")]
+    [InlineData("好看 film", "好,看,好看,film,好看 film")]
+    [InlineData("หนังดี", "ห,น,หน,ั,นั,ง,ัง,ด,งด,ี,ดี,หนังดี")]
+    [InlineData("좋은 영화", "좋은,영화,좋은 영화")] // Korean has spaces
+    public void Scripts_without_spaces_give_characters_and_pairs(string text, string expected) =>
+        Assert.Equal(expected.Split(',').Order(StringComparer.Ordinal), TfidfVectorizer.Learn([text], leastTexts: 1).Terms);
+
     [Fact]
     public void A_fit_equals_scikit_learns()
     {
