@@ -56,6 +56,7 @@ internal static class FewLabels
         presets = [.. presets.Select(set => set.Where(candidates.Contains).Select(view => Array.IndexOf(candidates, view)).ToArray())];
         int[] defaults = [.. presets[0].Select(view => candidates[view])], last = [.. presets[1].Select(view => candidates[view])];
         string[] trainTexts = [.. training.Select(example => example.Text)], testTexts = [.. testing.Select(example => example.Text)];
+        FeatureMatrix? names = ClassNames.Read(encoders, labels);
         List<string[]> rows = [];
         foreach (int perClass in new[] { 5, 20, 100 })
         {
@@ -65,7 +66,11 @@ internal static class FewLabels
             for (int draw = 0; draw < Draws; draw++)
             {
                 int[] drawn = Draw(all, labels.Length, perClass, (ulong)draw);
-                HeadTrainingData data = new(train.Select(drawn), [.. drawn.Select(row => all[row])], labels.Length, layout) { Texts = [.. drawn.Select(row => trainTexts[row])] };
+                HeadTrainingData data = new(train.Select(drawn), [.. drawn.Select(row => all[row])], labels.Length, layout)
+                {
+                    Texts = [.. drawn.Select(row => trainTexts[row])],
+                    ClassNames = drawn.Length <= ClassNames.MostTexts ? names : null,
+                };
                 long begin = Stopwatch.GetTimestamp();
                 ViewChoice choice = ViewChooser.Choose(data.SelectViews(candidates), presets, _ => 1, new LinearOptions { Seed = (ulong)draw })!;
                 int[] own = [.. choice.Chosen.Views.Select(view => candidates[view])];

@@ -77,6 +77,7 @@ public sealed class TextClassifier : IDisposable
             RequireTokens(features.Statistics.Concat(features.Selection?.Encoding.Select(part => part.Statistics) ?? []), examples);
             options = options with { Mixture = features.Selection?.Choice?.Mixture, LikelyC = features.Selection?.SecondLook?.Chosen.Score.C };
             HeadTrainingData data = training.With(matrix, Fusion.LayoutOf(features.Encoders));
+            if (options is { Recipe: Recipe.Auto, Head: HeadKind.Auto } && data.Rows <= ClassNames.MostTexts) data = data with { ClassNames = ClassNames.Read(features.Encoders, labels) };
 
             EvaluationReport? measured = heldOut.Length > 0 ? MeasureHeldOut(data, kept, heldOut, labels, options, progress, cancellationToken) : null;
             long start = Stopwatch.GetTimestamp();

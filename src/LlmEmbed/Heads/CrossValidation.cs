@@ -23,6 +23,17 @@ internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, Penalt
 {
     /// <summary>[Rows]: the log loss of each at the chosen temperature.</summary>
     public double[] RowLosses(IReadOnlyList<int> labels) => TemperatureScaling.NegativeLogLikelihoods(Logits, Rows.Select(row => labels[row]).ToArray(), Chosen.Temperature);
+
+    /// <summary>With a multiple of other logits added, from what was not fitted to these rows either.</summary>
+    /// <param name="others">[Rows, C].</param>
+    /// <param name="factor">By which they are multiplied.</param>
+    /// <param name="truth">[Rows], the true classes.</param>
+    public CrossValidation Plus(double[] others, double factor, int[] truth)
+    {
+        double[] sum = [.. Logits];
+        TensorPrimitives.MultiplyAdd(others, factor, sum, sum);
+        return this with { Chosen = PenaltyCandidate.ScoreOf(Chosen.C, sum, truth, Folds, Folds.Max() + 1), Logits = sum };
+    }
 }
 
 /// <summary>A penalty that was tried.</summary>

@@ -72,8 +72,8 @@ internal static class HeadTrainer
     public static TrainedHead Train(HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken) => options.Head switch
     {
         _ when options.Recipe != Recipe.Auto => TrainCooccurrence(data, options, ReferenceRecipe.HeadOptions(options) with { Fusion = options.Fusion }, progress, cancellationToken),
-        HeadKind.Auto when options.Mixture is { } parts => WithWords(TrainMixture(data, parts, options, progress, cancellationToken), data, options, progress, cancellationToken),
-        HeadKind.Auto => WithWords(ChooseHead(data, options, progress, cancellationToken), data, options, progress, cancellationToken),
+        HeadKind.Auto when options.Mixture is { } parts => WithWords(WithNames(TrainMixture(data, parts, options, progress, cancellationToken), data), data, options, progress, cancellationToken),
+        HeadKind.Auto => WithWords(WithNames(ChooseHead(data, options, progress, cancellationToken), data), data, options, progress, cancellationToken),
         HeadKind.Linear => TrainLinear(data, options, progress, cancellationToken),
         HeadKind.Cooccurrence => TrainCooccurrence(data, options, new CooccurrenceOptions { Fusion = options.Fusion }, progress, cancellationToken),
         HeadKind.Mlp => TrainCooccurrence(data, options, CooccurrenceOptions.Mlp, progress, cancellationToken),
@@ -126,6 +126,21 @@ internal static class HeadTrainer
         }
         best.Head.Details["compared_heads"] = details;
         return best.Head with { Choice = $"{best.Head.Choice}; log loss of other heads on unseen texts against logistic regression: {string.Join(", ", compared)}" };
+    }
+
+    /// <summary>The head, with a share of the classes' names in its weights where that is better on unseen texts.</summary>
+    private static TrainedHead WithNames(TrainedHead head, HeadTrainingData data)
+    {
+        if (data.ClassNames is null || head is not { Head: LinearHead linear, CrossValidation: { } validation }) return head;
+        if (ClassNames.Add(linear, data, validation) is not var (together, share, combined)) return head with { Choice = $"{head.Choice}; the names of the classes add nothing" };
+        head.Details["class_names"] = new JsonObject
+        {
+            ["weight"] = share,
+            ["log_loss_without"] = validation.Chosen.CalibratedLogLoss,
+            ["log_loss"] = combined.Chosen.CalibratedLogLoss,
+        };
+        string choice = string.Create(CultureInfo.InvariantCulture, $"{head.Choice}; plus {share:0.0} times the likeness to the names of the classes");
+        return head with { Head = together, Temperature = combined.Chosen.Temperature, CrossValidation = combined, Choice = choice };
     }
 
     /// <summary>The head, with the logits of a regression on words added where that is clearly better on unseen texts.</summary>

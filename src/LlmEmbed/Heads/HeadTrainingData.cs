@@ -31,6 +31,9 @@ internal sealed record HeadTrainingData
     /// <summary>[N]: rows with the same number must not be told apart when rows are held out (see <see cref="OverlappingTexts"/>); empty where each is on its own.</summary>
     public int[] Groups { get; init; } = [];
 
+    /// <summary>[C,F], what the names of the classes give (see <see cref="Heads.ClassNames"/>); null where they are not asked.</summary>
+    public FeatureMatrix? ClassNames { get; init; }
+
     public int Rows => Labels.Length;
 
     /// <summary>The chosen rows' groups.</summary>
@@ -41,6 +44,7 @@ internal sealed record HeadTrainingData
     {
         Texts = Texts is null ? null : [.. rows.Select(row => Texts[row])],
         Groups = GroupsOf(rows),
+        ClassNames = ClassNames,
     };
 
     /// <summary>The chosen views of all rows, copied, in the given order.</summary>
@@ -49,7 +53,7 @@ internal sealed record HeadTrainingData
         FeatureView[] chosen = [.. views.Select(view => Layout.Views[view])];
         int offset = 0;
         FeatureLayout layout = new([.. chosen.Select(view => view with { Offset = (offset += view.Size) - view.Size })]);
-        return new HeadTrainingData(Features.Select(chosen), Labels, ClassCount, layout) { Texts = Texts, Groups = Groups };
+        return new HeadTrainingData(Features.Select(chosen), Labels, ClassCount, layout) { Texts = Texts, Groups = Groups, ClassNames = ClassNames?.Select(chosen) };
     }
 
     /// <summary>Names the first feature that is NaN or infinite.</summary>

@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 
 namespace LlmEmbed.Heads;
 
@@ -103,7 +102,7 @@ internal sealed class LexicalHead
         int[] truth = [.. validation.Rows.Select(row => data.Labels[row])];
         double unit = validation.Chosen.Temperature / PenaltyCandidate.ScoreOf(C, words, truth, validation.Folds, foldCount).Temperature;
 
-        (double share, CrossValidation together) = Shares.Select(share => (share, Add(share * unit))).MinBy(candidate => candidate.Item2.Chosen.CalibratedLogLoss);
+        (double share, CrossValidation together) = Shares.Select(share => (share, validation.Plus(words, share * unit, truth))).MinBy(candidate => candidate.Item2.Chosen.CalibratedLogLoss);
         (double excess, double error) = PairedLosses.Excess(together.RowLosses(data.Labels), validation.RowLosses(data.Labels));
         if (excess >= -error || together.Chosen.MacroF1 < validation.Chosen.MacroF1) return null;
         double[] all = Fit(_ => true, LinearHeadTrainer.MeanOf(parameters));
@@ -116,13 +115,6 @@ internal sealed class LexicalHead
                 if (isSeen(i)) counts[labels[i]]++;
             double[] weights = ClassWeights.Of(weighting, counts);
             return SparseLogisticRegression.Fit(features, labels, data.ClassCount, C, i => isSeen(i) ? weights[labels[i]] : 0, start, cancellation);
-        }
-
-        CrossValidation Add(double factor)
-        {
-            double[] sum = [.. validation.Logits];
-            TensorPrimitives.MultiplyAdd(words, factor, sum, sum);
-            return validation with { Chosen = PenaltyCandidate.ScoreOf(validation.Chosen.C, sum, truth, validation.Folds, foldCount), Logits = sum };
         }
     }
 }

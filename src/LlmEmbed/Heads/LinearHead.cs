@@ -8,7 +8,6 @@ internal sealed class LinearHead : IHead
 {
     public const string KindName = "linear";
 
-    private readonly Standardization _standardization;
     private readonly float[] _weights, _intercepts;
 
     /// <param name="classCount">C.</param>
@@ -18,7 +17,7 @@ internal sealed class LinearHead : IHead
     public LinearHead(int classCount, Standardization standardization, float[] weights, float[] intercepts)
     {
         ClassCount = classCount;
-        (_standardization, _weights, _intercepts) = (standardization, weights, intercepts);
+        (Standardization, _weights, _intercepts) = (standardization, weights, intercepts);
         Tensors =
         [
             .. standardization.Tensors,
@@ -26,6 +25,9 @@ internal sealed class LinearHead : IHead
             new HeadTensor("bias", [intercepts.Length], intercepts),
         ];
     }
+
+    /// <summary>Of the F features.</summary>
+    public Standardization Standardization { get; }
 
     /// <summary>[K,F].</summary>
     public float[] Weights => _weights;
@@ -35,7 +37,7 @@ internal sealed class LinearHead : IHead
 
     public string Kind => KindName;
 
-    public int FeatureCount => _standardization.Mean.Length;
+    public int FeatureCount => Standardization.Mean.Length;
 
     public int ClassCount { get; }
 
@@ -59,7 +61,7 @@ internal sealed class LinearHead : IHead
         float[] standardized = new float[FeatureCount];
         for (int row = 0; row < rows; row++)
         {
-            _standardization.Apply(features.Slice(row * FeatureCount, FeatureCount), standardized);
+            Standardization.Apply(features.Slice(row * FeatureCount, FeatureCount), standardized);
             Span<float> target = logits.Slice(row * ClassCount, ClassCount);
             target.Clear();
             target = target[(ClassCount - _intercepts.Length)..];
