@@ -138,8 +138,9 @@ internal static class HeadTrainer
             ["weight"] = share,
             ["log_loss_without"] = validation.Chosen.CalibratedLogLoss,
             ["log_loss"] = combined.Chosen.CalibratedLogLoss,
+            ["accuracy"] = combined.Chosen.Accuracy,
         };
-        string choice = string.Create(CultureInfo.InvariantCulture, $"{head.Choice}; plus {share:0.0} times the likeness to the names of the classes");
+        string choice = string.Create(CultureInfo.InvariantCulture, $"{head.Choice}; plus {share:0.0} times the likeness to the names of the classes: accuracy on unseen texts {combined.Chosen.Accuracy:P1} (without {validation.Chosen.Accuracy:P1})");
         return head with { Head = together, Temperature = combined.Chosen.Temperature, CrossValidation = combined, Choice = choice };
     }
 
