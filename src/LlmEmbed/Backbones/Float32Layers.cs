@@ -22,6 +22,9 @@ internal class Float32Layers(Checkpoint checkpoint, OnnxGraph graph) : Layers(ch
         return products;
     }
 
+    public override (string[] Products, string Biases) ProjectForAttention(Rows input, ProjectionGroup group) =>
+        ([.. group.Parts.Select(part => MatMul(input, group, part))], Graph.Constant<float>(group.ReadBiases(Checkpoint), group.Width));
+
     public override Product Multiply(Rows input, ProjectionGroup group) => new(MatMul(input, group, group.Parts[0]), Bias: group.Parts[0].HasBias ? Bias(group.Parts[0]) : "");
 
     public override string Add(Product product, string residual) => Graph.Node("Add", [Biased(product), residual]);

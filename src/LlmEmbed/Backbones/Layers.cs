@@ -23,6 +23,9 @@ internal abstract class Layers(Checkpoint checkpoint, OnnxGraph graph)
     /// <summary>Products of each part of the group, in fp32: [B,T,in] → [B,T,out] each.</summary>
     public abstract string[] Project(Rows input, ProjectionGroup group);
 
+    /// <summary>The same for an attention that adds biases itself: products, and all their biases side by side; empty where they are added already.</summary>
+    public virtual (string[] Products, string Biases) ProjectForAttention(Rows input, ProjectionGroup group) => (Project(input, group), "");
+
     /// <summary>The product of a group's only part, to be added to a residual.</summary>
     public abstract Product Multiply(Rows input, ProjectionGroup group);
 

@@ -109,8 +109,8 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
 
     private Product Attention(Layers layers, Rows input, EncoderBlockNames names, AttentionInputs inputs)
     {
-        string[] queryKeyValue = layers.Project(input, QueryKeyValue(names)); // [B,T,H] each
-        string attention = layers.Graph.Node("MultiHeadAttention", [.. queryKeyValue, "", inputs.KeyMask], ("num_heads", shape.Heads));
+        (string[] queryKeyValue, string biases) = layers.ProjectForAttention(input, QueryKeyValue(names)); // [B,T,H] each, [3 H]
+        string attention = layers.Graph.Node("MultiHeadAttention", [.. queryKeyValue, biases, inputs.KeyMask], ("num_heads", shape.Heads));
         ProjectionGroup output = new(HiddenSize, new Projection(names.AttentionOutput, HiddenSize, true));
         return layers.Multiply(layers.Prepare(attention, output), output);
     }
