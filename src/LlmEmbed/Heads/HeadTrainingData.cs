@@ -37,7 +37,7 @@ internal sealed record HeadTrainingData
     public int Rows => Labels.Length;
 
     /// <summary>The chosen rows' groups.</summary>
-    public int[] GroupsOf(int[] rows) => Groups.Length == 0 ? [] : [.. rows.Select(row => Groups[row])];
+    public int[] GroupsOf(int[] rows) => OverlappingTexts.Select(Groups, rows);
 
     /// <summary>The chosen rows, copied.</summary>
     public HeadTrainingData Select(int[] rows) => new(Features.Select(rows), [.. rows.Select(row => Labels[row])], ClassCount, Layout)

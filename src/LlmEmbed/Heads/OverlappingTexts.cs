@@ -48,6 +48,9 @@ internal static class OverlappingTexts
         return [.. container.Select(text => container[text])];
     }
 
+    /// <summary>The groups of chosen rows; none where there are none.</summary>
+    public static int[] Select(int[] groups, int[] rows) => groups.Length == 0 ? [] : [.. rows.Select(row => groups[row])];
+
     private static ulong HashOf(ulong[] words) => words.Aggregate(0UL, (hash, word) => (hash + word) * Multiplier);
 
     private static ulong[] WordsOf(string text)

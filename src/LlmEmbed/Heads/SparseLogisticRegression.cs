@@ -10,8 +10,6 @@ internal sealed class SparseLogisticRegression
 
     private const int MaxEvaluations = 300;
 
-    private const int FewClasses = 8;
-
     private const double Tolerance = 1e-4;
 
     /// <summary>Rows have length 1, so useful penalties do not depend on the number of features.</summary>
@@ -126,7 +124,8 @@ internal sealed class SparseLogisticRegression
             TensorPrimitives.Multiply(logits, weight / total, logits);
             logits[labels[row]] -= weight;
             (int[] columns, float[] values) = features.Rows[row];
-            for (int i = 0; i < columns.Length; i++) AddTimes(logits, values[i], gradient.AsSpan(columns[i] * classCount, classCount));
+            for (int i = 0; i < columns.Length; i++)
+                TensorPrimitives.MultiplyAdd(logits, values[i], gradient.AsSpan(columns[i] * classCount, classCount), gradient.AsSpan(columns[i] * classCount, classCount));
             TensorPrimitives.Add(logits, gradient.AsSpan(intercepts), gradient.AsSpan(intercepts));
         }
         return loss;
@@ -137,13 +136,7 @@ internal sealed class SparseLogisticRegression
     {
         int classCount = logits.Length;
         parameters.AsSpan(parameters.Length - classCount).CopyTo(logits);
-        for (int i = 0; i < row.Columns.Length; i++) AddTimes(parameters.AsSpan(row.Columns[i] * classCount, classCount), row.Values[i], logits);
-    }
-
-    /// <summary>sum += values · factor. With few classes a call of the vector operation takes longer than the sums themselves.</summary>
-    private static void AddTimes(ReadOnlySpan<double> values, double factor, Span<double> sum)
-    {
-        if (values.Length > FewClasses) TensorPrimitives.MultiplyAdd(values, factor, sum, sum);
-        else for (int k = 0; k < values.Length; k++) sum[k] += values[k] * factor;
+        for (int i = 0; i < row.Columns.Length; i++)
+            TensorPrimitives.MultiplyAdd(parameters.AsSpan(row.Columns[i] * classCount, classCount), row.Values[i], logits, logits);
     }
 }

@@ -87,8 +87,8 @@ internal sealed class TfidfVectorizer
     }
 
     /// <summary>Chinese and Japanese characters, and the letters of Thai, Lao, Burmese and Khmer.</summary>
-    private static bool IsWrittenWithoutSpaces(char character) => character is >= '\u0E00'
-        and ((>= '\u0E00' and <= '\u0EFF') or (>= '\u1000' and <= '\u109F') or (>= '\u1780' and <= '\u17FF') or (>= '\u3040' and <= '\u30FF') or (>= '\u3400' and <= '\u9FFF') or (>= '\uF900' and <= '\uFAFF'));
+    private static bool IsWrittenWithoutSpaces(char character) => character is
+        (>= '\u0E00' and <= '\u0EFF') or (>= '\u1000' and <= '\u109F') or (>= '\u1780' and <= '\u17FF') or (>= '\u3040' and <= '\u30FF') or (>= '\u3400' and <= '\u9FFF') or (>= '\uF900' and <= '\uFAFF');
 
     /// <summary>Letters with their marks, digits and underscores.</summary>
     private static bool IsWord(char character) => char.IsLetterOrDigit(character)

@@ -9,7 +9,7 @@ internal sealed record TrainingTexts(string[] Texts, int[] Labels, int ClassCoun
 {
     /// <summary>The chosen rows.</summary>
     public TrainingTexts Select(int[] rows) =>
-        new([.. rows.Select(row => Texts[row])], [.. rows.Select(row => Labels[row])], ClassCount, Groups.Length == 0 ? [] : [.. rows.Select(row => Groups[row])]);
+        new([.. rows.Select(row => Texts[row])], [.. rows.Select(row => Labels[row])], ClassCount, OverlappingTexts.Select(Groups, rows));
 
     /// <summary>With what networks made of the texts.</summary>
     public HeadTrainingData With(FeatureMatrix features, FeatureLayout layout) => new(features, Labels, ClassCount, layout) { Texts = Texts, Groups = Groups };

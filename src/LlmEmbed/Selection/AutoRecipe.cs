@@ -43,7 +43,7 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     /// <param name="rows">Those that the choice may look at, ascending; what is held out for measuring is not among them.</param>
     public ExtractedFeatures Extract(TrainingTexts training, int[] rows)
     {
-        int[] sample = [.. StratifiedSplit.Sample(training.Select(rows).Labels, SampleTexts, (ulong)options.Seed).Select(index => rows[index])];
+        int[] sample = [.. StratifiedSplit.Sample([.. rows.Select(row => training.Labels[row])], SampleTexts, (ulong)options.Seed).Select(index => rows[index])];
         bool looksTwice = Math.Min(rows.Length, SecondLook.TextsFor(training.ClassCount)) > sample.Length;
         (FeatureMatrix sampled, List<KeptBackbone> kept, int[] read, SelectionSummary summary) = ReadSample(training, sample, looksTwice);
         ExtractedFeatures features = ReadRest(training.Texts, sample, sampled, kept, summary);
