@@ -15,6 +15,14 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     [Fact]
+    public void The_default_head_asks_the_names_of_the_classes_where_texts_are_few()
+    {
+        using TextClassifier asks = Requests.Train(Requests.Generate(60), Requests.Options("bert")), linear = Requests.Train(Requests.Generate(60), Requests.Options("bert") with { Head = HeadKind.Linear });
+        Assert.Contains("the names of the classes", asks.Training!.Choice, StringComparison.Ordinal);
+        Assert.DoesNotContain("the names of the classes", linear.Training!.Choice, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Labels_are_in_ordinal_order_and_the_classifier_is_right_about_new_texts()
     {
         Assert.Equal(["billing", "delivery", "technical"], trained.Classifier.Labels);
