@@ -66,6 +66,11 @@ internal static class CommonOptions
         Description = "Keep to hidden states. By default the logits of a regression on words and pairs of words are added where unseen training texts are clearly the better for it.",
     };
 
+    public static Option<bool> NoAttention() => new("--no-attention")
+    {
+        Description = "Keep to poolings that are fixed. By default a view is added whose weights of tokens are learned, from 1,000 texts on, where unseen training texts are clearly the better for it; its tokens' states take up to 1 GiB of memory and of the cache.",
+    };
+
     public static Option<TimeSpan?> Budget() => new("--budget")
     {
         Description = "Time to get along with, e.g. 90s, 5m or 1h: fewer texts and fewer blocks are read where all would take longer. Default: what it takes.",

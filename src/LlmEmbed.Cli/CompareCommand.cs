@@ -25,13 +25,14 @@ internal static class CompareCommand
         Option<int?> reasoningTokens = CommonOptions.Count("--reasoning-tokens", "N", "The longest chain of thought. Default: 256.");
         Option<bool> noPrompting = new("--no-prompting") { Description = "Leave out zero-shot, few-shot and chain-of-thought prompts of the decoder." };
         Option<bool> noWords = CommonOptions.NoWords();
+        Option<bool> noAttention = CommonOptions.NoAttention();
         Option<string?> report = CommonOptions.Report();
         LabeledTableArguments tableArguments = new();
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new();
         Command command = new("compare", "Compare the default recipe with baselines, the released LLMEmbed recipe and prompts: quality, uncertainty, cost.")
         {
-            data, test, output, report, examples, backbones, seeds, seed, promptedTexts, reasonedTexts, reasoningTokens, noPrompting, noWords,
+            data, test, output, report, examples, backbones, seeds, seed, promptedTexts, reasonedTexts, reasoningTokens, noPrompting, noWords, noAttention,
         };
         encoderArguments.AddTo(command);
         tableArguments.AddTo(command);
@@ -39,7 +40,7 @@ internal static class CompareCommand
         command.SetAction((parsed, cancellation) =>
         {
             LabeledTableOptions tableOptions = tableArguments.Read(parsed);
-            TrainingOptions training = new() { Encoder = encoderArguments.Read(parsed), UseWords = !parsed.GetValue(noWords), Seed = parsed.GetValue(seed) };
+            TrainingOptions training = new() { Encoder = encoderArguments.Read(parsed), UseWords = !parsed.GetValue(noWords), UseAttention = !parsed.GetValue(noAttention), Seed = parsed.GetValue(seed) };
             if (parsed.GetValue(backbones) is { Length: > 0 } names) training = training with { Backbones = names };
             PromptingOptions prompting = new();
             prompting = prompting with

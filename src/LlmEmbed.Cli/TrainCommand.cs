@@ -25,13 +25,14 @@ internal static class TrainCommand
         Option<FusionOperators> fusion = CommonOptions.Fusion();
         Option<ClassWeighting> classWeight = CommonOptions.Choice<ClassWeighting>("--class-weight", "none, balanced (every class counts the same, however rare), or auto: what cross-validation prefers. Default: auto.");
         Option<bool> noWords = CommonOptions.NoWords();
+        Option<bool> noAttention = CommonOptions.NoAttention();
         Option<int?> examples = CommonOptions.Examples();
         Option<int> seed = new("--seed") { Description = "Seed of every random choice. Default: 0.", HelpName = "N" };
         ReportArguments report = new();
         LabeledTableArguments tableArguments = new();
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new();
-        Command command = new("train", "Train a text classifier on labelled texts.") { data, test, output, examples, backbones, head, fusion, classWeight, noWords, budget, seed };
+        Command command = new("train", "Train a text classifier on labelled texts.") { data, test, output, examples, backbones, head, fusion, classWeight, noWords, noAttention, budget, seed };
         reference.AddTo(command);
         encoderArguments.AddTo(command);
         tableArguments.AddTo(command);
@@ -46,6 +47,7 @@ internal static class TrainCommand
                 Head = parsed.GetValue(head),
                 ClassWeighting = parsed.GetValue(classWeight),
                 UseWords = !parsed.GetValue(noWords),
+                UseAttention = !parsed.GetValue(noAttention),
                 Budget = parsed.GetValue(budget),
                 Seed = parsed.GetValue(seed),
                 HeldOutShare = parsed.GetValue(test) is null ? HeldOutShare : 0,

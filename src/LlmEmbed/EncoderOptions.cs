@@ -11,6 +11,9 @@ public sealed record EncoderOptions
     /// <summary>The views to keep, by what the backbone turns out to be; goes before <see cref="Depths"/> and <see cref="Poolings"/>.</summary>
     internal Func<Backbone, IReadOnlyList<View>>? ViewsOf { get; init; }
 
+    /// <summary>[H], what <see cref="Pooling.Attention"/> weighs tokens by; null where no view needs it.</summary>
+    internal float[]? AttentionQuery { get; init; }
+
     /// <summary>
     /// Depths as a comma-separated list of: a number, a negative number counted from the last depth, a share of the blocks (50%), last5 (the last five), all.
     /// Null takes the depths of <see cref="DefaultViews"/>.

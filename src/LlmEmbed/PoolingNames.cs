@@ -12,6 +12,7 @@ internal static class PoolingNames
         (Pooling.Max, "max"),
         (Pooling.Pooler, "pooler"),
         (Pooling.MeanWithPads, "mean-with-pads"),
+        (Pooling.Attention, "attention"),
     ];
 
     public static string NameOf(Pooling pooling) => All.Single(pair => pair.Pooling == pooling).Name;

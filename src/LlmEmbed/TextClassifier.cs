@@ -76,7 +76,7 @@ public sealed class TextClassifier : IDisposable
         {
             RequireTokens(features.Statistics.Concat(features.Selection?.Encoding.Select(part => part.Statistics) ?? []), examples);
             options = options with { Mixture = features.Selection?.Choice?.Mixture, LikelyC = features.Selection?.SecondLook?.Chosen.Score.C };
-            HeadTrainingData data = training.With(matrix, Fusion.LayoutOf(features.Encoders));
+            HeadTrainingData data = training.With(matrix, Fusion.LayoutOf(features.Encoders)) with { Tokens = features.Tokens };
             if (options is { Recipe: Recipe.Auto, Head: HeadKind.Auto } && data.Rows <= ClassNames.MostTexts) data = data with { ClassNames = ClassNames.Read(features.Encoders, labels) };
 
             EvaluationReport? measured = heldOut.Length > 0 ? MeasureHeldOut(data, kept, heldOut, labels, options, progress, cancellationToken) : null;
@@ -88,7 +88,8 @@ public sealed class TextClassifier : IDisposable
                 HeldOutRows = [.. heldOut.Select(row => used[row])],
                 LabelErrors = head.CrossValidation is { } validation ? [.. LabelErrors.Find(validation, training.Labels).Select(error => error with { Row = used[error.Row] })] : null,
             };
-            return new TextClassifier(features.Encoders, labels, head with { CrossValidation = null }, summary);
+            IReadOnlyList<TextEncoder> encoders = head.Attention is { } view ? features.EncodersWith(view) : features.Encoders;
+            return new TextClassifier(encoders, labels, head with { CrossValidation = null }, summary);
         });
     }
 
@@ -178,7 +179,8 @@ public sealed class TextClassifier : IDisposable
         using FeatureMatrix seen = part.Features, unseen = data.Features.Select(heldOut);
         TrainedHead head = HeadTrainer.Train(part, options, progress, cancellationToken);
         using IHead _ = head.Head;
-        return EvaluationReport.Compute(labels, head.Probabilities(unseen, [.. heldOut.Select(row => data.Texts![row])]), heldOut.Select(row => data.Labels[row]).ToArray());
+        using FeatureMatrix read = head.Attention?.AddTo(unseen, data.Layout, data.Tokens!.Select(heldOut)) ?? unseen;
+        return EvaluationReport.Compute(labels, head.Probabilities(read, [.. heldOut.Select(row => data.Texts![row])]), heldOut.Select(row => data.Labels[row]).ToArray());
     }
 
     private static ExtractedFeatures ReadFixedViews(string[] texts, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)

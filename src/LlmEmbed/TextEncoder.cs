@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using LlmEmbed.Backbones;
 using LlmEmbed.Checkpoints;
 using LlmEmbed.Prompting;
@@ -16,7 +18,7 @@ public sealed class TextEncoder : ITextEncoder
     private const int DefaultMaxTokens = 256;
 
     /// <summary>The format of what the store keeps; part of the fingerprint, so that a change of the mathematics never meets old embeddings.</summary>
-    private const string FormatVersion = "1";
+    private const string FormatVersion = "2";
 
     private readonly Checkpoint _checkpoint;
     private readonly Backbone _backbone;
@@ -24,6 +26,8 @@ public sealed class TextEncoder : ITextEncoder
     private readonly EncoderEngine _engine;
     private readonly EmbeddingStore? _store;
     private readonly EncoderOptions _options;
+    private readonly bool _readsSingleTokensTwice;
+    private EmbeddingStore? _tokenStore;
     private bool _isDisposed;
 
     private TextEncoder(string source, string name, Checkpoint checkpoint, Backbone backbone, Tokenizer tokenizer, EncoderOptions options)
@@ -36,6 +40,8 @@ public sealed class TextEncoder : ITextEncoder
         _options = options;
         Views = ViewSelection.Resolve(options, backbone);
         MaxTokens = options.MaxTokens ?? options.PadTo ?? Math.Min(DefaultMaxTokens, backbone.MaxTokens);
+        _readsSingleTokensTwice = backbone.IsDecoder && options is { Prompt: null, PadTo: null } && MaxTokens > 1
+            && Views.All(view => view.Pooling is Pooling.MeanSkipFirst or Pooling.Last or Pooling.Attention);
         Validate();
         WeightsSha256 = checkpoint.Sha256();
         TokenizerSha256 = FileHash.OfAll(tokenizer.SourceFiles);
@@ -45,7 +51,7 @@ public sealed class TextEncoder : ITextEncoder
             sentence => tokenizer.Encode(sentence, MaxTokens).Ids,
             sentence => _tokenizer.Encode(sentence, MaxTokens).Ids,
             WeightsSha256 + TokenizerSha256,
-            new EngineOptions(Views, options.PadTo ?? MaxTokens, options.PadTo, options.Threads ?? 0, options.Precision, options.MemoryBytes, options.WeightsFolder ?? options.CacheFolder, PromptSpan));
+            new EngineOptions(Views, options.PadTo ?? MaxTokens, options.PadTo, options.Threads ?? 0, options.Precision, options.MemoryBytes, options.WeightsFolder ?? options.CacheFolder, PromptSpan, options.AttentionQuery));
         Fingerprint = BuildFingerprint();
         if (options.CacheFolder is string folder) _store = EmbeddingStore.Open(folder, Fingerprint, Views.Count, HiddenSize);
     }
@@ -131,11 +137,12 @@ public sealed class TextEncoder : ITextEncoder
         return new TextEmbeddings(Views, HiddenSize, values, Encode(texts, text => RowOf(values, text), progress, cancellationToken));
     }
 
-    /// <summary>Encodes texts into rows that the caller has.</summary>
-    internal EncodingStatistics Encode(IReadOnlyList<string> texts, RowTarget rows, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    /// <summary>Encodes texts into rows that the caller has, and their tokens' states where they are asked for.</summary>
+    internal EncodingStatistics Encode(
+        IReadOnlyList<string> texts, RowTarget rows, IProgress<WorkProgress>? progress, CancellationToken cancellationToken, TokenRows? tokenRows = null)
     {
         long start = Stopwatch.GetTimestamp();
-        return Encode(Prepare(texts, cancellationToken), rows, progress, cancellationToken) with { Elapsed = Stopwatch.GetElapsedTime(start) };
+        return Encode(Prepare(texts, cancellationToken), rows, progress, cancellationToken, tokenRows) with { Elapsed = Stopwatch.GetElapsedTime(start) };
     }
 
     /// <summary>What needs no engine, and so can be done while one is at work.</summary>
@@ -148,7 +155,7 @@ public sealed class TextEncoder : ITextEncoder
         return new TextEmbeddings(Views, HiddenSize, values, Encode(texts, text => RowOf(values, text), progress, cancellationToken));
     }
 
-    private EncodingStatistics Encode(PreparedTexts texts, RowTarget rows, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    private EncodingStatistics Encode(PreparedTexts texts, RowTarget rows, IProgress<WorkProgress>? progress, CancellationToken cancellationToken, TokenRows? tokenRows = null)
     {
         // The checkpoint is mapped memory: reading it after it is unmapped would end the process.
         ObjectDisposedException.ThrowIf(_isDisposed, this);
@@ -157,11 +164,12 @@ public sealed class TextEncoder : ITextEncoder
 
         // Every distinct text once, in the order of its first appearance.
         int[] distinct = Enumerable.Range(0, keys.Length).DistinctBy(i => keys[i]).Where(i => tokens[i].Ids.Length > 0).ToArray();
-        int[] missing = distinct.Where(i => _store is null || !_store.Contains(keys[i])).ToArray();
+        if (tokenRows is not null && _options.CacheFolder is string folder) _tokenStore ??= EmbeddingStore.Open(folder, TokenFingerprint(tokenRows.Depth), 1, HiddenSize);
+        int[] missing = distinct.Where(i => !IsStored(keys[i]) || (tokenRows is not null && !TokensAreStored(keys[i]))).ToArray();
         int kept = distinct.Length - missing.Length;
 
-        Cost cost = Compute(missing, tokens, keys, rows, new Reporter(progress, $"Reading {Name}", kept, distinct.Length), cancellationToken);
-        Gather(distinct.Except(missing).ToHashSet(), keys, tokens, rows);
+        Cost cost = Compute(missing, tokens, keys, rows, tokenRows, new Reporter(progress, $"Reading {Name}", kept, distinct.Length), cancellationToken);
+        Gather(distinct.Except(missing).ToHashSet(), keys, tokens, rows, tokenRows);
         return new EncodingStatistics(
             keys.Length,
             missing.Length,
@@ -180,6 +188,7 @@ public sealed class TextEncoder : ITextEncoder
         _isDisposed = true;
         _engine.Dispose();
         _store?.Dispose();
+        _tokenStore?.Dispose();
         _checkpoint.Dispose();
     }
 
@@ -207,11 +216,13 @@ public sealed class TextEncoder : ITextEncoder
         return tokens;
     }
 
-    /// <summary>A prompt around nothing is no text.</summary>
     private TokenizedText Tokenize(string text)
     {
         TokenizedText tokens = _tokenizer.Encode(text, MaxTokens);
-        return Prompt is not null && tokens.Ids.Length == _tokenizer.Frame.Count ? tokens with { Ids = [] } : tokens;
+        // A prompt around nothing is no text.
+        if (Prompt is not null && tokens.Ids.Length == _tokenizer.Frame.Count) return tokens with { Ids = [] };
+        // A decoder's first token says nothing of the text and is far from all others; of a single one the second reading counts.
+        return tokens.Ids is [var single] && _readsSingleTokensTwice ? tokens with { Ids = [single, single] } : tokens;
     }
 
     /// <summary>The mean number of tokens that go through the blocks.</summary>
@@ -220,8 +231,17 @@ public sealed class TextEncoder : ITextEncoder
     /// <summary>Tokens of a text that go through the blocks.</summary>
     private int LengthOf(int[] ids) => ids.Length - _engine.PrefixLength;
 
+    /// <summary>For each text the number of tokens whose states <see cref="TokenRows"/> takes.</summary>
+    internal int[] AttendedCounts(IReadOnlyList<string> texts) =>
+        [.. Tokenize(texts, CancellationToken.None).Select(text => _backbone.IsDecoder && text.Ids.Length > 1 ? text.Ids.Length - 1 : text.Ids.Length)];
+
+    private bool IsStored(TextKey key) => _store is not null && _store.Contains(key);
+
+    /// <summary>A text's tokens are written together, so that the first one stands for all.</summary>
+    private bool TokensAreStored(TextKey key) => _tokenStore is not null && _tokenStore.Contains(key.Token(0));
+
     /// <summary>Sends the missing texts through the backbone, shard by shard, and keeps each finished shard while the next one is computed.</summary>
-    private Cost Compute(int[] missing, TokenizedText[] tokens, TextKey[] keys, RowTarget rows, Reporter reporter, CancellationToken cancellationToken)
+    private Cost Compute(int[] missing, TokenizedText[] tokens, TextKey[] keys, RowTarget rows, TokenRows? tokenRows, Reporter reporter, CancellationToken cancellationToken)
     {
         Cost cost = default;
         using Pending keeping = new();
@@ -237,12 +257,35 @@ public sealed class TextEncoder : ITextEncoder
                 reporter.Advance(plan[index].Length);
             }
 
-            _engine.Run(batches, Take, cancellationToken);
-            if (_store is not null) keeping.Next(() => _store.Append(shard.Select(i => keys[i]).ToArray(), values));
+            TokenTarget TakeTokens(int index) => (b, states) => states.CopyTo(tokenRows!.Of(shard[plan[index][b]]));
+            _engine.Run(batches, Take, cancellationToken, tokenRows is null ? null : TakeTokens, tokenRows?.Depth);
+            if (_store is not null) keeping.Next(() => Keep(shard, keys, values, tokenRows));
             for (int i = 0; i < shard.Length; i++) RowOf(values, i).CopyTo(rows(shard[i]));
         }
         keeping.Finish();
         return cost;
+    }
+
+    /// <param name="shard">The texts.</param>
+    /// <param name="keys">Of all texts.</param>
+    /// <param name="values">[shard,D,H].</param>
+    /// <param name="tokenRows">Of all texts; null where tokens are not asked for.</param>
+    private void Keep(int[] shard, TextKey[] keys, float[] values, TokenRows? tokenRows)
+    {
+        // With tokens asked for later than the rest, the rest is there already.
+        int[] unstored = [.. Enumerable.Range(0, shard.Length).Where(i => tokenRows is null || !_store!.Contains(keys[shard[i]]))];
+        float[] pooled = unstored.Length == shard.Length ? values : [.. unstored.SelectMany(i => RowOf(values, i).ToArray())];
+        _store!.Append([.. unstored.Select(i => keys[shard[i]])], pooled);
+        if (tokenRows is null) return;
+        int CountOf(int text) => tokenRows.Of(text).Length / HiddenSize;
+        float[] states = new float[shard.Sum(CountOf) * HiddenSize]; // [tokens,H]
+        int end = 0;
+        foreach (int text in shard)
+        {
+            tokenRows.Of(text).CopyTo(states.AsSpan(end));
+            end += tokenRows.Of(text).Length;
+        }
+        _tokenStore!.Append([.. shard.SelectMany(text => Enumerable.Range(0, CountOf(text)).Select(keys[text].Token))], states);
     }
 
     /// <summary>Consecutive texts of as many tokens as go through the engine together. The cut depends only on the texts, so a resumed run forms the same batches as an undisturbed one.</summary>
@@ -263,16 +306,29 @@ public sealed class TextEncoder : ITextEncoder
     }
 
     /// <summary>Fills the rows that were not computed now: those in the store, and repeated texts.</summary>
-    private void Gather(HashSet<int> stored, TextKey[] keys, TokenizedText[] tokens, RowTarget rows)
+    private void Gather(HashSet<int> stored, TextKey[] keys, TokenizedText[] tokens, RowTarget rows, TokenRows? tokenRows)
     {
         Dictionary<TextKey, int> firstOf = [];
         for (int i = 0; i < keys.Length; i++)
         {
             if (tokens[i].Ids.Length == 0) continue;
-            if (!firstOf.TryAdd(keys[i], i)) rows(firstOf[keys[i]]).CopyTo(rows(i));
-            else if (stored.Contains(i) && !_store!.TryRead(keys[i], rows(i)))
+            if (!firstOf.TryAdd(keys[i], i))
+            {
+                rows(firstOf[keys[i]]).CopyTo(rows(i));
+                tokenRows?.Of(firstOf[keys[i]]).CopyTo(tokenRows.Of(i));
+            }
+            else if (stored.Contains(i) && !(_store!.TryRead(keys[i], rows(i)) && (tokenRows is null || TryReadTokens(keys[i], tokenRows.Of(i)))))
+            {
                 throw new LlmEmbedException($"The embedding store {_options.CacheFolder} lost a text while it was read; another process may have cleared it. Run again.");
+            }
         }
+    }
+
+    private bool TryReadTokens(TextKey key, Span<float> states)
+    {
+        for (int token = 0; token < states.Length / HiddenSize; token++)
+            if (!_tokenStore!.TryRead(key.Token(token), states.Slice(token * HiddenSize, HiddenSize))) return false;
+        return true;
     }
 
     private void Validate()
@@ -286,9 +342,13 @@ public sealed class TextEncoder : ITextEncoder
                 throw new LlmEmbedException($"Pooling 'pooler' needs a checkpoint with a pooler; {Name} ({_checkpoint.Config.ModelType}) has none. Use 'first' or 'mean'.");
             if (view.Pooling == Pooling.Pooler && view.Depth != BlockCount)
                 throw new LlmEmbedException($"Pooling 'pooler' reads the last depth only, which is {BlockCount} for {Name}; depth {view.Depth} was asked for.");
+            if (view.Pooling == Pooling.Attention && _options.AttentionQuery is null)
+                throw new LlmEmbedException("Pooling 'attention' is learned from labelled texts by train, so it cannot be asked for. Use 'mean'.");
             if (view.Pooling == Pooling.MeanWithPads && _options.PadTo is null)
                 throw new LlmEmbedException("Pooling 'mean-with-pads' needs a fixed length to pad to (--pad-to).");
         }
+        if (_options.AttentionQuery is { } query && query.Length != HiddenSize)
+            throw new LlmEmbedException($"The query of attention pooling has {query.Length} numbers; the hidden states of {Name} have {HiddenSize}.");
         if (MaxTokens < 1 || MaxTokens > _backbone.MaxTokens)
             throw new LlmEmbedException($"At most {MaxTokens} tokens were asked for; {Name} has positions for 1 to {_backbone.MaxTokens}.");
         if (_options.Threads < 1) throw new LlmEmbedException($"{_options.Threads} threads were asked for, expected at least 1.");
@@ -306,16 +366,25 @@ public sealed class TextEncoder : ITextEncoder
     }
 
     /// <summary>Everything that decides an embedding's bits.</summary>
-    private EncoderFingerprint BuildFingerprint() => new(
+    private EncoderFingerprint BuildFingerprint() =>
+        FingerprintOf(string.Join(' ', Views.Select(PoolingNames.NameOf)), _options.AttentionQuery is { } query ? [("attention_query", Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes<float>(query))))] : []);
+
+    /// <summary>The states of tokens at a depth are the same whatever views are kept beside them.</summary>
+    private EncoderFingerprint TokenFingerprint(int depth) => FingerprintOf($"{depth}:tokens");
+
+    private EncoderFingerprint FingerprintOf(string views, params IEnumerable<(string Name, string Value)> more) => new(
+    [
         ("format", FormatVersion),
         ("model_type", _checkpoint.Config.ModelType),
         ("weights_sha256", WeightsSha256),
         ("tokenizer_sha256", TokenizerSha256),
-        ("views", string.Join(' ', Views.Select(PoolingNames.NameOf))),
+        ("views", views),
         ("max_tokens", MaxTokens.ToString()),
         ("pad_to", _options.PadTo?.ToString() ?? ""),
         ("prompt", Prompt ?? ""),
-        ("precision", Precision == Precision.Int8 ? $"int8, scheme {Int8Weights.Scheme}" : PrecisionNames.NameOf(Precision)));
+        ("precision", Precision == Precision.Int8 ? $"int8, scheme {Int8Weights.Scheme}" : PrecisionNames.NameOf(Precision)),
+        .. more,
+    ]);
 
     /// <summary>Tokens that a call sent through the backbone.</summary>
     private record struct Cost(long Tokens, long PaddedTokens)
@@ -367,6 +436,11 @@ public sealed class TextEncoder : ITextEncoder
 
 /// <summary>Where the embedding [D,H] of a text goes, by the text's index.</summary>
 internal delegate Span<float> RowTarget(int text);
+
+/// <summary>Where the states of a text's tokens go: those that attention pooling chooses among, <see cref="TextEncoder.AttendedCounts"/> of them.</summary>
+/// <param name="Depth">Their depth.</param>
+/// <param name="Of">[tokens,H], by the text's index.</param>
+internal sealed record TokenRows(int Depth, RowTarget Of);
 
 /// <summary>Texts as the engine reads them, and their names in the store.</summary>
 internal sealed record PreparedTexts(TokenizedText[] Tokens, TextKey[] Keys);

@@ -30,6 +30,12 @@ public sealed record TrainingOptions
     /// </summary>
     public bool UseWords { get; init; } = true;
 
+    /// <summary>
+    /// Whether one more view is added whose pooling is learned (<see cref="Pooling.Attention"/>), where unseen training texts are clearly the better for it. Only with
+    /// <see cref="HeadKind.Auto"/> and <see cref="Recipe.Auto"/>, from 1,000 texts on and where the states of all tokens fit into memory (1 GiB); they are kept in the cache folder too.
+    /// </summary>
+    public bool UseAttention { get; init; } = true;
+
     /// <summary>Whether rare classes weigh more than their share of the examples.</summary>
     public ClassWeighting ClassWeighting { get; init; }
 

@@ -1,3 +1,5 @@
+using LlmEmbed.Heads;
+using LlmEmbed.Storage;
 using LlmEmbed.Tests.Backbones;
 using LlmEmbed.Tests.Tokenization;
 using Xunit;
@@ -71,6 +73,79 @@ public sealed class TextEncoderTests : IDisposable
         Assert.Equal((0, 25, 0L, 0L), (second.Statistics.ComputedTexts, second.Statistics.CachedTexts, second.Statistics.Tokens, second.Statistics.PaddedTokens));
         Assert.Equal(first.Values, second.Values);
         Assert.Equal(Encode(without, texts).Values, first.Values);
+    }
+
+    [Theory]
+    [MemberData(nameof(SomeBackbones))]
+    public void Tokens_states_are_what_pooling_pools(string backbone)
+    {
+        using TextEncoder depths = Load(backbone);
+        int depth = Math.Max(1, depths.BlockCount / 2);
+        string[] texts = [.. Distinct(20), .. Distinct(3)];
+        View mean = new(depth, depths.Backbone.IsDecoder ? Pooling.MeanSkipFirst : Pooling.Mean), attention = new(depth, Pooling.Attention);
+        DeterministicRandom random = new(3);
+        float[] query = [.. Enumerable.Range(0, depths.HiddenSize).Select(_ => (float)(2 * random.NextDouble() - 1))];
+        EncoderOptions options = new() { Views = [mean, new(depths.BlockCount, mean.Pooling), attention], AttentionQuery = query, CacheFolder = _folder.File("cache"), Precision = Precision.Fp32 };
+        TokenStates Read(EncoderOptions with, int expectedComputed)
+        {
+            using TextEncoder encoder = Load(backbone, with);
+            TokenStates tokens = TokenStates.Allocate(backbone, depth, encoder.HiddenSize, encoder.AttendedCounts(texts), long.MaxValue)!;
+            float[] values = new float[texts.Length * encoder.RowLength];
+            EncodingStatistics statistics = encoder.Encode(texts, text => values.AsSpan(text * encoder.RowLength, encoder.RowLength), progress: null, Cancellation, new(depth, tokens.Of));
+            Assert.Equal(expectedComputed, statistics.ComputedTexts);
+            for (int text = 0; text < texts.Length; text++)
+            {
+                int size = encoder.HiddenSize, count = tokens.Of(text).Length / size;
+                float[][] states = [.. tokens.Of(text).ToArray().Chunk(size)];
+                double[] powers = [.. states.Select(state => Math.Exp(state.Zip(query, (s, q) => (double)s * q).Sum() - states.Max(other => other.Zip(query, (s, q) => (double)s * q).Sum())))];
+                float largest = states.Max(state => state.Max(Math.Abs));
+                for (int i = 0; i < size; i++)
+                {
+                    Assert.Equal(states.Average(state => (double)state[i]), values[text * encoder.RowLength + i], 1e-5 * largest);
+                    Assert.Equal(states.Zip(powers, (state, power) => state[i] * power).Sum() / powers.Sum(), values[text * encoder.RowLength + 2 * size + i], 1e-4 * largest);
+                }
+                Assert.Equal(encoder.AttendedCounts([texts[text]])[0], count);
+            }
+            return tokens;
+        }
+
+        TokenStates computed = Read(options, 20), kept = Read(options, 0);
+        // Another encoder of the same states finds them, but has to compute its own views.
+        TokenStates again = Read(options with { Views = [mean, mean, attention] }, 20);
+        for (int text = 0; text < texts.Length; text++)
+        {
+            Assert.Equal(computed.Of(text), kept.Of(text));
+            Vectors.AssertClose(computed.Of(text), again.Of(text), 1e-5f * computed.Of(text).ToArray().Max(MathF.Abs), $"text {text}");
+        }
+    }
+
+    [Fact]
+    public void Tokens_that_are_asked_for_later_are_kept_beside_the_views_that_are_there()
+    {
+        string[] texts = Distinct(20);
+        EncoderOptions options = new() { CacheFolder = _folder.File("cache") };
+        using (TextEncoder encoder = Load(Decoder, options)) Encode(encoder, texts);
+        TokenStates[] tokens = [.. Enumerable.Range(0, 2).Select(run =>
+        {
+            using TextEncoder encoder = Load(Decoder, options);
+            TokenStates read = TokenStates.Allocate(Decoder, 1, encoder.HiddenSize, encoder.AttendedCounts(texts), long.MaxValue)!;
+            float[] values = new float[texts.Length * encoder.RowLength];
+            EncodingStatistics statistics = encoder.Encode(texts, text => values.AsSpan(text * encoder.RowLength, encoder.RowLength), progress: null, Cancellation, new(1, read.Of));
+            Assert.Equal(run == 0 ? 20 : 0, statistics.ComputedTexts);
+            return read;
+        })];
+        Assert.All(Enumerable.Range(0, 20), text => Assert.Equal(tokens[0].Of(text), tokens[1].Of(text)));
+        StoreInfo[] stores = [.. Directory.GetDirectories(_folder.File("cache")).Where(EmbeddingStore.IsStore).Select(EmbeddingStore.Inspect)];
+        Assert.Contains(stores, store => store.Texts == 20);
+    }
+
+    [Fact]
+    public void Attention_pooling_needs_a_query_of_the_right_length()
+    {
+        EncoderOptions options = new() { Views = [new(1, Pooling.Attention)] };
+        Assert.Contains("learned from labelled texts", Assert.Throws<LlmEmbedException>(() => Load(Decoder, options)).Message, StringComparison.Ordinal);
+        LlmEmbedException exception = Assert.Throws<LlmEmbedException>(() => Load(Decoder, options with { AttentionQuery = new float[3] }));
+        Assert.Contains("has 3 numbers", exception.Message, StringComparison.Ordinal);
     }
 
     [Fact]

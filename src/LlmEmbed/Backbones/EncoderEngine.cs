@@ -16,8 +16,9 @@ namespace LlmEmbed.Backbones;
 /// <param name="MemoryBytes">What may be used, null for all there is.</param>
 /// <param name="Folder">Where quantized weights are kept, null for nowhere.</param>
 /// <param name="Prompt">What stands around every text.</param>
+/// <param name="AttentionQuery">[H], for <see cref="Pooling.Attention"/>.</param>
 internal sealed record EngineOptions(
-    IReadOnlyList<View> Views, int MaxTokens, int? PadTo, int Threads, Precision Precision, long? MemoryBytes, string? Folder, PromptSpan Prompt = default);
+    IReadOnlyList<View> Views, int MaxTokens, int? PadTo, int Threads, Precision Precision, long? MemoryBytes, string? Folder, PromptSpan Prompt = default, float[]? AttentionQuery = null);
 
 /// <summary>
 /// Chooses the precision and compiles the backbone in it, when it is first needed. Quantized weights are kept on disk, so that only the first start of all quantizes;
@@ -33,7 +34,7 @@ internal sealed class EncoderEngine : IDisposable
     private Int8Weights? _weights;
 
     /// <summary>All blocks compiled, where they are in memory together.</summary>
-    private (Precision Precision, EncoderSession Session)? _compiled;
+    private (Precision Precision, int? TokensAt, EncoderSession Session)? _compiled;
 
     /// <summary>Holds quantized weights that must not be in memory and have no folder of their own.</summary>
     private DirectoryInfo? _temporary;
@@ -73,7 +74,10 @@ internal sealed class EncoderEngine : IDisposable
     /// <param name="batches">Token ids of the texts of each batch, none empty.</param>
     /// <param name="done">Told each batch's index and its pooled states [B,D,H], in order.</param>
     /// <param name="cancellationToken">Stops between two batches.</param>
-    public void Run(IReadOnlyList<int[][]> batches, Action<int, float[]> done, CancellationToken cancellationToken) => Run(Precision, batches, done, cancellationToken);
+    /// <param name="tokens">For each batch who is told its states token by token; null where nobody is. Not where blocks are loaded in turn.</param>
+    /// <param name="tokensAt">The depth of these states.</param>
+    public void Run(IReadOnlyList<int[][]> batches, Action<int, float[]> done, CancellationToken cancellationToken, Func<int, TokenTarget>? tokens = null, int? tokensAt = null) =>
+        Run(Precision, batches, done, cancellationToken, tokens, tokensAt);
 
     /// <summary>The backbone's layers in the engine's precision, for another graph of the same blocks. The engine must outlive its session.</summary>
     public Layers LayersFor(OnnxGraph graph) => LayersFor(graph, Precision);
@@ -87,18 +91,19 @@ internal sealed class EncoderEngine : IDisposable
 
     private MemoryPlan PlanOf(Precision precision) => MemoryPlan.Of(_backbone, Depth, precision, _options.MemoryBytes);
 
-    private void Run(Precision precision, IReadOnlyList<int[][]> batches, Action<int, float[]> done, CancellationToken cancellationToken)
+    private void Run(
+        Precision precision, IReadOnlyList<int[][]> batches, Action<int, float[]> done, CancellationToken cancellationToken, Func<int, TokenTarget>? tokens = null, int? tokensAt = null)
     {
         MemoryPlan plan = PlanOf(precision);
         int row = _options.Views.Count * _backbone.HiddenSize;
         if (!plan.IsStreamed)
         {
-            EncoderSession session = Compiled(precision, plan.Runs[0], batches);
+            EncoderSession session = Compiled(precision, plan.Runs[0], batches, tokensAt);
             for (int i = 0; i < batches.Count; i++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 float[] pooled = new float[batches[i].Length * row]; // [B,D,H]
-                session.Run(batches[i], pooled);
+                session.Run(batches[i], pooled, tokens: tokens?.Invoke(i));
                 done(i, pooled);
             }
             return;
@@ -117,11 +122,11 @@ internal sealed class EncoderEngine : IDisposable
     }
 
     /// <summary>The session of all blocks, kept for the next run. Compiling reads the weights: whoever finds everything in a store never pays for it.</summary>
-    private EncoderSession Compiled(Precision precision, BlockRange blocks, IReadOnlyList<int[][]> batches)
+    private EncoderSession Compiled(Precision precision, BlockRange blocks, IReadOnlyList<int[][]> batches, int? tokensAt)
     {
         lock (_options)
         {
-            if (_compiled is { } compiled && compiled.Precision == precision) return compiled.Session;
+            if (_compiled is { } compiled && compiled.Precision == precision && compiled.TokensAt == tokensAt) return compiled.Session;
             _compiled?.Session.Dispose();
             _compiled = null;
             if (precision == Precision.Fp32)
@@ -131,16 +136,17 @@ internal sealed class EncoderEngine : IDisposable
                 _weights = null;
             }
             PromptPrefix? prefix = KeptPrefix > 0 ? PromptPrefix.Read(_backbone, LayersFor(new OnnxGraph(), precision), Depth, batches[0][0][..KeptPrefix], _options.Threads) : null;
-            EncoderSession session = Compile(precision, blocks, prefix);
-            _compiled = (precision, session);
+            EncoderSession session = Compile(precision, blocks, prefix, tokensAt);
+            _compiled = (precision, tokensAt, session);
             return session;
         }
     }
 
-    private EncoderSession Compile(Precision precision, BlockRange blocks, PromptPrefix? prefix = null)
+    private EncoderSession Compile(Precision precision, BlockRange blocks, PromptPrefix? prefix = null, int? tokensAt = null)
     {
         Layers layers = LayersFor(new OnnxGraph(), precision);
-        return new EncoderSession(_backbone, layers, blocks, _options.Views, _options.MaxTokens, _options.PadTo, _options.Threads, _options.Prompt, prefix);
+        return new EncoderSession(
+            _backbone, layers, blocks, _options.Views, _options.MaxTokens, _options.PadTo, _options.Threads, _options.Prompt, prefix, _options.AttentionQuery, tokensAt);
     }
 
     private Layers LayersFor(OnnxGraph graph, Precision precision) =>

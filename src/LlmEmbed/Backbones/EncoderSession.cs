@@ -17,6 +17,7 @@ internal sealed class EncoderSession : IDisposable
     private const string MeanSkipFirstWeights = "mean_skip_first_weights";
     private const string LastPosition = "last_position";
     private const string MaxBias = "max_bias";
+    private const string AttentionPoolingBias = "attention_pooling_bias";
 
     private readonly Backbone _backbone;
     private readonly BlockRange _blocks;
@@ -27,6 +28,8 @@ internal sealed class EncoderSession : IDisposable
     private readonly int? _padTo;
     private readonly PromptSpan _prompt;
     private readonly PromptPrefix? _prefix;
+    private readonly float[]? _attentionQuery;
+    private readonly bool _givesTokens;
     private readonly GraphSession _session;
 
     /// <param name="backbone">The architecture; its checkpoint must outlive the session, since token embeddings and fp32 weights are read from its memory map.</param>
@@ -38,10 +41,13 @@ internal sealed class EncoderSession : IDisposable
     /// <param name="threads">Engine threads, 0 for one per physical core.</param>
     /// <param name="prompt">What stands around every text; means and maxima run over the text's own tokens.</param>
     /// <param name="prefix">What every text begins with, read already; null where it goes through the blocks with each text.</param>
+    /// <param name="attentionQuery">[H], for <see cref="Pooling.Attention"/>.</param>
+    /// <param name="tokensAt">The depth whose states are given token by token; null gives none.</param>
     public EncoderSession(
-        Backbone backbone, Layers layers, BlockRange blocks, IReadOnlyList<View> views, int maxTokens, int? padTo, int threads, PromptSpan prompt = default, PromptPrefix? prefix = null)
+        Backbone backbone, Layers layers, BlockRange blocks, IReadOnlyList<View> views, int maxTokens, int? padTo, int threads, PromptSpan prompt = default, PromptPrefix? prefix = null,
+        float[]? attentionQuery = null, int? tokensAt = null)
     {
-        (_prompt, _prefix) = (prompt, prefix);
+        (_prompt, _prefix, _attentionQuery, _givesTokens) = (prompt, prefix, attentionQuery, tokensAt is not null);
         _backbone = backbone;
         _blocks = blocks;
         _viewCount = views.Count;
@@ -51,16 +57,18 @@ internal sealed class EncoderSession : IDisposable
         OnnxGraph graph = layers.Graph;
         AttentionInputs inputs = DeclareInputs(graph, maxTokens);
         string[] pooled = new string[_views.Count];
-        string state = "";
+        string state = "", tokens = "";
         try
         {
             backbone.Forward(layers, inputs, blocks, (depth, hidden) =>
             {
                 state = hidden;
+                if (depth == tokensAt) tokens = hidden;
                 for (int v = 0; v < pooled.Length; v++)
                     if (_views[v].Depth == depth) pooled[v] = graph.Node("Unsqueeze", [Pool(graph, hidden, _views[v].Pooling), graph.Constant<long>([1], 1)]); // [B,1,H]
             });
             if (pooled.Length > 0) graph.Output(graph.Node("Concat", pooled, ("axis", 1)), "pooled", OnnxType.Float, null, pooled.Length, backbone.HiddenSize);
+            if (_givesTokens) graph.Output(graph.Node("Identity", [tokens]), "tokens", OnnxType.Float, null, null, backbone.HiddenSize);
             if (HasState(views)) graph.Output(state, "state", OnnxType.Float, null, null, backbone.HiddenSize);
             _passesOn = HasState(views);
             _session = new GraphSession(graph, threads);
@@ -77,10 +85,21 @@ internal sealed class EncoderSession : IDisposable
     /// <param name="batch">The token ids of B texts, none empty.</param>
     /// <param name="destination">[B,D,H], of which the views of this session's depths are written.</param>
     /// <param name="state">[B,T,H] where other sessions run the blocks before or after: what entered here, and then what comes out; null where this session runs them all.</param>
-    public void Run(IReadOnlyList<int[]> batch, Span<float> destination, float[]? state = null)
+    /// <param name="tokens">Told each text's states, where the session gives them.</param>
+    public void Run(IReadOnlyList<int[]> batch, Span<float> destination, float[]? state = null, TokenTarget? tokens = null)
     {
         using GraphResults results = RunGraph(batch, state);
-        int output = results.Count - (_passesOn ? 1 : 0) - 1, size = _backbone.HiddenSize;
+        int output = results.Count - (_passesOn ? 1 : 0) - (_givesTokens ? 1 : 0) - 1, size = _backbone.HiddenSize;
+        if (_givesTokens)
+        {
+            ReadOnlySpan<float> states = results.Span<float>(output + 1); // [B,T,H]
+            int length = LengthOf(batch);
+            for (int b = 0; b < batch.Count; b++)
+            {
+                (int start, int count) = Attended(batch[b]).GetOffsetAndLength(length);
+                tokens?.Invoke(b, states.Slice((b * length + start) * size, count * size));
+            }
+        }
         if (_ownViews.Length > 0)
         {
             ReadOnlySpan<float> pooled = results.Span<float>(output); // [B,own,H]
@@ -120,6 +139,7 @@ internal sealed class EncoderSession : IDisposable
         if (Uses(Pooling.MeanSkipFirst)) graph.Input(MeanSkipFirstWeights, OnnxType.Float, null, 1, null);
         if (Uses(Pooling.Last)) graph.Input(LastPosition, OnnxType.Int64, null, 2);
         if (Uses(Pooling.Max)) graph.Input(MaxBias, OnnxType.Float, null, null, 1);
+        if (Uses(Pooling.Attention)) graph.Input(AttentionPoolingBias, OnnxType.Float, null, null, 1);
         if (!_backbone.IsDecoder)
             return new AttentionInputs(embeddings, graph.Input(KeyMask, OnnxType.Int32, null, null), LastIndex: "", BatchLength: "", maxTokens, AttentionBias: "");
 
@@ -133,6 +153,11 @@ internal sealed class EncoderSession : IDisposable
     private string Pool(OnnxGraph graph, string state, Pooling pooling)
     {
         string First() => graph.Node("Gather", [state, graph.Scalar(0L)], ("axis", 1));
+        string AttentionWeights() // [B,T,1]
+        {
+            string scores = graph.Node("MatMul", [state, graph.Constant<float>(_attentionQuery!, _backbone.HiddenSize, 1)]);
+            return graph.Node("Softmax", [graph.Node("Add", [scores, AttentionPoolingBias])], ("axis", 1));
+        }
         string Squeeze(string value) => graph.Node("Squeeze", [value, graph.Constant<long>([1], 1)]);
         return pooling switch
         {
@@ -143,6 +168,7 @@ internal sealed class EncoderSession : IDisposable
             Pooling.Last => graph.Node("GatherND", [state, LastPosition]),
             Pooling.First => First(),
             Pooling.Pooler => _backbone.Pool(graph, First()),
+            Pooling.Attention => Squeeze(graph.Node("MatMul", [graph.Node("Transpose", [AttentionWeights()], ("perm", [0L, 2, 1])), state])),
             _ => throw new ArgumentOutOfRangeException(nameof(pooling), pooling, null),
         };
     }
@@ -182,6 +208,7 @@ internal sealed class EncoderSession : IDisposable
         if (Uses(Pooling.MeanSkipFirst)) feeds.Add(MeanSkipFirstWeights, MeansOver(batch, length, TextWithoutFirst), batch.Count, 1, length);
         if (Uses(Pooling.Last)) feeds.Add(LastPosition, batch.SelectMany((ids, b) => new long[] { b, ids.Length - PrefixLength - 1 }).ToArray(), batch.Count, 2);
         if (Uses(Pooling.Max)) feeds.Add(MaxBias, PerToken(batch, length, TextOf, _ => 0f, elsewhere: float.NegativeInfinity), batch.Count, length, 1);
+        if (Uses(Pooling.Attention)) feeds.Add(AttentionPoolingBias, PerToken(batch, length, Attended, _ => 0f, elsewhere: float.NegativeInfinity), batch.Count, length, 1);
     }
 
     private static float[] MeansOver(IReadOnlyList<int[]> batch, int length, Func<int[], Range> tokens) => PerToken(batch, length, tokens, count => 1f / count, elsewhere: 0f);
@@ -212,6 +239,9 @@ internal sealed class EncoderSession : IDisposable
         return _prompt.Before == 0 && text.End.Value > 1 ? 1..text.End : text;
     }
 
+    /// <summary>What attention pooling chooses among.</summary>
+    private Range Attended(int[] ids) => _backbone.IsDecoder ? TextWithoutFirst(ids) : TextOf(ids);
+
     /// <summary>[B,1,T,T]: the lowest float on every column of a padding token.</summary>
     private static float[] PaddingIsNoKey(IReadOnlyList<int[]> batch, int length)
     {
@@ -222,3 +252,8 @@ internal sealed class EncoderSession : IDisposable
         return bias;
     }
 }
+
+/// <summary>Told the states [tokens,H] of a text that attention pooling chooses among.</summary>
+/// <param name="text">Its place in the batch.</param>
+/// <param name="states">Valid during the call only.</param>
+internal delegate void TokenTarget(int text, ReadOnlySpan<float> states);

@@ -18,10 +18,12 @@ internal sealed class Adam(IReadOnlyList<HeadTensor> parameters, float learningR
     /// <summary>A span cannot be handed to other threads, so each asks for it.</summary>
     public delegate ReadOnlySpan<float> GradientOf(int parameter);
 
-    public void Step(GradientOf gradients)
+    /// <param name="gradients">Of each parameter.</param>
+    /// <param name="share">Of the learning rate, for this step.</param>
+    public void Step(GradientOf gradients, float share = 1)
     {
         _steps++;
-        float rate = (float)(learningRate / (1 - Math.Pow(Decay1, _steps)));
+        float rate = (float)(share * learningRate / (1 - Math.Pow(Decay1, _steps)));
         float correction2 = (float)(1 / Math.Sqrt(1 - Math.Pow(Decay2, _steps)));
         Parallel.ForEach(_pieces, new ParallelOptions { MaxDegreeOfParallelism = threads }, piece =>
         {

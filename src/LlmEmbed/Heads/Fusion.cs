@@ -27,15 +27,17 @@ internal static class Fusion
     /// <param name="rows">The row [F] of each.</param>
     /// <param name="progress">Told about each backbone.</param>
     /// <param name="cancellation">Stops the work.</param>
+    /// <param name="tokenRows">Where an encoder's tokens go; null for those whose tokens nobody wants.</param>
     /// <returns>What each encoding met and cost.</returns>
-    public static EncodingStatistics[] Read(IReadOnlyList<TextEncoder> encoders, string[] texts, RowTarget rows, IProgress<WorkProgress>? progress, CancellationToken cancellation)
+    public static EncodingStatistics[] Read(
+        IReadOnlyList<TextEncoder> encoders, string[] texts, RowTarget rows, IProgress<WorkProgress>? progress, CancellationToken cancellation, Func<TextEncoder, TokenRows?>? tokenRows = null)
     {
         int end = 0;
         return [.. encoders.Select(encoder =>
         {
             int offset = end;
             end += encoder.RowLength;
-            return encoder.Encode(texts, text => rows(text).Slice(offset, encoder.RowLength), progress, cancellation);
+            return encoder.Encode(texts, text => rows(text).Slice(offset, encoder.RowLength), progress, cancellation, tokenRows?.Invoke(encoder));
         })];
     }
 

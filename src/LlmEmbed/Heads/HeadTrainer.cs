@@ -24,11 +24,14 @@ internal sealed record TrainedHead(IHead Head, double Temperature, string Choice
     /// <summary>The head without the words, calibrated by itself; null where there are none, and for a head that was loaded.</summary>
     public TrainedHead? WithoutWords { get; init; }
 
+    /// <summary>A view that the head reads besides those of its training data; null where there is none.</summary>
+    public AttentionView? Attention { get; init; }
+
     /// <summary>How rare classes were weighed.</summary>
     public ClassWeighting Weighting { get; init; } = ClassWeighting.None;
 
     /// <summary>Everything that was trained.</summary>
-    public IReadOnlyList<HeadTensor> Tensors => [.. Head.Tensors, .. Lexical?.Tensors ?? []];
+    public IReadOnlyList<HeadTensor> Tensors => [.. Head.Tensors, .. Attention is null ? [] : new[] { Attention.Tensor }, .. Lexical?.Tensors ?? []];
 
     /// <summary>The head's weights.</summary>
     public long ParameterCount => Tensors.Sum(tensor => (long)tensor.Values.Length);
@@ -73,7 +76,8 @@ internal static class HeadTrainer
     {
         _ when options.Recipe != Recipe.Auto => TrainCooccurrence(data, options, ReferenceRecipe.HeadOptions(options) with { Fusion = options.Fusion }, progress, cancellationToken),
         HeadKind.Auto when options.Mixture is { } parts => WithWords(WithNames(TrainMixture(data, parts, options, progress, cancellationToken), data), data, options, progress, cancellationToken),
-        HeadKind.Auto => WithWords(WithNames(ChooseHead(data, options, progress, cancellationToken), data), data, options, progress, cancellationToken),
+        HeadKind.Auto => WithWords(
+            WithAttention(WithNames(ChooseHead(data, options, progress, cancellationToken), data), data, options, progress, cancellationToken), data, options, progress, cancellationToken),
         HeadKind.Linear => TrainLinear(data, options, progress, cancellationToken),
         HeadKind.Cooccurrence => TrainCooccurrence(data, options, new CooccurrenceOptions { Fusion = options.Fusion }, progress, cancellationToken),
         HeadKind.Mlp => TrainCooccurrence(data, options, CooccurrenceOptions.Mlp, progress, cancellationToken),
@@ -142,6 +146,28 @@ internal static class HeadTrainer
         };
         string choice = string.Create(CultureInfo.InvariantCulture, $"{head.Choice}; plus {share:0.0} times the likeness to the names of the classes: accuracy on unseen texts {combined.Chosen.Accuracy:P1} (without {validation.Chosen.Accuracy:P1})");
         return head with { Head = together, Temperature = combined.Chosen.Temperature, CrossValidation = combined, Choice = choice };
+    }
+
+    /// <summary>The head, with one more view whose pooling is learned where that is clearly better on unseen texts.</summary>
+    private static TrainedHead WithAttention(TrainedHead head, HeadTrainingData data, TrainingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        if (data.Tokens is null || head is not { Head: LinearHead linear, CrossValidation: { } validation }) return head;
+        progress?.Report(new WorkProgress("Learning to pool", 0, data.Rows, "texts"));
+        var added = AttentionPooling.Add(linear, data, validation, head.Weighting, (ulong)options.Seed, options.Encoder.Threads ?? Environment.ProcessorCount, cancellationToken);
+        progress?.Report(new WorkProgress("Learning to pool", data.Rows, data.Rows, "texts"));
+        head.Details["attention_pooling"] = added is null ? null : new JsonObject
+        {
+            ["depth"] = added.Value.View.Depth,
+            ["weight"] = added.Value.Share,
+            ["log_loss_without"] = validation.Chosen.CalibratedLogLoss,
+            ["log_loss"] = added.Value.Together.Chosen.CalibratedLogLoss,
+            ["accuracy"] = added.Value.Together.Chosen.Accuracy,
+        };
+        if (added is not var (together, view, share, combined)) return head with { Choice = $"{head.Choice}; attention pooling adds nothing" };
+        string choice = string.Create(
+            CultureInfo.InvariantCulture,
+            $"{head.Choice}; plus {share:0.0} times a logistic regression on attention pooling at depth {view.Depth} of {view.Backbone}: accuracy on unseen texts {combined.Chosen.Accuracy:P1} (without {validation.Chosen.Accuracy:P1})");
+        return head with { Head = together, Attention = view, Temperature = combined.Chosen.Temperature, CrossValidation = combined, Choice = choice };
     }
 
     /// <summary>The head, with the logits of a regression on words added where that is clearly better on unseen texts.</summary>

@@ -34,6 +34,9 @@ internal sealed record HeadTrainingData
     /// <summary>[C,F], what the names of the classes give (see <see cref="Heads.ClassNames"/>); null where they are not asked.</summary>
     public FeatureMatrix? ClassNames { get; init; }
 
+    /// <summary>[N] texts' states token by token, from which a query for attention pooling is learned; null where none is.</summary>
+    public TokenStates? Tokens { get; init; }
+
     public int Rows => Labels.Length;
 
     /// <summary>The chosen rows' groups.</summary>
@@ -45,6 +48,7 @@ internal sealed record HeadTrainingData
         Texts = Texts is null ? null : [.. rows.Select(row => Texts[row])],
         Groups = GroupsOf(rows),
         ClassNames = ClassNames,
+        Tokens = Tokens?.Select(rows),
     };
 
     /// <summary>The chosen views of all rows, copied, in the given order.</summary>

@@ -19,6 +19,20 @@ internal sealed record SelectionSummary(
 /// <summary>Encoders, and what they made of the training texts: one row of fused features for each.</summary>
 internal sealed record ExtractedFeatures(IReadOnlyList<TextEncoder> Encoders, FeatureMatrix Features, IReadOnlyList<EncodingStatistics> Statistics, SelectionSummary? Selection) : IDisposable
 {
+    /// <summary>The texts' tokens, of one of the encoders; null where nothing is learned from them.</summary>
+    public TokenStates? Tokens { get; init; }
+
+    /// <summary>The encoders, with the view that was learned.</summary>
+    public IReadOnlyList<TextEncoder> EncodersWith(AttentionView view)
+    {
+        List<TextEncoder> encoders = [.. Encoders];
+        int index = encoders.FindIndex(encoder => Fusion.NameOf(encoder) == view.Backbone);
+        TextEncoder old = encoders[index];
+        encoders[index] = TextEncoder.Load(old.Source, old.Options with { Views = [.. old.Views, new View(view.Depth, Pooling.Attention)], AttentionQuery = view.Query });
+        old.Dispose();
+        return encoders;
+    }
+
     public void Dispose() => Disposal.All([Features, .. Encoders]);
 }
 
@@ -45,41 +59,58 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     {
         int[] sample = [.. StratifiedSplit.Sample([.. rows.Select(row => training.Labels[row])], SampleTexts, (ulong)options.Seed).Select(index => rows[index])];
         bool looksTwice = Math.Min(rows.Length, SecondLook.TextsFor(training.ClassCount)) > sample.Length;
-        (FeatureMatrix sampled, List<KeptBackbone> kept, int[] read, SelectionSummary summary) = ReadSample(training, sample, looksTwice);
-        ExtractedFeatures features = ReadRest(training.Texts, sample, sampled, kept, summary);
+        (FeatureMatrix sampled, List<KeptBackbone> kept, int[] read, SelectionSummary summary, TokenStates? tokens) = ReadSample(training, sample, looksTwice);
+        ExtractedFeatures features = ReadRest(training.Texts, sample, sampled, kept, summary, tokens);
         return looksTwice && summary.Choice is not null ? Disposal.OnFailure([features], () => LookAgain(features, read, kept, training, rows)) : features;
     }
 
     /// <summary>Reads the sample at every candidate view and chooses.</summary>
-    /// <returns>The sample's features at the views to keep, the backbones that are kept, those views among the candidates, and how it came about.</returns>
-    private (FeatureMatrix Sampled, List<KeptBackbone> Kept, int[] Read, SelectionSummary Summary) ReadSample(TrainingTexts training, int[] sample, bool looksTwice)
+    /// <returns>The sample's features at the views to keep, the backbones that are kept, those views among the candidates, how it came about, and the tokens of the sample among those of all texts.</returns>
+    private (FeatureMatrix Sampled, List<KeptBackbone> Kept, int[] Read, SelectionSummary Summary, TokenStates? Tokens) ReadSample(TrainingTexts training, int[] sample, bool looksTwice)
     {
         List<TextEncoder> candidates = LoadCandidates();
         try
         {
             TrainingTexts part = training.Select(sample);
-            TextEmbeddings[] read = [.. candidates.Select(encoder => encoder.Encode(part.Texts, progress, cancellation))];
-            long start = Stopwatch.GetTimestamp();
+            TokenStates? tokens = AllocateTokens(candidates, training.Texts);
             FeatureLayout layout = Fusion.LayoutOf(candidates);
-            HeadTrainingData data = part.With(new ArrayFeatures(Fusion.Fuse(read), sample.Length, layout.FeatureCount), layout);
-            Dictionary<string, double> tokens = candidates.ToDictionary(Fusion.NameOf, encoder => encoder.TokensPerText(part.Texts));
+            ArrayFeatures features = new(new float[checked(sample.Length * layout.FeatureCount)], sample.Length, layout.FeatureCount);
+            EncodingStatistics[] read = Fusion.Read(candidates, part.Texts, features.RowTarget, progress, cancellation, encoder => RowsOf(tokens, encoder, sample));
+            long start = Stopwatch.GetTimestamp();
+            HeadTrainingData data = part.With(features, layout);
+            Dictionary<string, double> lengths = candidates.ToDictionary(Fusion.NameOf, encoder => encoder.TokensPerText(part.Texts));
             int[][] presets = Presets(candidates);
-            ViewChoice? choice = ViewChooser.Choose(data, presets, backbone => tokens[backbone], LinearOptions.Of(options), Allowed(candidates, read, training.Texts.Length - sample.Length), progress, cancellation);
+            ViewChoice? choice = ViewChooser.Choose(data, presets, backbone => lengths[backbone], LinearOptions.Of(options), Allowed(candidates, read, training.Texts.Length - sample.Length), progress, cancellation);
             SelectionSummary summary = new(
                 layout,
                 choice,
                 sample.Length,
-                [.. candidates.Zip(read, (encoder, embeddings) => (Fusion.NameOf(encoder), embeddings.Statistics.AtRows(sample)))],
+                [.. candidates.Zip(read, (encoder, statistics) => (Fusion.NameOf(encoder), statistics.AtRows(sample)))],
                 Stopwatch.GetElapsedTime(start));
             int[] chosen = [.. choice?.Chosen.Views ?? presets[0]];
             if (looksTwice && choice is not null) chosen = [.. choice.Cut];
-            return (data.SelectViews(chosen).Features, KeptOf(candidates, chosen), chosen, summary);
+            return (data.SelectViews(chosen).Features, KeptOf(candidates, chosen), chosen, summary, tokens);
         }
         finally
         {
             Disposal.All(candidates);
         }
     }
+
+    /// <summary>Room for the tokens of the largest backbone, where a query is to be learned from them and they fit.</summary>
+    private TokenStates? AllocateTokens(List<TextEncoder> candidates, string[] texts)
+    {
+        if (!options.UseAttention || options.Head != HeadKind.Auto || options.Budget is not null || texts.Length < AttentionPooling.LeastTexts) return null;
+        TextEncoder largest = candidates.Where(encoder => encoder.Prompt is null).MaxBy(encoder => encoder.Backbone.ParameterCount(encoder.BlockCount))!;
+        long memory = FeatureStorage.Of(options).MemoryBytes, leastBytes = (long)texts.Length * largest.HiddenSize * sizeof(float);
+        return largest.MemoryPlan.IsStreamed || leastBytes > memory
+            ? null
+            : TokenStates.Allocate(Fusion.NameOf(largest), AttentionPooling.DepthOf(largest.BlockCount), largest.HiddenSize, largest.AttendedCounts(texts), memory);
+    }
+
+    /// <summary>Where an encoder's tokens of some texts go.</summary>
+    private static TokenRows? RowsOf(TokenStates? tokens, TextEncoder encoder, int[] rows) =>
+        tokens is not null && Fusion.NameOf(encoder) == tokens.Backbone ? new TokenRows(tokens.Depth, text => tokens.Of(rows[text])) : null;
 
     /// <summary>Every backbone as it is and, where there is a prompt, every decoder with it: the two compete, alone and together.</summary>
     private List<TextEncoder> LoadCandidates()
@@ -149,18 +180,18 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
         List<TextEncoder> encoders = LoadAll(wanted);
         FeatureMatrix narrow = Disposal.OnFailure(encoders, () => features.Features.Select([.. views.Select(view => layout.Views[view])]));
         features.Dispose();
-        return new ExtractedFeatures(encoders, narrow, statistics, features.Selection with { Encoding = costs });
+        return new ExtractedFeatures(encoders, narrow, statistics, features.Selection with { Encoding = costs }) { Tokens = OfOneOf(encoders, features.Tokens) };
     }
 
     /// <summary>Within a budget of time a set may only be chosen if the rest of the texts can be read at it; how long that takes follows from the sample.</summary>
-    private Func<ViewSetScore, bool>? Allowed(List<TextEncoder> candidates, TextEmbeddings[] read, int remainingTexts)
+    private Func<ViewSetScore, bool>? Allowed(List<TextEncoder> candidates, EncodingStatistics[] read, int remainingTexts)
     {
         if (options.Budget is not { } budget) return null;
         FeatureLayout layout = Fusion.LayoutOf(candidates);
         Dictionary<string, double> secondsPerBlock = candidates.Zip(read).ToDictionary(
             pair => Fusion.NameOf(pair.First),
-            pair => pair.Second.Statistics.Elapsed.TotalSeconds / Math.Max(1, pair.Second.Count) / pair.First.Views.Max(view => view.Depth));
-        double left = budget.TotalSeconds * TimeBudget.ReadingShare - read.Sum(part => part.Statistics.Elapsed.TotalSeconds);
+            pair => pair.Second.Elapsed.TotalSeconds / Math.Max(1, pair.Second.Texts) / pair.First.Views.Max(view => view.Depth));
+        double left = budget.TotalSeconds * TimeBudget.ReadingShare - read.Sum(part => part.Elapsed.TotalSeconds);
         return set => remainingTexts * set.Views.Select(view => layout.Views[view]).GroupBy(view => view.Backbone)
             .Sum(backbone => secondsPerBlock[backbone.Key] * backbone.Max(view => view.Depth)) <= left;
     }
@@ -181,9 +212,11 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     }
 
     /// <summary>Opens the backbones with the chosen views, reads what the sample did not hold, and puts both together.</summary>
-    private ExtractedFeatures ReadRest(string[] texts, int[] sample, FeatureMatrix sampled, List<KeptBackbone> kept, SelectionSummary summary)
+    private ExtractedFeatures ReadRest(string[] texts, int[] sample, FeatureMatrix sampled, List<KeptBackbone> kept, SelectionSummary summary, TokenStates? tokens)
     {
         List<TextEncoder> encoders = LoadAll(kept.Select(part => (part.Source, part.Options)));
+        // A network that is cut below the tokens' depth does not go on for their sake.
+        TokenStates? wanted = OfOneOf(encoders.Where(encoder => encoder.Views.Max(view => view.Depth) >= tokens?.Depth), tokens);
         List<IDisposable> owned = [.. encoders];
         return Disposal.OnFailure(owned, () =>
         {
@@ -191,10 +224,12 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
             FeatureMatrix features = FeatureStorage.Of(options).Allocate(texts.Length, sampled.Columns);
             owned.Add(features);
             for (int i = 0; i < sample.Length; i++) sampled.Row(i).CopyTo(features.RowTarget(sample[i]));
-            EncodingStatistics[] read = Fusion.Read(encoders, [.. rest.Select(row => texts[row])], text => features.RowTarget(rest[text]), progress, cancellation);
-            return new ExtractedFeatures(encoders, features, [.. kept.Zip(read, (part, other) => summary.Encoding[part.Candidate].Statistics.Plus(other.AtRows(rest)))], summary);
+            EncodingStatistics[] read = Fusion.Read(encoders, [.. rest.Select(row => texts[row])], text => features.RowTarget(rest[text]), progress, cancellation, encoder => RowsOf(wanted, encoder, rest));
+            return new ExtractedFeatures(encoders, features, [.. kept.Zip(read, (part, other) => summary.Encoding[part.Candidate].Statistics.Plus(other.AtRows(rest)))], summary) { Tokens = wanted };
         });
     }
+
+    private static TokenStates? OfOneOf(IEnumerable<TextEncoder> encoders, TokenStates? tokens) => encoders.Any(encoder => Fusion.NameOf(encoder) == tokens?.Backbone) ? tokens : null;
 
     /// <exception cref="LlmEmbedException">No backbone is named, or one twice.</exception>
     public static void RequireDistinct(IReadOnlyList<string> backbones)

@@ -83,11 +83,12 @@ internal static class ClassifierBundle
     public static TextClassifier Load(string folder, ClassifierOptions options)
     {
         Manifest manifest = ReadManifest(folder);
+        HeadTensor[] tensors = ReadTensors(Path.Combine(folder, HeadFile));
         List<TextEncoder> encoders = [];
         return Disposal.OnFailure(encoders, () =>
         {
-            foreach (BackboneEntry entry in manifest.Backbones) encoders.Add(OpenBackbone(entry, folder, options));
-            return new TextClassifier(encoders, manifest.Labels, ReadHead(folder, manifest, Fusion.LayoutOf(encoders), options.Threads ?? Environment.ProcessorCount), training: null);
+            foreach (BackboneEntry entry in manifest.Backbones) encoders.Add(OpenBackbone(entry, folder, options, tensors));
+            return new TextClassifier(encoders, manifest.Labels, ReadHead(folder, manifest, tensors, Fusion.LayoutOf(encoders), options.Threads ?? Environment.ProcessorCount), training: null);
         });
     }
 
@@ -177,16 +178,28 @@ internal static class ClassifierBundle
         AtomicFile.WriteText(Path.Combine(folder, "report.html"), page.ToHtml());
     }
 
-    private static TrainedHead ReadHead(string folder, Manifest manifest, FeatureLayout layout, int threads)
+    private static HeadTensor[] ReadTensors(string path)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(path);
+        return file.Tensors.Values.Select(tensor => new HeadTensor(tensor.Name, [.. tensor.Shape], file.ReadFloat32(tensor.Name))).ToArray();
+    }
+
+    private static float[] QueryOf(HeadTensor[] tensors, string folder)
     {
         string path = Path.Combine(folder, HeadFile);
-        using SafetensorsFile file = SafetensorsFile.Open(path);
-        HeadTensor[] tensors = file.Tensors.Values.Select(tensor => new HeadTensor(tensor.Name, [.. tensor.Shape], file.ReadFloat32(tensor.Name))).ToArray();
+        return tensors.FirstOrDefault(tensor => tensor.Name == AttentionView.TensorName)?.Values
+            ?? throw new LlmEmbedException($"{path}: the tensor '{AttentionView.TensorName}' is missing, which a view with attention pooling needs. Restore the folder or train the classifier again.") { FilePath = path };
+    }
+
+    private static TrainedHead ReadHead(string folder, Manifest manifest, HeadTensor[] tensors, FeatureLayout layout, int threads)
+    {
+        string path = Path.Combine(folder, HeadFile);
         HeadEntry entry = manifest.Head;
         try
         {
             return new TrainedHead(HeadTrainer.Load(entry.Kind, entry.Settings, tensors, layout, manifest.Labels.Count, threads), entry.Temperature, entry.Choice, entry.Details)
             {
+                Attention = layout.Views.FirstOrDefault(view => view.Pooling == Pooling.Attention) is { } view ? new AttentionView(view.Backbone, view.Depth, QueryOf(tensors, folder)) : null,
                 Lexical = entry.Terms is int count ? LexicalHead.Load(ReadTerms(Path.Combine(folder, TermsFile), count), tensors, manifest.Labels.Count) : null,
             };
         }
@@ -214,12 +227,13 @@ internal static class ClassifierBundle
     }
 
     /// <summary>Looks where the training found the backbone, then by its name, and takes only the very same weights and tokenizer.</summary>
-    private static TextEncoder OpenBackbone(BackboneEntry entry, string folder, ClassifierOptions options)
+    private static TextEncoder OpenBackbone(BackboneEntry entry, string folder, ClassifierOptions options, HeadTensor[] tensors)
     {
         EncoderOptions encoderOptions = new()
         {
             Views = entry.Views.Select(view => new View(view.Depth, PoolingNames.Parse(view.Pooling))).ToArray(),
             MaxTokens = entry.MaxTokens,
+            AttentionQuery = entry.Views.Any(view => PoolingNames.Parse(view.Pooling) == Pooling.Attention) ? QueryOf(tensors, folder) : null,
             PadTo = entry.PadTo,
             Prompt = entry.Prompt,
             Precision = PrecisionNames.Find(entry.Precision)!.Value,

@@ -11,6 +11,9 @@ internal readonly record struct TextKey(UInt128 Hash)
 
     public static TextKey Of(string text) => Read(XxHash128.Hash(Encoding.UTF8.GetBytes(text)));
 
+    /// <summary>One token of the text.</summary>
+    public TextKey Token(int position) => new(unchecked(Hash + (UInt128)(uint)(position + 1)));
+
     public static TextKey Read(ReadOnlySpan<byte> bytes) => new(BinaryPrimitives.ReadUInt128BigEndian(bytes));
 
     public void Write(Span<byte> bytes) => BinaryPrimitives.WriteUInt128BigEndian(bytes, Hash);
