@@ -7,7 +7,7 @@ public enum Pooling
     Mean,
 
     /// <summary>
-    /// Mean over all tokens but the first, which in decoders carries activations 10³ to 10⁴ times the rest. A text of one token is read twice by a decoder where no view
+    /// Mean over all tokens but the first, which in decoders carries activations 10³ to 10⁴ times the rest. A text of one token is read behind a line break by a decoder where no view
     /// (<see cref="Mean"/>, <see cref="First"/>, <see cref="Max"/>) wants the first token; elsewhere it keeps that token.
     /// </summary>
     MeanSkipFirst,

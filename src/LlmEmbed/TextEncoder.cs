@@ -20,13 +20,16 @@ public sealed class TextEncoder : ITextEncoder
     /// <summary>The format of what the store keeps; part of the fingerprint, so that a change of the mathematics never meets old embeddings.</summary>
     private const string FormatVersion = "2";
 
+    /// <summary>Stands before a text of one token. The same token twice would not do: attention over equal values gives what it gives of one.</summary>
+    private const string Lead = "\n";
+
     private readonly Checkpoint _checkpoint;
     private readonly Backbone _backbone;
     private readonly Tokenizer _tokenizer;
     private readonly EncoderEngine _engine;
     private readonly EmbeddingStore? _store;
     private readonly EncoderOptions _options;
-    private readonly bool _readsSingleTokensTwice;
+    private readonly int? _leadToken;
     private EmbeddingStore? _tokenStore;
     private bool _isDisposed;
 
@@ -40,9 +43,9 @@ public sealed class TextEncoder : ITextEncoder
         _options = options;
         Views = ViewSelection.Resolve(options, backbone);
         MaxTokens = options.MaxTokens ?? options.PadTo ?? Math.Min(DefaultMaxTokens, backbone.MaxTokens);
-        _readsSingleTokensTwice = backbone.IsDecoder && options is { Prompt: null, PadTo: null } && MaxTokens > 1
-            && Views.All(view => view.Pooling is Pooling.MeanSkipFirst or Pooling.Last or Pooling.Attention);
         Validate();
+        bool isLed = backbone.IsDecoder && options is { Prompt: null, PadTo: null } && MaxTokens > 1 && Views.All(view => view.Pooling is Pooling.MeanSkipFirst or Pooling.Last or Pooling.Attention);
+        if (isLed && tokenizer.Encode(Lead, MaxTokens).Ids is [int first, ..]) _leadToken = first;
         WeightsSha256 = checkpoint.Sha256();
         TokenizerSha256 = FileHash.OfAll(tokenizer.SourceFiles);
         _engine = new EncoderEngine(
@@ -221,8 +224,8 @@ public sealed class TextEncoder : ITextEncoder
         TokenizedText tokens = _tokenizer.Encode(text, MaxTokens);
         // A prompt around nothing is no text.
         if (Prompt is not null && tokens.Ids.Length == _tokenizer.Frame.Count) return tokens with { Ids = [] };
-        // A decoder's first token says nothing of the text and is far from all others; of a single one the second reading counts.
-        return tokens.Ids is [var single] && _readsSingleTokensTwice ? tokens with { Ids = [single, single] } : tokens;
+        // The state of a decoder's first token says nothing of the text and is far from all others: a single token must not be the first.
+        return tokens.Ids is [int single] && _leadToken is int lead ? tokens with { Ids = [lead, single] } : tokens;
     }
 
     /// <summary>The mean number of tokens that go through the blocks.</summary>
@@ -272,20 +275,22 @@ public sealed class TextEncoder : ITextEncoder
     /// <param name="tokenRows">Of all texts; null where tokens are not asked for.</param>
     private void Keep(int[] shard, TextKey[] keys, float[] values, TokenRows? tokenRows)
     {
+        // Tokens first: what has its views has its tokens too, wherever the work ends.
+        if (tokenRows is not null)
+        {
+            int CountOf(int text) => tokenRows.Of(text).Length / HiddenSize;
+            float[] states = new float[shard.Sum(CountOf) * HiddenSize]; // [tokens,H]
+            int end = 0;
+            foreach (int text in shard)
+            {
+                tokenRows.Of(text).CopyTo(states.AsSpan(end));
+                end += tokenRows.Of(text).Length;
+            }
+            _tokenStore!.Append([.. shard.SelectMany(text => Enumerable.Range(0, CountOf(text)).Select(keys[text].Token))], states);
+        }
         // With tokens asked for later than the rest, the rest is there already.
         int[] unstored = [.. Enumerable.Range(0, shard.Length).Where(i => tokenRows is null || !_store!.Contains(keys[shard[i]]))];
-        float[] pooled = unstored.Length == shard.Length ? values : [.. unstored.SelectMany(i => RowOf(values, i).ToArray())];
-        _store!.Append([.. unstored.Select(i => keys[shard[i]])], pooled);
-        if (tokenRows is null) return;
-        int CountOf(int text) => tokenRows.Of(text).Length / HiddenSize;
-        float[] states = new float[shard.Sum(CountOf) * HiddenSize]; // [tokens,H]
-        int end = 0;
-        foreach (int text in shard)
-        {
-            tokenRows.Of(text).CopyTo(states.AsSpan(end));
-            end += tokenRows.Of(text).Length;
-        }
-        _tokenStore!.Append([.. shard.SelectMany(text => Enumerable.Range(0, CountOf(text)).Select(keys[text].Token))], states);
+        _store!.Append([.. unstored.Select(i => keys[shard[i]])], unstored.Length == shard.Length ? values : [.. unstored.SelectMany(i => RowOf(values, i).ToArray())]);
     }
 
     /// <summary>Consecutive texts of as many tokens as go through the engine together. The cut depends only on the texts, so a resumed run forms the same batches as an undisturbed one.</summary>

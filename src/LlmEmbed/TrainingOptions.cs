@@ -57,8 +57,11 @@ public sealed record TrainingOptions
     /// <summary>Seed of every random choice: the same data, options and seed give the same classifier on the same machine.</summary>
     public int Seed { get; init; }
 
-    /// <summary>Features of all texts that take more than this lie in a mapped file in the cache folder while the head is trained, where there is such a folder.</summary>
-    internal long FeatureMemoryBytes { get; init; } = 1L << 30;
+    /// <summary>
+    /// Features of all texts that take more than this lie in a mapped file in the cache folder while the head is trained, where there is such a folder. Null takes a quarter of
+    /// the memory there is, or of <see cref="EncoderOptions.MemoryBytes"/>.
+    /// </summary>
+    internal long? FeatureMemoryBytes { get; init; }
 }
 
 /// <summary>What is trained on top of the frozen backbones.</summary>

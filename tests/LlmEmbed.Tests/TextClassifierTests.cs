@@ -1,3 +1,4 @@
+using System.Text;
 using LlmEmbed.Heads;
 using Xunit;
 
@@ -203,6 +204,54 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
     }
 
     [Fact]
+    public void A_learned_pooling_is_measured_on_texts_it_has_not_seen_and_comes_back_from_disk()
+    {
+        TrainingOptions options = new() { Backbones = ["all-minilm-l6-v2"], HeldOutShare = 0.25, UseWords = false };
+        LabeledText[] examples = Buried(2200);
+        using TextClassifier classifier = Train(examples, options), without = Train(examples, options with { UseAttention = false });
+        Assert.True(classifier.Training!.Choice.Contains("logistic regression on attention pooling at depth", StringComparison.Ordinal), classifier.Training.Choice);
+        Assert.Single(classifier.Encoders[0].Views, view => view.Pooling == Pooling.Attention);
+        Assert.DoesNotContain(without.Encoders[0].Views, view => view.Pooling == Pooling.Attention);
+        Assert.InRange(classifier.Training.HeldOut!.LogLoss, 0, 0.8 * without.Training!.HeldOut!.LogLoss);
+
+        // The measurement is that of a classifier which never saw the rest, its pooling included.
+        HashSet<int> heldOut = [.. classifier.Training.HeldOutRows];
+        using TextClassifier part = Train([.. examples.Where((_, row) => !heldOut.Contains(row))], options with { HeldOutShare = 0 });
+        EvaluationReport report = part.Evaluate([.. classifier.Training.HeldOutRows.Select(row => examples[row])], progress: null, Cancellation);
+        Assert.Equal(report.Accuracy, classifier.Training.HeldOut.Accuracy, 0.005);
+        Assert.Equal(report.LogLoss, classifier.Training.HeldOut.LogLoss, 0.005);
+
+        classifier.Save(_folder.File("saved"));
+        using (TextClassifier loaded = Load("saved"))
+        {
+            string[] texts = [.. Buried(50).Select(example => example.Text), "refund"];
+            AssertEqual([.. classifier.Predict(texts, Cancellation)], [.. loaded.Predict(texts, Cancellation)]);
+            loaded.Save(_folder.File("again"));
+        }
+        Assert.Equal(File.ReadAllBytes(_folder.File("saved/head.safetensors")), File.ReadAllBytes(_folder.File("again/head.safetensors")));
+
+        string head = _folder.File("saved/head.safetensors");
+        File.WriteAllBytes(head, Encoding.Latin1.GetBytes(Encoding.Latin1.GetString(File.ReadAllBytes(head)).Replace("attention.query", "attention.other", StringComparison.Ordinal)));
+        Assert.Contains("the tensor 'attention.query' is missing", Assert.Throws<LlmEmbedException>(() => Load("saved")).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(900, null, null)]
+    [InlineData(1200, 1_000_000, null)] // less than the tokens take
+    [InlineData(1200, null, 3600)]
+    public void Nothing_is_learned_from_tokens_of_few_texts_without_room_or_within_a_budget(int count, int? memoryBytes, int? budgetSeconds)
+    {
+        TrainingOptions options = Requests.Options("llama-gqa") with
+        {
+            UseWords = false,
+            FeatureMemoryBytes = memoryBytes,
+            Budget = budgetSeconds is int seconds ? TimeSpan.FromSeconds(seconds) : null,
+        };
+        using TextClassifier classifier = Train(Buried(count), options);
+        Assert.DoesNotContain("attention", classifier.Training!.Choice, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Another_seed_holds_out_other_texts()
     {
         LabeledText[] examples = Noisy(Requests.Generate(60));
@@ -350,6 +399,20 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
     /// <summary>Words of all classes in every text, so that no classifier is sure.</summary>
     private static LabeledText[] Noisy(LabeledText[] examples) =>
         [.. examples.Select((example, i) => example with { Text = $"{example.Text[..(example.Text.Length / 2)]} {(i % 2 == 0 ? "invoice refund" : "parcel courier")} {i % 7}" })];
+
+    /// <summary>Long texts of words that say nothing, with one that tells the class.</summary>
+    private static LabeledText[] Buried(int count)
+    {
+        string[] words = ["table", "river", "seven", "green", "paper", "under", "walks", "music", "house", "early", "north", "chair", "water", "monday", "street", "window", "orange", "bread"];
+        string[][] telling = [["great", "superb", "lovely", "brilliant", "perfect", "charming"], ["awful", "dreadful", "boring", "terrible", "ugly", "stupid"]];
+        DeterministicRandom random = new(7);
+        return [.. Enumerable.Range(0, count).Select(i =>
+        {
+            string[] text = [.. Enumerable.Range(0, 24).Select(_ => words[random.Next(words.Length)])];
+            text[1 + random.Next(text.Length - 1)] = telling[i % 2][random.Next(6)];
+            return new LabeledText($"{string.Join(' ', text)} {i}", i % 2 == 0 ? "billing" : "delivery");
+        })];
+    }
 
     private static void AssertClose(Prediction expected, Prediction found)
     {

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using LlmEmbed.Heads;
 using LlmEmbed.Storage;
 using LlmEmbed.Tests.Backbones;
@@ -137,6 +138,22 @@ public sealed class TextEncoderTests : IDisposable
         Assert.All(Enumerable.Range(0, 20), text => Assert.Equal(tokens[0].Of(text), tokens[1].Of(text)));
         StoreInfo[] stores = [.. Directory.GetDirectories(_folder.File("cache")).Where(EmbeddingStore.IsStore).Select(EmbeddingStore.Inspect)];
         Assert.Contains(stores, store => store.Texts == 20);
+    }
+
+    /// <summary>Its only state would be that of a first token, which for many words is tens of times as long as others.</summary>
+    [Fact]
+    public void A_decoder_reads_a_text_of_one_token_behind_another_unless_its_first_token_is_asked_for()
+    {
+        string[] texts = ["great", "terrible", "a film that is great"];
+        using TextEncoder encoder = Load("smollm2-135m-instruct", new() { Views = [new(15, Pooling.MeanSkipFirst), new(15, Pooling.Last)], Precision = Precision.Fp32 });
+        using TextEncoder first = Load("smollm2-135m-instruct", new() { Views = [new(15, Pooling.MeanSkipFirst), new(15, Pooling.First)], Precision = Precision.Fp32 });
+        TextEmbeddings read = Encode(encoder, texts), once = Encode(first, texts);
+        double[] lengths = [.. Enumerable.Range(0, 3).Select(text => (double)TensorPrimitives.Norm(read[text, 0]))];
+        Assert.All(lengths, length => Assert.InRange(length, lengths.Min(), 5 * lengths.Min()));
+        Assert.InRange(TensorPrimitives.CosineSimilarity(read[0, 0], read[1, 0]), -1, 0.95f);
+        Assert.Equal(read[0, 0], read[0, 1]);
+        Assert.Equal(once[0, 0], once[0, 1]);
+        Assert.InRange(TensorPrimitives.Norm(once[0, 0]), 10 * lengths.Max(), double.MaxValue);
     }
 
     [Fact]

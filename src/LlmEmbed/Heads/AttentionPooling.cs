@@ -12,6 +12,9 @@ internal sealed class AttentionPooling
     /// <summary>With fewer texts a query is learned by heart.</summary>
     public const int LeastTexts = 1000;
 
+    /// <summary>What the states of all tokens may take, in memory and in the cache.</summary>
+    private const long MostBytes = 1L << 30;
+
     /// <summary>The share of the blocks whose states are taken: no cut is lower where there are so many texts.</summary>
     private const double DepthShare = 0.6;
 
@@ -37,6 +40,9 @@ internal sealed class AttentionPooling
         _weights = new("weight", [outputs, hiddenSize], new float[outputs * hiddenSize]);
         _intercepts = new("bias", [outputs], new float[outputs]);
     }
+
+    /// <summary>What the states of all tokens may take.</summary>
+    public static long MostBytesFor(TrainingOptions options) => Math.Min(MostBytes, FeatureStorage.Of(options).MemoryBytes);
 
     /// <summary>Query, weights and intercepts.</summary>
     public IReadOnlyList<HeadTensor> Parameters => [_query, _weights, _intercepts];

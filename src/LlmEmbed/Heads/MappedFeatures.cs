@@ -9,9 +9,12 @@ namespace LlmEmbed.Heads;
 /// <param name="MemoryBytes">The size up to which features are kept in memory all the same.</param>
 internal sealed record FeatureStorage(string? Folder, long MemoryBytes)
 {
+    /// <summary>The share of the memory that features may take.</summary>
+    private const int MemoryShare = 4;
+
     public static FeatureStorage Of(TrainingOptions options) => new(
         options.Encoder.CacheFolder,
-        options.Encoder.MemoryBytes is long limit ? Math.Min(limit / 4, options.FeatureMemoryBytes) : options.FeatureMemoryBytes);
+        options.FeatureMemoryBytes ?? (options.Encoder.MemoryBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) / MemoryShare);
 
     /// <summary>A matrix of zeros.</summary>
     public FeatureMatrix Allocate(int rows, int columns)

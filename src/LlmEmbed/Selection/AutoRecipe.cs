@@ -102,7 +102,7 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     {
         if (!options.UseAttention || options.Head != HeadKind.Auto || options.Budget is not null || texts.Length < AttentionPooling.LeastTexts) return null;
         TextEncoder largest = candidates.Where(encoder => encoder.Prompt is null).MaxBy(encoder => encoder.Backbone.ParameterCount(encoder.BlockCount))!;
-        long memory = FeatureStorage.Of(options).MemoryBytes, leastBytes = (long)texts.Length * largest.HiddenSize * sizeof(float);
+        long memory = AttentionPooling.MostBytesFor(options), leastBytes = (long)texts.Length * largest.HiddenSize * sizeof(float);
         return largest.MemoryPlan.IsStreamed || leastBytes > memory
             ? null
             : TokenStates.Allocate(Fusion.NameOf(largest), AttentionPooling.DepthOf(largest.BlockCount), largest.HiddenSize, largest.AttendedCounts(texts), memory);

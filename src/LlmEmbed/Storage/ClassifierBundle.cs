@@ -16,7 +16,7 @@ namespace LlmEmbed.Storage;
 internal static class ClassifierBundle
 {
     private const string FormatName = "llmembed-classifier";
-    private const int FormatVersion = 3;
+    private const int FormatVersion = 4;
     private const string ManifestFile = "classifier.json";
     private const string HeadFile = "head.safetensors";
     private const string TermsFile = "terms.txt";

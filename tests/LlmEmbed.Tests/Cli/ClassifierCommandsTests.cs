@@ -345,8 +345,8 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
     {
         string model = TrainOnCopy();
         string manifest = Path.Combine(model, "classifier.json");
-        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("\"format_version\": 3", "\"format_version\": 4", StringComparison.Ordinal));
-        Assert.Contains($"{manifest} has format version 4", Tool.Run("predict", model, "a fine story").Refused(), StringComparison.Ordinal);
+        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("\"format_version\": 4", "\"format_version\": 5", StringComparison.Ordinal));
+        Assert.Contains($"{manifest} has format version 5", Tool.Run("predict", model, "a fine story").Refused(), StringComparison.Ordinal);
     }
 
     [Fact]

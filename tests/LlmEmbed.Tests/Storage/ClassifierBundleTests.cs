@@ -82,8 +82,8 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     public void A_newer_format_is_refused_whatever_else_it_holds()
     {
         Save();
-        File.WriteAllText(ManifestFile, """{"format":"llmembed-classifier","format_version":4,"labels":{"new":"style"}}""");
-        AssertRefused(Bundle, "has format version 4; this llmembed reads up to version 3. Update llmembed");
+        File.WriteAllText(ManifestFile, """{"format":"llmembed-classifier","format_version":5,"labels":{"new":"style"}}""");
+        AssertRefused(Bundle, "has format version 5; this llmembed reads up to version 4. Update llmembed");
     }
 
     [Fact]
