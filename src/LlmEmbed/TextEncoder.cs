@@ -44,7 +44,7 @@ public sealed class TextEncoder : ITextEncoder
         Views = ViewSelection.Resolve(options, backbone);
         MaxTokens = options.MaxTokens ?? options.PadTo ?? Math.Min(DefaultMaxTokens, backbone.MaxTokens);
         Validate();
-        bool isLed = backbone.IsDecoder && options is { Prompt: null, PadTo: null } && MaxTokens > 1 && Views.All(view => view.Pooling is Pooling.MeanSkipFirst or Pooling.Last or Pooling.Attention);
+        bool isLed = backbone.IsDecoder && options.PadTo is null && Views.All(view => view.Pooling is Pooling.MeanSkipFirst or Pooling.Last or Pooling.Attention);
         if (isLed && tokenizer.Encode(Lead, MaxTokens).Ids is [int first, ..]) _leadToken = first;
         WeightsSha256 = checkpoint.Sha256();
         TokenizerSha256 = FileHash.OfAll(tokenizer.SourceFiles);
@@ -225,7 +225,8 @@ public sealed class TextEncoder : ITextEncoder
         // A prompt around nothing is no text.
         if (Prompt is not null && tokens.Ids.Length == _tokenizer.Frame.Count) return tokens with { Ids = [] };
         // The state of a decoder's first token says nothing of the text and is far from all others: a single token must not be the first.
-        return tokens.Ids is [int single] && _leadToken is int lead ? tokens with { Ids = [lead, single] } : tokens;
+        bool isFirst = PromptSpan.Before == 0 && tokens.Ids.Length - PromptSpan.After == 1 && tokens.Ids.Length < MaxTokens;
+        return isFirst && _leadToken is int lead ? tokens with { Ids = [lead, .. tokens.Ids] } : tokens;
     }
 
     /// <summary>The mean number of tokens that go through the blocks.</summary>

@@ -23,9 +23,6 @@ internal sealed class AttentionPooling
 
     private const float LearningRate = 2e-3f;
 
-    /// <summary>What its calibrated logits may weigh against the head's.</summary>
-    private static readonly double[] Shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2];
-
     private readonly Standardization _standardization;
     private readonly int _classCount;
     private readonly HeadTensor _query, _weights, _intercepts; // [H], [K,H], [K]
@@ -59,8 +56,7 @@ internal sealed class AttentionPooling
     /// <param name="threads">Most that work at a time.</param>
     /// <param name="cancellation">Stops between two epochs.</param>
     /// <returns>
-    /// The head for features with the new view among them, the view's query, its share, and the validation of both together; null where that is not clearly better, by more than one
-    /// standard error of the log loss, or costs macro-F1.
+    /// The head for features with the new view among them, the view's query, its share, and the validation of both together; null where that is not clearly better or costs macro-F1.
     /// </returns>
     public static (LinearHead Head, AttentionView View, double Share, CrossValidation Together)? Add(
         LinearHead head, HeadTrainingData data, CrossValidation validation, ClassWeighting weighting, ulong seed, int threads, CancellationToken cancellation)
@@ -78,14 +74,10 @@ internal sealed class AttentionPooling
             for (int i = 0; i < validation.Rows.Length; i++)
                 if (validation.Folds[i] == fold) part.Logits(tokens.Of(validation.Rows[i]), logits.AsSpan(i * data.ClassCount, data.ClassCount));
         });
-        int[] truth = [.. validation.Rows.Select(row => data.Labels[row])];
-        double unit = validation.Chosen.Temperature / PenaltyCandidate.ScoreOf(c: 0, logits, truth, validation.Folds, foldCount).Temperature;
-        (double share, CrossValidation together) = Shares.Select(share => (share, validation.Plus(logits, share * unit, truth))).MinBy(candidate => candidate.Item2.Chosen.CalibratedLogLoss);
-        (double excess, double error) = PairedLosses.Excess(together.RowLosses(data.Labels), validation.RowLosses(data.Labels));
-        if (excess >= -error || together.Chosen.MacroF1 < validation.Chosen.MacroF1) return null;
+        if (validation.PlusBestShareOf(logits, data.Labels) is not var (share, factor, together)) return null;
         AttentionPooling all = Fit(tokens, data, [.. Enumerable.Range(0, data.Rows)], weighting, seed, cancellation);
         AttentionView view = new(tokens.Backbone, tokens.Depth, all.RawQuery());
-        return (all.AddTo(head, view.OffsetIn(data.Layout), (float)(share * unit)), view, share, together);
+        return (all.AddTo(head, view.OffsetIn(data.Layout), (float)factor), view, share, together);
     }
 
     /// <summary>In place. The library's does not take the largest off first and overflows.</summary>

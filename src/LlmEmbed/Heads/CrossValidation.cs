@@ -21,6 +21,9 @@ internal sealed record PenaltyScore(double C, double Accuracy, double AccuracyDe
 /// <param name="Folds">[Rows]: the fold in which each was held out.</param>
 internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, PenaltyScore Chosen, int[] Rows, double[] Logits, int[] Folds)
 {
+    /// <summary>What other calibrated logits may weigh against these.</summary>
+    private static readonly double[] Shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2];
+
     /// <summary>[Rows]: the log loss of each at the chosen temperature.</summary>
     public double[] RowLosses(IReadOnlyList<int> labels) => TemperatureScaling.NegativeLogLikelihoods(Logits, Rows.Select(row => labels[row]).ToArray(), Chosen.Temperature);
 
@@ -33,6 +36,22 @@ internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, Penalt
         double[] sum = [.. Logits];
         TensorPrimitives.MultiplyAdd(others, factor, sum, sum);
         return this with { Chosen = PenaltyCandidate.ScoreOf(Chosen.C, sum, truth, Folds, Folds.Max() + 1), Logits = sum };
+    }
+
+    /// <summary>With the share of other logits that suits these rows best.</summary>
+    /// <param name="others">[Rows, C], from what was not fitted to these rows.</param>
+    /// <param name="labels">Of all training rows.</param>
+    /// <returns>
+    /// The share, the factor that gives the other logits this share, and the validation of both together; null where they are not clearly better, by more than one standard error of the
+    /// log loss, or cost macro-F1.
+    /// </returns>
+    public (double Share, double Factor, CrossValidation Together)? PlusBestShareOf(double[] others, IReadOnlyList<int> labels)
+    {
+        int[] truth = [.. Rows.Select(row => labels[row])];
+        double unit = Chosen.Temperature / PenaltyCandidate.ScoreOf(Chosen.C, others, truth, Folds, Folds.Max() + 1).Temperature;
+        (double share, CrossValidation together) = Shares.Select(share => (share, Plus(others, share * unit, truth))).MinBy(candidate => candidate.Item2.Chosen.CalibratedLogLoss);
+        (double excess, double error) = PairedLosses.Excess(together.RowLosses(labels), RowLosses(labels));
+        return excess >= -error || together.Chosen.MacroF1 < Chosen.MacroF1 ? null : (share, share * unit, together);
     }
 }
 

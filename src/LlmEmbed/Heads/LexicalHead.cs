@@ -21,9 +21,6 @@ internal sealed class LexicalHead
     /// <summary>More texts, or longer ones, would need memory that features on disk have just saved.</summary>
     private const int MostTexts = 100_000, MostCharacters = 50_000_000;
 
-    /// <summary>What the words' calibrated logits may weigh against the head's.</summary>
-    private static readonly double[] Shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2];
-
     private readonly TfidfVectorizer _vectorizer;
     private readonly double[] _parameters; // [V,C], then [C]
     private readonly int _classCount;
@@ -73,7 +70,7 @@ internal sealed class LexicalHead
     /// <param name="seed">Of the sample where there are very many texts.</param>
     /// <param name="threads">Most that work at a time.</param>
     /// <param name="cancellation">Stops between two steps.</param>
-    /// <returns>The words' part, its share, and the validation of both together; null where they are not clearly better, by more than one standard error of the log loss, or cost macro-F1: rare classes have few words.</returns>
+    /// <returns>The words' part, its share, and the validation of both together; null where they are not clearly better or cost macro-F1: rare classes have few words.</returns>
     public static (LexicalHead Head, double Share, CrossValidation Together)? Train(
         HeadTrainingData data, CrossValidation validation, ClassWeighting weighting, ulong seed, int threads, CancellationToken cancellation)
     {
@@ -99,14 +96,9 @@ internal sealed class LexicalHead
             for (int i = 0; i < rows.Length; i++)
                 if (places[i] >= 0 && validation.Folds[places[i]] == fold) SparseLogisticRegression.Logits(features.Rows[i], parameters[fold], words.AsSpan(places[i] * data.ClassCount, data.ClassCount));
         });
-        int[] truth = [.. validation.Rows.Select(row => data.Labels[row])];
-        double unit = validation.Chosen.Temperature / PenaltyCandidate.ScoreOf(C, words, truth, validation.Folds, foldCount).Temperature;
-
-        (double share, CrossValidation together) = Shares.Select(share => (share, validation.Plus(words, share * unit, truth))).MinBy(candidate => candidate.Item2.Chosen.CalibratedLogLoss);
-        (double excess, double error) = PairedLosses.Excess(together.RowLosses(data.Labels), validation.RowLosses(data.Labels));
-        if (excess >= -error || together.Chosen.MacroF1 < validation.Chosen.MacroF1) return null;
+        if (validation.PlusBestShareOf(words, data.Labels) is not var (share, factor, together)) return null;
         double[] all = Fit(_ => true, LinearHeadTrainer.MeanOf(parameters));
-        return (new LexicalHead(vectorizer, [.. all.Select(value => (double)(float)(value * share * unit))], data.ClassCount), share, together);
+        return (new LexicalHead(vectorizer, [.. all.Select(value => (double)(float)(value * factor))], data.ClassCount), share, together);
 
         double[] Fit(Predicate<int> isSeen, double[] start)
         {
