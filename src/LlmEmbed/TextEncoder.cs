@@ -237,7 +237,7 @@ public sealed class TextEncoder : ITextEncoder
 
     /// <summary>For each text the number of tokens whose states <see cref="TokenRows"/> takes.</summary>
     internal int[] AttendedCounts(IReadOnlyList<string> texts) =>
-        [.. Tokenize(texts, CancellationToken.None).Select(text => _backbone.IsDecoder && text.Ids.Length > 1 ? text.Ids.Length - 1 : text.Ids.Length)];
+        [.. Tokenize(texts, CancellationToken.None).Select(text => PromptSpan.Attended(text.Ids.Length, _backbone.IsDecoder).GetOffsetAndLength(text.Ids.Length).Length)];
 
     private bool IsStored(TextKey key) => _store is not null && _store.Contains(key);
 
@@ -375,8 +375,8 @@ public sealed class TextEncoder : ITextEncoder
     private EncoderFingerprint BuildFingerprint() =>
         FingerprintOf(string.Join(' ', Views.Select(PoolingNames.NameOf)), _options.AttentionQuery is { } query ? [("attention_query", Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes<float>(query))))] : []);
 
-    /// <summary>The states of tokens at a depth are the same whatever views are kept beside them.</summary>
-    private EncoderFingerprint TokenFingerprint(int depth) => FingerprintOf($"{depth}:tokens");
+    /// <summary>The states of tokens at a depth do not depend on the views that are kept beside them, but for what stands before a single token.</summary>
+    private EncoderFingerprint TokenFingerprint(int depth) => FingerprintOf($"{depth}:tokens", ("lead", _leadToken?.ToString() ?? ""));
 
     private EncoderFingerprint FingerprintOf(string views, params IEnumerable<(string Name, string Value)> more) => new(
     [

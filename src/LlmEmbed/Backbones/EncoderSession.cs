@@ -229,18 +229,14 @@ internal sealed class EncoderSession : IDisposable
     /// <summary>Everything that goes through the blocks.</summary>
     private Range AllOf(int[] ids) => ..(ids.Length - PrefixLength);
 
-    /// <summary>The text's own tokens; without a prompt the special tokens count as the text's.</summary>
-    private Range TextOf(int[] ids) => (_prompt.Before - PrefixLength)..(ids.Length - _prompt.After - PrefixLength);
+    private Range TextOf(int[] ids) => BehindPrefix(_prompt.Text(ids.Length));
 
-    /// <summary>The same without the first token of all, unless there is no other.</summary>
-    private Range TextWithoutFirst(int[] ids)
-    {
-        Range text = TextOf(ids);
-        return _prompt.Before == 0 && text.End.Value > 1 ? 1..text.End : text;
-    }
+    private Range TextWithoutFirst(int[] ids) => BehindPrefix(_prompt.TextWithoutFirst(ids.Length));
 
-    /// <summary>What attention pooling chooses among.</summary>
-    private Range Attended(int[] ids) => _backbone.IsDecoder ? TextWithoutFirst(ids) : TextOf(ids);
+    private Range Attended(int[] ids) => BehindPrefix(_prompt.Attended(ids.Length, _backbone.IsDecoder));
+
+    /// <summary>The same tokens among those that go through the blocks.</summary>
+    private Range BehindPrefix(Range tokens) => (tokens.Start.Value - PrefixLength)..(tokens.End.Value - PrefixLength);
 
     /// <summary>[B,1,T,T]: the lowest float on every column of a padding token.</summary>
     private static float[] PaddingIsNoKey(IReadOnlyList<int[]> batch, int length)

@@ -62,15 +62,11 @@ internal sealed class AttentionPooling
         LinearHead head, HeadTrainingData data, CrossValidation validation, ClassWeighting weighting, ulong seed, int threads, CancellationToken cancellation)
     {
         TokenStates tokens = data.Tokens!;
-        int foldCount = validation.Folds.Max() + 1;
-        int[] foldOf = [.. Enumerable.Repeat(-1, data.Rows)];
-        for (int i = 0; i < validation.Rows.Length; i++) foldOf[validation.Rows[i]] = validation.Folds[i];
         double[] logits = new double[validation.Logits.Length];
-        Parallel.For(0, foldCount, new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancellation }, fold =>
+        Parallel.For(0, validation.FoldCount, new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancellation }, fold =>
         {
-            // A fold's fit sees what the head's saw: the other folds, or where a single part was held out, everything else.
-            int[] seen = [.. Enumerable.Range(0, data.Rows).Where(row => foldOf[row] < 0 ? foldCount == 1 : foldOf[row] != fold)];
-            AttentionPooling part = Fit(tokens, data, seen, weighting, seed, cancellation);
+            bool[] seen = validation.SeenBy(fold, data.Rows);
+            AttentionPooling part = Fit(tokens, data, [.. Enumerable.Range(0, data.Rows).Where(row => seen[row])], weighting, seed, cancellation);
             for (int i = 0; i < validation.Rows.Length; i++)
                 if (validation.Folds[i] == fold) part.Logits(tokens.Of(validation.Rows[i]), logits.AsSpan(i * data.ClassCount, data.ClassCount));
         });
@@ -80,8 +76,22 @@ internal sealed class AttentionPooling
         return (all.AddTo(head, view.OffsetIn(data.Layout), (float)factor), view, share, together);
     }
 
+    /// <summary>Pools the states of one text.</summary>
+    /// <param name="states">[tokens,H].</param>
+    /// <param name="query">[H].</param>
+    /// <param name="weights">[tokens] or longer, to be filled: each token's share.</param>
+    /// <param name="pooled">[H], to be filled.</param>
+    public static void Pool(ReadOnlySpan<float> states, float[] query, Span<float> weights, Span<float> pooled)
+    {
+        int size = query.Length, count = states.Length / size;
+        for (int t = 0; t < count; t++) weights[t] = TensorPrimitives.Dot(states.Slice(t * size, size), query);
+        SoftMax(weights[..count]);
+        pooled.Clear();
+        for (int t = 0; t < count; t++) TensorPrimitives.MultiplyAdd(states.Slice(t * size, size), weights[t], pooled, pooled);
+    }
+
     /// <summary>In place. The library's does not take the largest off first and overflows.</summary>
-    public static void SoftMax(Span<float> scores)
+    private static void SoftMax(Span<float> scores)
     {
         if (scores.IsEmpty) return;
         TensorPrimitives.Subtract(scores, TensorPrimitives.Max<float>(scores), scores);
@@ -129,16 +139,8 @@ internal sealed class AttentionPooling
     {
         int size = _query.Values.Length, count = states.Length / size;
         work.Reserve(count);
-        Span<float> weights = work.Weights.AsSpan(0, count);
-        for (int t = 0; t < count; t++)
-        {
-            Span<float> token = work.Token(t);
-            _standardization.Apply(states.Slice(t * size, size), token);
-            weights[t] = TensorPrimitives.Dot<float>(token, _query.Values);
-        }
-        SoftMax(weights);
-        Array.Clear(work.Pooled);
-        for (int t = 0; t < count; t++) TensorPrimitives.MultiplyAdd(work.Token(t), weights[t], work.Pooled, work.Pooled);
+        for (int t = 0; t < count; t++) _standardization.Apply(states.Slice(t * size, size), work.Tokens.AsSpan(t * size, size));
+        Pool(work.Tokens.AsSpan(0, count * size), _query.Values, work.Weights, work.Pooled);
         Array.Clear(work.Logits);
         int outputs = _intercepts.Values.Length;
         for (int k = 0; k < outputs; k++)
@@ -166,8 +168,8 @@ internal sealed class AttentionPooling
         float mean = TensorPrimitives.Dot<float>(work.PooledGradient, work.Pooled);
         for (int t = 0; t < count; t++)
         {
-            float score = work.Weights[t] * (TensorPrimitives.Dot<float>(work.PooledGradient, work.Token(t)) - mean);
-            TensorPrimitives.MultiplyAdd(work.Token(t), score, gradients[0], gradients[0]);
+            float score = work.Weights[t] * (TensorPrimitives.Dot<float>(work.PooledGradient, work.Tokens.AsSpan(t * size, size)) - mean);
+            TensorPrimitives.MultiplyAdd(work.Tokens.AsSpan(t * size, size), score, gradients[0], gradients[0]);
         }
     }
 
@@ -205,20 +207,13 @@ internal sealed class AttentionPooling
                 TensorPrimitives.MultiplyAdd(difference, difference, squares, squares);
             }
         }
-        float[] mean = new float[size], scale = new float[size];
-        for (int i = 0; i < size; i++)
-        {
-            double offset = sum[i] / count, deviation = Math.Sqrt(Math.Max(0, squares[i] / count - offset * offset));
-            mean[i] = (float)(shift[i] + offset);
-            scale[i] = deviation > 1e-6 * Math.Abs(mean[i]) ? (float)deviation : 1;
-        }
-        return new Standardization(mean, scale);
+        return Standardization.FromSums(shift, sum, squares, count);
     }
 
     /// <summary>What one text's pass needs, kept for the next.</summary>
     public sealed class Work(int hiddenSize, int classCount)
     {
-        private float[] _tokens = []; // [tokens,H]
+        public float[] Tokens { get; private set; } = []; // [tokens,H]
 
         public float[] Weights { get; private set; } = []; // [tokens]
 
@@ -228,13 +223,11 @@ internal sealed class AttentionPooling
 
         public float[] Logits { get; } = new float[classCount];
 
-        public Span<float> Token(int t) => _tokens.AsSpan(t * hiddenSize, hiddenSize);
-
         public void Reserve(int tokens)
         {
             if (Weights.Length >= tokens) return;
             Weights = new float[tokens];
-            _tokens = new float[tokens * hiddenSize];
+            Tokens = new float[tokens * hiddenSize];
         }
     }
 }
@@ -268,10 +261,7 @@ internal sealed record AttentionView(string Backbone, int Depth, float[] Query)
             own[..offset].CopyTo(target);
             own[offset..].CopyTo(target[(offset + size)..]);
             ReadOnlySpan<float> states = tokens.Of(row);
-            float[] weights = new float[states.Length / size];
-            for (int t = 0; t < weights.Length; t++) weights[t] = TensorPrimitives.Dot(states.Slice(t * size, size), Query);
-            AttentionPooling.SoftMax(weights);
-            for (int t = 0; t < weights.Length; t++) TensorPrimitives.MultiplyAdd(states.Slice(t * size, size), weights[t], pooled, pooled);
+            AttentionPooling.Pool(states, Query, new float[states.Length / size], pooled);
         }
         return all;
     }

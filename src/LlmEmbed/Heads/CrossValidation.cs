@@ -24,6 +24,18 @@ internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, Penalt
     /// <summary>What other calibrated logits may weigh against these.</summary>
     private static readonly double[] Shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2];
 
+    /// <summary>Parts that were held out in turn.</summary>
+    public int FoldCount => Folds.Max() + 1;
+
+    /// <summary>For each of all training rows whether the fit of a fold saw it: the rows of the other folds, or where a single part was held out, everything else.</summary>
+    public bool[] SeenBy(int fold, int rowCount)
+    {
+        bool[] seen = new bool[rowCount];
+        if (FoldCount == 1) Array.Fill(seen, true);
+        for (int i = 0; i < Rows.Length; i++) seen[Rows[i]] = Folds[i] != fold;
+        return seen;
+    }
+
     /// <summary>[Rows]: the log loss of each at the chosen temperature.</summary>
     public double[] RowLosses(IReadOnlyList<int> labels) => TemperatureScaling.NegativeLogLikelihoods(Logits, Rows.Select(row => labels[row]).ToArray(), Chosen.Temperature);
 
@@ -35,7 +47,7 @@ internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, Penalt
     {
         double[] sum = [.. Logits];
         TensorPrimitives.MultiplyAdd(others, factor, sum, sum);
-        return this with { Chosen = PenaltyCandidate.ScoreOf(Chosen.C, sum, truth, Folds, Folds.Max() + 1), Logits = sum };
+        return this with { Chosen = PenaltyCandidate.ScoreOf(Chosen.C, sum, truth, Folds, FoldCount), Logits = sum };
     }
 
     /// <summary>With the share of other logits that suits these rows best.</summary>
@@ -48,7 +60,7 @@ internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, Penalt
     public (double Share, double Factor, CrossValidation Together)? PlusBestShareOf(double[] others, IReadOnlyList<int> labels)
     {
         int[] truth = [.. Rows.Select(row => labels[row])];
-        double unit = Chosen.Temperature / PenaltyCandidate.ScoreOf(Chosen.C, others, truth, Folds, Folds.Max() + 1).Temperature;
+        double unit = Chosen.Temperature / PenaltyCandidate.ScoreOf(Chosen.C, others, truth, Folds, FoldCount).Temperature;
         (double share, CrossValidation together) = Shares.Select(share => (share, Plus(others, share * unit, truth))).MinBy(candidate => candidate.Item2.Chosen.CalibratedLogLoss);
         (double excess, double error) = PairedLosses.Excess(together.RowLosses(labels), RowLosses(labels));
         return excess >= -error || together.Chosen.MacroF1 < Chosen.MacroF1 ? null : (share, share * unit, together);

@@ -137,14 +137,8 @@ internal static class HeadTrainer
     {
         if (data.ClassNames is null || head is not { Head: LinearHead linear, CrossValidation: { } validation }) return head;
         if (ClassNames.Add(linear, data, validation) is not var (together, share, combined)) return head with { Choice = $"{head.Choice}; the names of the classes add nothing" };
-        head.Details["class_names"] = new JsonObject
-        {
-            ["weight"] = share,
-            ["log_loss_without"] = validation.Chosen.CalibratedLogLoss,
-            ["log_loss"] = combined.Chosen.CalibratedLogLoss,
-            ["accuracy"] = combined.Chosen.Accuracy,
-        };
-        string choice = string.Create(CultureInfo.InvariantCulture, $"{head.Choice}; plus {share:0.0} times the likeness to the names of the classes: accuracy on unseen texts {combined.Chosen.Accuracy:P1} (without {validation.Chosen.Accuracy:P1})");
+        head.Details["class_names"] = GainOf(share, validation, combined);
+        string choice = string.Create(CultureInfo.InvariantCulture, $"{head.Choice}; plus {share:0.0} times the likeness to the names of the classes: {Accuracies(validation, combined)}");
         return head with { Head = together, Temperature = combined.Chosen.Temperature, CrossValidation = combined, Choice = choice };
     }
 
@@ -155,18 +149,11 @@ internal static class HeadTrainer
         progress?.Report(new WorkProgress("Learning to pool", 0, data.Rows, "texts"));
         var added = AttentionPooling.Add(linear, data, validation, head.Weighting, (ulong)options.Seed, options.Encoder.Threads ?? Environment.ProcessorCount, cancellationToken);
         progress?.Report(new WorkProgress("Learning to pool", data.Rows, data.Rows, "texts"));
-        head.Details["attention_pooling"] = added is null ? null : new JsonObject
-        {
-            ["depth"] = added.Value.View.Depth,
-            ["weight"] = added.Value.Share,
-            ["log_loss_without"] = validation.Chosen.CalibratedLogLoss,
-            ["log_loss"] = added.Value.Together.Chosen.CalibratedLogLoss,
-            ["accuracy"] = added.Value.Together.Chosen.Accuracy,
-        };
+        head.Details["attention_pooling"] = added is { } gain ? GainOf(gain.Share, validation, gain.Together, ("depth", gain.View.Depth)) : null;
         if (added is not var (together, view, share, combined)) return head with { Choice = $"{head.Choice}; attention pooling adds nothing" };
         string choice = string.Create(
             CultureInfo.InvariantCulture,
-            $"{head.Choice}; plus {share:0.0} times a logistic regression on attention pooling at depth {view.Depth} of {view.Backbone}: accuracy on unseen texts {combined.Chosen.Accuracy:P1} (without {validation.Chosen.Accuracy:P1})");
+            $"{head.Choice}; plus {share:0.0} times a logistic regression on attention pooling at depth {view.Depth} of {view.Backbone}: {Accuracies(validation, combined)}");
         return head with { Head = together, Attention = view, Temperature = combined.Chosen.Temperature, CrossValidation = combined, Choice = choice };
     }
 
@@ -177,20 +164,29 @@ internal static class HeadTrainer
         progress?.Report(new WorkProgress("Training on words", 0, data.Rows, "texts"));
         var words = LexicalHead.Train(data, validation, head.Weighting, (ulong)options.Seed, options.Encoder.Threads ?? Environment.ProcessorCount, cancellationToken);
         progress?.Report(new WorkProgress("Training on words", data.Rows, data.Rows, "texts"));
-        head.Details["words"] = words is null ? null : new JsonObject
-        {
-            ["terms"] = words.Value.Head.Terms.Count,
-            ["weight"] = words.Value.Share,
-            ["log_loss_without"] = validation.Chosen.CalibratedLogLoss,
-            ["log_loss"] = words.Value.Together.Chosen.CalibratedLogLoss,
-            ["accuracy"] = words.Value.Together.Chosen.Accuracy,
-        };
+        head.Details["words"] = words is { } gain ? GainOf(gain.Share, validation, gain.Together, ("terms", gain.Head.Terms.Count)) : null;
         if (words is not var (lexical, share, together)) return head with { Choice = $"{head.Choice}; words add nothing" };
         string choice = string.Create(
             CultureInfo.InvariantCulture,
-            $"{head.Choice}; plus {share:0.0} times a logistic regression on {lexical.Terms.Count:N0} words and pairs of words: accuracy on unseen texts {together.Chosen.Accuracy:P1} (without {validation.Chosen.Accuracy:P1})");
+            $"{head.Choice}; plus {share:0.0} times a logistic regression on {lexical.Terms.Count:N0} words and pairs of words: {Accuracies(validation, together)}");
         return head with { Lexical = lexical, WithoutWords = head, Temperature = together.Chosen.Temperature, CrossValidation = together, Choice = choice };
     }
+
+    /// <summary>What was added to a head and what it changed, for programs.</summary>
+    private static JsonObject GainOf(double share, CrossValidation without, CrossValidation with, params ReadOnlySpan<(string Name, int Value)> facts)
+    {
+        JsonObject gain = [];
+        foreach ((string name, int value) in facts) gain[name] = value;
+        gain["weight"] = share;
+        gain["log_loss_without"] = without.Chosen.CalibratedLogLoss;
+        gain["log_loss"] = with.Chosen.CalibratedLogLoss;
+        gain["accuracy"] = with.Chosen.Accuracy;
+        return gain;
+    }
+
+    /// <summary>The same for people.</summary>
+    private static string Accuracies(CrossValidation without, CrossValidation with) =>
+        string.Create(CultureInfo.InvariantCulture, $"accuracy on unseen texts {with.Chosen.Accuracy:P1} (without {without.Chosen.Accuracy:P1})");
 
     /// <summary>One regression for each set of views, averaged.</summary>
     private static TrainedHead TrainMixture(

@@ -82,17 +82,14 @@ internal sealed class LexicalHead
         TfidfVectorizer vectorizer = TfidfVectorizer.Learn(texts, LeastTexts, MostWeights / data.ClassCount);
         SparseMatrix features = vectorizer.Transform(texts);
 
-        // A fold's fit sees what the head's saw: the other folds, or where a single part was held out, everything else.
-        int foldCount = validation.Folds.Max() + 1;
         Dictionary<int, int> placeOf = validation.Rows.Index().ToDictionary(row => row.Item, row => row.Index);
         int[] places = [.. rows.Select(row => placeOf.GetValueOrDefault(row, -1))]; // among the rows of the validation
-        bool IsSeen(int i, int fold) => places[i] < 0 ? foldCount == 1 : validation.Folds[places[i]] != fold;
-
-        double[][] parameters = new double[foldCount][];
+        double[][] parameters = new double[validation.FoldCount][];
         double[] words = new double[validation.Logits.Length];
-        Parallel.For(0, foldCount, new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancellation }, fold =>
+        Parallel.For(0, validation.FoldCount, new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancellation }, fold =>
         {
-            parameters[fold] = Fit(i => IsSeen(i, fold), new double[data.ClassCount * (features.Columns + 1)]);
+            bool[] seen = validation.SeenBy(fold, data.Rows);
+            parameters[fold] = Fit(i => seen[rows[i]], new double[data.ClassCount * (features.Columns + 1)]);
             for (int i = 0; i < rows.Length; i++)
                 if (places[i] >= 0 && validation.Folds[places[i]] == fold) SparseLogisticRegression.Logits(features.Rows[i], parameters[fold], words.AsSpan(places[i] * data.ClassCount, data.ClassCount));
         });

@@ -50,7 +50,7 @@ internal sealed record LinearMixture(LinearHead Head, IReadOnlyList<double> Pena
         CrossValidation Describe(CrossValidation validation, double[] mean)
         {
             int[] labels = [.. validation.Rows.Select(row => data.Labels[row])];
-            PenaltyScore score = PenaltyCandidate.ScoreOf(double.NaN, mean, labels, validation.Folds, validation.Folds.Max() + 1);
+            PenaltyScore score = PenaltyCandidate.ScoreOf(double.NaN, mean, labels, validation.Folds, validation.FoldCount);
             return validation with { Chosen = score, Logits = mean };
         }
     }

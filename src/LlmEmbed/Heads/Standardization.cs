@@ -72,11 +72,21 @@ internal sealed class Standardization
         }
 
         if (!squares.All(double.IsFinite)) throw data.NonFinite();
-        float[] mean = new float[columns], scale = new float[columns];
-        for (int column = 0; column < columns; column++)
+        return FromSums(shift, sum, squares, features.Rows);
+    }
+
+    /// <summary>Of rows that were summed up.</summary>
+    /// <param name="shift">[F], what was taken off each row before; near the mean, so that the sum of squares does not cancel.</param>
+    /// <param name="sum">[F], of the differences.</param>
+    /// <param name="squares">[F], of their squares.</param>
+    /// <param name="rows">How many.</param>
+    public static Standardization FromSums(float[] shift, double[] sum, double[] squares, long rows)
+    {
+        float[] mean = new float[shift.Length], scale = new float[shift.Length];
+        for (int column = 0; column < shift.Length; column++)
         {
-            double offset = sum[column] / features.Rows;
-            double deviation = Math.Sqrt(Math.Max(0, squares[column] / features.Rows - offset * offset));
+            double offset = sum[column] / rows;
+            double deviation = Math.Sqrt(Math.Max(0, squares[column] / rows - offset * offset));
             mean[column] = (float)(shift[column] + offset);
             scale[column] = deviation <= LeastRelativeDeviation * Math.Abs(mean[column]) ? 1 : (float)deviation;
         }

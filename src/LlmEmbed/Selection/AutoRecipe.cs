@@ -59,14 +59,13 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     {
         int[] sample = [.. StratifiedSplit.Sample([.. rows.Select(row => training.Labels[row])], SampleTexts, (ulong)options.Seed).Select(index => rows[index])];
         bool looksTwice = Math.Min(rows.Length, SecondLook.TextsFor(training.ClassCount)) > sample.Length;
-        (FeatureMatrix sampled, List<KeptBackbone> kept, int[] read, SelectionSummary summary, TokenStates? tokens) = ReadSample(training, sample, looksTwice);
-        ExtractedFeatures features = ReadRest(training.Texts, sample, sampled, kept, summary, tokens);
-        return looksTwice && summary.Choice is not null ? Disposal.OnFailure([features], () => LookAgain(features, read, kept, training, rows)) : features;
+        SampleReading reading = ReadSample(training, sample, looksTwice);
+        ExtractedFeatures features = ReadRest(training.Texts, sample, reading);
+        return looksTwice && reading.Summary.Choice is not null ? Disposal.OnFailure([features], () => LookAgain(features, reading, training, rows)) : features;
     }
 
     /// <summary>Reads the sample at every candidate view and chooses.</summary>
-    /// <returns>The sample's features at the views to keep, the backbones that are kept, those views among the candidates, how it came about, and the tokens of the sample among those of all texts.</returns>
-    private (FeatureMatrix Sampled, List<KeptBackbone> Kept, int[] Read, SelectionSummary Summary, TokenStates? Tokens) ReadSample(TrainingTexts training, int[] sample, bool looksTwice)
+    private SampleReading ReadSample(TrainingTexts training, int[] sample, bool looksTwice)
     {
         List<TextEncoder> candidates = LoadCandidates();
         try
@@ -89,7 +88,7 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
                 Stopwatch.GetElapsedTime(start));
             int[] chosen = [.. choice?.Chosen.Views ?? presets[0]];
             if (looksTwice && choice is not null) chosen = [.. choice.Cut];
-            return (data.SelectViews(chosen).Features, KeptOf(candidates, chosen), chosen, summary, tokens);
+            return new SampleReading(data.SelectViews(chosen).Features, KeptOf(candidates, chosen), chosen, summary, tokens);
         }
         finally
         {
@@ -149,12 +148,12 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     }
 
     /// <summary>Keeps the set of the views that were read which serves more texts than the sample best.</summary>
-    private ExtractedFeatures LookAgain(ExtractedFeatures features, int[] read, List<KeptBackbone> kept, TrainingTexts training, int[] rows)
+    private ExtractedFeatures LookAgain(ExtractedFeatures features, SampleReading reading, TrainingTexts training, int[] rows)
     {
         FeatureLayout layout = Fusion.LayoutOf(features.Encoders);
-        SecondLook look = SecondLook.Take(training.With(features.Features, layout), read, features.Selection!.Choice!, rows, LinearOptions.Of(options), progress, cancellation);
+        SecondLook look = SecondLook.Take(training.With(features.Features, layout), reading.Views, features.Selection!.Choice!, rows, LinearOptions.Of(options), progress, cancellation);
         features = features with { Selection = features.Selection with { SecondLook = look } };
-        return look.Chosen.Views.Count == read.Length ? features : Narrow(features, look.Chosen.Views, kept, layout);
+        return look.Chosen.Views.Count == reading.Views.Length ? features : Narrow(features, look.Chosen.Views, reading.Kept, layout);
     }
 
     /// <summary>The same texts at some of the views, with encoders that read just these.</summary>
@@ -212,20 +211,20 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     }
 
     /// <summary>Opens the backbones with the chosen views, reads what the sample did not hold, and puts both together.</summary>
-    private ExtractedFeatures ReadRest(string[] texts, int[] sample, FeatureMatrix sampled, List<KeptBackbone> kept, SelectionSummary summary, TokenStates? tokens)
+    private ExtractedFeatures ReadRest(string[] texts, int[] sample, SampleReading reading)
     {
-        List<TextEncoder> encoders = LoadAll(kept.Select(part => (part.Source, part.Options)));
+        List<TextEncoder> encoders = LoadAll(reading.Kept.Select(part => (part.Source, part.Options)));
         // A network that is cut below the tokens' depth does not go on for their sake.
-        TokenStates? wanted = OfOneOf(encoders.Where(encoder => encoder.Views.Max(view => view.Depth) >= tokens?.Depth), tokens);
+        TokenStates? wanted = OfOneOf(encoders.Where(encoder => encoder.Views.Max(view => view.Depth) >= reading.Tokens?.Depth), reading.Tokens);
         List<IDisposable> owned = [.. encoders];
         return Disposal.OnFailure(owned, () =>
         {
             int[] rest = [.. Enumerable.Range(0, texts.Length).Except(sample)];
-            FeatureMatrix features = FeatureStorage.Of(options).Allocate(texts.Length, sampled.Columns);
+            FeatureMatrix features = FeatureStorage.Of(options).Allocate(texts.Length, reading.Features.Columns);
             owned.Add(features);
-            for (int i = 0; i < sample.Length; i++) sampled.Row(i).CopyTo(features.RowTarget(sample[i]));
+            for (int i = 0; i < sample.Length; i++) reading.Features.Row(i).CopyTo(features.RowTarget(sample[i]));
             EncodingStatistics[] read = Fusion.Read(encoders, [.. rest.Select(row => texts[row])], text => features.RowTarget(rest[text]), progress, cancellation, encoder => RowsOf(wanted, encoder, rest));
-            return new ExtractedFeatures(encoders, features, [.. kept.Zip(read, (part, other) => summary.Encoding[part.Candidate].Statistics.Plus(other.AtRows(rest)))], summary) { Tokens = wanted };
+            return new ExtractedFeatures(encoders, features, [.. reading.Kept.Zip(read, (part, other) => reading.Summary.Encoding[part.Candidate].Statistics.Plus(other.AtRows(rest)))], reading.Summary) { Tokens = wanted };
         });
     }
 
@@ -249,6 +248,13 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
             return encoders;
         });
     }
+
+    /// <param name="Features">The sample's, at the views to read of all texts.</param>
+    /// <param name="Kept">The backbones that have such views.</param>
+    /// <param name="Views">These views among the candidates.</param>
+    /// <param name="Summary">How it came about.</param>
+    /// <param name="Tokens">Of all texts, those of the sample filled in; null where nothing is learned from them.</param>
+    private sealed record SampleReading(FeatureMatrix Features, List<KeptBackbone> Kept, int[] Views, SelectionSummary Summary, TokenStates? Tokens);
 
     /// <param name="Candidate">Its place among the candidates.</param>
     /// <param name="Source">What it is opened by.</param>
