@@ -32,6 +32,23 @@ public sealed class AutoRecipeTests
     }
 
     [Fact]
+    public void Tokens_are_those_of_their_texts_whether_a_text_was_in_the_sample_or_not()
+    {
+        LabeledText[] examples = Requests.Generate(1050);
+        string[] texts = [.. examples.Select(example => example.Text)];
+        TrainingOptions options = Requests.Options("llama-gqa", "bert");
+        using ExtractedFeatures features = new AutoRecipe(options, progress: null, Cancellation) { SampleTexts = 300 }
+            .Extract(new TrainingTexts(texts, LabelsOf(examples), Labels.Length, Groups: []), [.. Enumerable.Range(0, texts.Length)]);
+        TokenStates tokens = features.Tokens!;
+        using TextEncoder encoder = TextEncoder.Load(tokens.Backbone, features.Encoders.Single(encoder => encoder.Name == tokens.Backbone).Options);
+        TokenStates expected = TokenStates.Allocate(tokens.Backbone, tokens.Depth, encoder.HiddenSize, encoder.AttendedCounts(texts), long.MaxValue)!;
+        float[] values = new float[texts.Length * encoder.RowLength];
+        encoder.Encode(texts, text => values.AsSpan(text * encoder.RowLength, encoder.RowLength), progress: null, Cancellation, new(tokens.Depth, expected.Of));
+        for (int text = 0; text < texts.Length; text++)
+            Vectors.AssertClose(expected.Of(text), tokens.Of(text), 1e-5f * expected.Of(text).ToArray().Max(MathF.Abs), $"text {text}");
+    }
+
+    [Fact]
     public void A_second_look_keeps_a_set_of_the_views_below_the_cut()
     {
         LabeledText[] examples = Requests.Generate(60);
