@@ -37,24 +37,16 @@ internal static class FewLabels
         {
             testing = LabeledTableReader.Read(testFile, new LabeledTableOptions()).Examples;
         }
-        TextEncoder[] encoders = [.. Bench.Starters.Select(starter => TextEncoder.Load(starter, new()
-        {
-            ViewsOf = backbone => [.. CandidateViews.Of(backbone).Union(ReferenceViews(backbone))],
-            ModelFolders = [Path.Combine(Bench.Root(), "models")],
-            CacheFolder = Path.Combine(Path.GetTempPath(), "llmembed-few-labels"),
-        }))];
-        FeatureLayout layout = Fusion.LayoutOf(encoders);
+        TextEncoder[] encoders = Open(CandidateViews.Of, leadsTexts: true), released = Open(ReferenceViews, leadsTexts: false);
+        FeatureLayout layout = Fusion.LayoutOf(encoders), releasedLayout = Fusion.LayoutOf(released);
         long start = Stopwatch.GetTimestamp();
         ArrayFeatures train = Read(encoders, training, layout), test = Read(encoders, testing, layout);
         double perText = Stopwatch.GetElapsedTime(start).TotalSeconds / (training.Count + testing.Count);
+        ArrayFeatures releasedTrain = Read(released, training, releasedLayout), releasedTest = Read(released, testing, releasedLayout);
         int[] truth = ClassLabels.IndexesOf(testing, labels), all = ClassLabels.IndexesOf(training, labels);
 
         int[][] presets = AutoRecipe.Presets(encoders);
-        int[] IndexesOf(Func<Backbone, IEnumerable<View>> views) =>
-            [.. layout.Views.Index().Where(view => encoders.Any(encoder => encoder.Name == view.Item.Backbone && views(encoder.Backbone).Contains(view.Item.View))).Select(view => view.Index)];
-        int[] candidates = IndexesOf(CandidateViews.Of), reference = IndexesOf(ReferenceViews);
-        presets = [.. presets.Select(set => set.Where(candidates.Contains).Select(view => Array.IndexOf(candidates, view)).ToArray())];
-        int[] defaults = [.. presets[0].Select(view => candidates[view])], last = [.. presets[1].Select(view => candidates[view])];
+        int[] defaults = presets[0], last = presets[1];
         string[] trainTexts = [.. training.Select(example => example.Text)], testTexts = [.. testing.Select(example => example.Text)];
         FeatureMatrix? names = ClassNames.Read(encoders, labels);
         List<string[]> rows = [];
@@ -72,8 +64,8 @@ internal static class FewLabels
                     ClassNames = drawn.Length <= ClassNames.MostTexts ? names : null,
                 };
                 long begin = Stopwatch.GetTimestamp();
-                ViewChoice choice = ViewChooser.Choose(data.SelectViews(candidates), presets, _ => 1, new LinearOptions { Seed = (ulong)draw })!;
-                int[] own = [.. choice.Chosen.Views.Select(view => candidates[view])];
+                ViewChoice choice = ViewChooser.Choose(data, presets, _ => 1, new LinearOptions { Seed = (ulong)draw })!;
+                int[] own = [.. choice.Chosen.Views];
                 Add("auto", own, new() { Mixture = choice.Mixture });
                 seconds.Add(Stopwatch.GetElapsedTime(begin).TotalSeconds);
                 string views = choice.Mixture is { } mixture ? string.Join(' ', mixture.Select(part => $"{part.Weight:P0} of {part.Views.Count}")) : $"{own.Length} views";
@@ -82,11 +74,18 @@ internal static class FewLabels
                 Add("default views", defaults, linear);
                 Add("MiniLM", last[^1..], linear);
                 Add("last mean + MiniLM", last, linear);
-                Add("released recipe", reference, new()
-                {
-                    Recipe = Recipe.Reference,
-                    Reference = new() { Llama = encoders[0].Name, Bert = encoders[1].Name, Roberta = encoders[1].Name, Unpadded = true, Sigma = ReferenceSigma, Epochs = ReferenceSteps },
-                });
+                HeadTrainingData releasedData = new(releasedTrain.Select(drawn), data.Labels, labels.Length, releasedLayout);
+                TrainedHead releasedHead = HeadTrainer.Train(
+                    releasedData,
+                    new()
+                    {
+                        Recipe = Recipe.Reference,
+                        Reference = new() { Llama = released[0].Name, Bert = released[1].Name, Roberta = released[1].Name, Unpadded = true, Sigma = ReferenceSigma, Epochs = ReferenceSteps },
+                        Seed = draw,
+                    },
+                    progress: null,
+                    CancellationToken.None);
+                AddTo("released recipe", releasedHead.Accuracy(releasedTest, testTexts, truth));
                 AddTo("TF-IDF", Tfidf([.. drawn.Select(row => trainTexts[row])], data.Labels, testTexts, truth, labels.Length));
 
                 void Add(string name, int[] views, TrainingOptions options)
@@ -109,8 +108,8 @@ internal static class FewLabels
     }
 
     /// <summary>The roles of the released recipe: the last five means of the decoder, pooler and first token of the encoder.</summary>
-    private static IEnumerable<View> ReferenceViews(Backbone backbone) => backbone.IsDecoder
-        ? Enumerable.Range(0, 5).Select(i => new View(backbone.BlockCount - i, Pooling.Mean))
+    private static IReadOnlyList<View> ReferenceViews(Backbone backbone) => backbone.IsDecoder
+        ? [.. Enumerable.Range(0, 5).Select(i => new View(backbone.BlockCount - i, Pooling.Mean))]
         : [new(backbone.BlockCount, Pooling.Pooler), new(backbone.BlockCount, Pooling.First)];
 
     private static double Tfidf(string[] training, int[] labels, string[] testing, int[] truth, int classCount)
@@ -119,6 +118,14 @@ internal static class FewLabels
         SparseLogisticRegression head = SparseLogisticRegression.Train(vectorizer.Transform(training), labels, classCount, groups: [], seed: 0, CancellationToken.None);
         return RowMaxima.IndexesOf<float>(head.Probabilities(vectorizer.Transform(testing)), classCount).Zip(truth, (predicted, label) => predicted == label ? 1.0 : 0.0).Average();
     }
+
+    private static TextEncoder[] Open(Func<Backbone, IReadOnlyList<View>> views, bool leadsTexts) => [.. Bench.Starters.Select(starter => TextEncoder.Load(starter, new()
+    {
+        ViewsOf = views,
+        LeadsTexts = leadsTexts,
+        ModelFolders = [Path.Combine(Bench.Root(), "models")],
+        CacheFolder = Path.Combine(Path.GetTempPath(), "llmembed-few-labels"),
+    }))];
 
     private static ArrayFeatures Read(TextEncoder[] encoders, IReadOnlyList<LabeledText> examples, FeatureLayout layout)
     {

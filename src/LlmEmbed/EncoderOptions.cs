@@ -32,6 +32,12 @@ public sealed record EncoderOptions
     /// </summary>
     public string? Prompt { get; init; }
 
+    /// <summary>
+    /// Reads a decoder's texts behind a line break where its tokenizer puts nothing before them and there is no other <see cref="Prompt"/>: the first token's state says
+    /// nothing of the text, so it should not be the text's.
+    /// </summary>
+    internal bool LeadsTexts { get; init; }
+
     /// <summary>Pads every text to this many tokens, as the released LLMEmbed recipe does; only useful with <see cref="Pooling.MeanWithPads"/>. Null pads to the longest text of a batch, which changes nothing.</summary>
     public int? PadTo { get; init; }
 

@@ -20,8 +20,8 @@ public sealed class TextEncoder : ITextEncoder
     /// <summary>The format of what the store keeps; part of the fingerprint, so that a change of the mathematics never meets old embeddings.</summary>
     private const string FormatVersion = "2";
 
-    /// <summary>Stands before a text of one token. The same token twice would not do: attention over equal values gives what it gives of one.</summary>
-    private const string Lead = "\n";
+    /// <summary>What texts are read behind. The same token twice would not do for a text of one: attention over equal values gives what it gives of one.</summary>
+    private const string Lead = "\n", LeadPrompt = Lead + "{text}";
 
     private readonly Checkpoint _checkpoint;
     private readonly Backbone _backbone;
@@ -39,6 +39,9 @@ public sealed class TextEncoder : ITextEncoder
         Name = name;
         _checkpoint = checkpoint;
         _backbone = backbone;
+        bool needsLead = backbone.IsDecoder && tokenizer.Frame.Before.Length == 0;
+        if (options is { LeadsTexts: true, Prompt: null, PadTo: null } && needsLead) options = options with { Prompt = LeadPrompt };
+        IsPrompted = options.Prompt is not null && !(needsLead && options.Prompt == LeadPrompt);
         _tokenizer = options.Prompt is string prompt ? tokenizer.WithPrompt(prompt) : tokenizer;
         _options = options;
         Views = ViewSelection.Resolve(options, backbone);
@@ -83,7 +86,13 @@ public sealed class TextEncoder : ITextEncoder
 
     internal string? Prompt => _options.Prompt;
 
+    /// <summary>Whether more stands around texts than what a decoder needs before them.</summary>
+    internal bool IsPrompted { get; }
+
     internal EncoderOptions Options => _options;
+
+    /// <summary>Whether a text's first token is the first of all to a decoder, whose state then says nothing of it.</summary>
+    internal bool BeginsWithText => _backbone.IsDecoder && _tokenizer.Frame.Before.Length == 0;
 
     private PromptSpan PromptSpan => Prompt is null ? default : new(_tokenizer.Frame.Before.Length, _tokenizer.Frame.After.Length);
 

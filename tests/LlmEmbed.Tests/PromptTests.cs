@@ -1,3 +1,5 @@
+using LlmEmbed.Heads;
+using LlmEmbed.Reports;
 using LlmEmbed.Tokenization;
 using Xunit;
 
@@ -105,6 +107,42 @@ public sealed class PromptTests : IDisposable
         if (depths is not null) Assert.Equal("One of billing, delivery, technical: {text}\nLabel:", loaded.Encoders[0].Prompt);
         Prediction expected = trained.Predict("the parcel is late"), actual = loaded.Predict("the parcel is late");
         Assert.Equal((expected.Label, expected.Probability), (actual.Label, actual.Probability));
+    }
+
+    [Theory]
+    [InlineData("llama-gqa", "\n{text}")]
+    [InlineData("qwen2", "\n{text}")]
+    [InlineData("llama-mha", null)]
+    [InlineData("bert", null)]
+    public void Training_reads_a_decoder_behind_a_line_break_where_its_tokenizer_puts_nothing_before_texts(string backbone, string? prompt)
+    {
+        LabeledText[] examples = Requests.Generate(60);
+        using TextClassifier trained = Requests.Train(examples, Requests.Options(backbone));
+        TextEncoder encoder = trained.Encoders.Single();
+        Assert.Equal(prompt, encoder.Prompt);
+        Assert.Equal(backbone, Fusion.NameOf(encoder));
+        Assert.Equal(prompt is not null, ClassifierFacts.Choices(trained)[0].Value.EndsWith("behind a line break", StringComparison.Ordinal));
+
+        trained.Save(_folder.File("model"));
+        using TextClassifier loaded = TextClassifier.Load(_folder.File("model"), new() { ModelFolders = [Repository.Fixtures] });
+        Assert.Equal((prompt, backbone), (loaded.Encoders[0].Prompt, Fusion.NameOf(loaded.Encoders[0])));
+        Assert.Equal(trained.Predict("the parcel is late").Probability, loaded.Predict("the parcel is late").Probability);
+    }
+
+    [Fact]
+    public void A_prompt_that_is_a_line_break_is_not_tried_twice()
+    {
+        TrainingOptions options = Requests.Options("llama-gqa");
+        using TextClassifier trained = Requests.Train(Requests.Generate(60), options with { Encoder = options.Encoder with { Prompt = "\n{text}" } });
+        Assert.Single(trained.Training!.Selection!.Encoding);
+    }
+
+    [Fact]
+    public void Views_that_are_asked_for_are_read_without_a_line_break()
+    {
+        TrainingOptions options = Requests.Options("llama-gqa");
+        using TextClassifier trained = Requests.Train(Requests.Generate(60), options with { Encoder = options.Encoder with { Depths = "1" } });
+        Assert.Null(trained.Encoders[0].Prompt);
     }
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

@@ -16,19 +16,19 @@ internal static class ClassNames
     /// <param name="encoders">The backbones whose views stand side by side.</param>
     /// <param name="names">The C classes.</param>
     /// <returns>
-    /// [C,F], zeros in a decoder's views: there a name is little more than a first token, whose state is the same for every text. Null where nothing can be had from names: they
-    /// are letters or numbers, or all backbones are decoders.
+    /// [C,F], zeros in the views of decoders that read nothing before a text: there a name is little more than a first token, whose state is the same for every text. Null where
+    /// nothing can be had from names: they are letters or numbers, or all backbones are such decoders.
     /// </returns>
     public static FeatureMatrix? Read(IReadOnlyList<TextEncoder> encoders, IReadOnlyList<string> names)
     {
-        if (encoders.All(encoder => encoder.Backbone.IsDecoder) || !names.All(IsWord)) return null;
+        if (encoders.All(encoder => encoder.BeginsWithText) || !names.All(IsWord)) return null;
         int columns = encoders.Sum(encoder => encoder.RowLength), end = 0;
         ArrayFeatures features = new(new float[names.Count * columns], names.Count, columns);
         foreach (TextEncoder encoder in encoders)
         {
             int offset = end;
             end += encoder.RowLength;
-            if (encoder.Backbone.IsDecoder) continue;
+            if (encoder.BeginsWithText) continue;
             TextEmbeddings read = encoder.Encode(names);
             for (int name = 0; name < names.Count; name++) read[name].CopyTo(features.RowTarget(name)[offset..]);
         }

@@ -4,7 +4,7 @@ namespace LlmEmbed.Heads;
 internal static class Fusion
 {
     /// <summary>What tells a backbone's features from those of others, and from its own with a prompt.</summary>
-    public static string NameOf(ITextEncoder encoder) => encoder is TextEncoder { Prompt: not null } ? $"{encoder.Name} with the prompt" : encoder.Name;
+    public static string NameOf(ITextEncoder encoder) => encoder is TextEncoder { IsPrompted: true } ? $"{encoder.Name} with the prompt" : encoder.Name;
 
     public static FeatureLayout LayoutOf(IEnumerable<ITextEncoder> encoders)
     {

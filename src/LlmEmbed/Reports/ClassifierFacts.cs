@@ -10,7 +10,7 @@ internal static class ClassifierFacts
     [
         .. classifier.Encoders.Select(encoder => (
             Fusion.NameOf(encoder),
-            $"{string.Join(", ", encoder.Views.Select(PoolingNames.NameOf))} (depth:pooling) of {encoder.BlockCount} blocks, in {PrecisionNames.NameOf(encoder.Precision)}, at most {encoder.MaxTokens} tokens")),
+            $"{string.Join(", ", encoder.Views.Select(PoolingNames.NameOf))} (depth:pooling) of {encoder.BlockCount} blocks, in {PrecisionNames.NameOf(encoder.Precision)}, at most {encoder.MaxTokens} tokens{(encoder is { Prompt: not null, IsPrompted: false } ? ", behind a line break" : "")}")),
         .. classifier.Training?.Selection is { } selection ? [("Views", Describe(selection))] : Array.Empty<(string, string)>(),
         ("Head", classifier.Head.Choice),
     ];

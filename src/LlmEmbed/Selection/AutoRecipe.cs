@@ -100,7 +100,7 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     private TokenStates? AllocateTokens(List<TextEncoder> candidates, string[] texts)
     {
         if (!options.UseAttention || options.Head != HeadKind.Auto || options.Budget is not null || texts.Length < AttentionPooling.LeastTexts) return null;
-        TextEncoder largest = candidates.Where(encoder => encoder.Prompt is null).MaxBy(encoder => encoder.Backbone.ParameterCount(encoder.BlockCount))!;
+        TextEncoder largest = candidates.Where(encoder => !encoder.IsPrompted).MaxBy(encoder => encoder.Backbone.ParameterCount(encoder.BlockCount))!;
         long memory = AttentionPooling.MostBytesFor(options), leastBytes = (long)texts.Length * largest.HiddenSize * sizeof(float);
         return largest.MemoryPlan.IsStreamed || leastBytes > memory
             ? null
@@ -120,9 +120,9 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
         {
             foreach (string backbone in options.Backbones)
             {
-                TextEncoder plain = TextEncoder.Load(backbone, options.Encoder with { ViewsOf = CandidateViews.Of, Prompt = null });
+                TextEncoder plain = TextEncoder.Load(backbone, options.Encoder with { ViewsOf = CandidateViews.Of, Prompt = null, LeadsTexts = true });
                 candidates.Add(plain);
-                if (options.Encoder.Prompt is not null && plain.Backbone.IsDecoder)
+                if (options.Encoder.Prompt is string prompt && prompt != plain.Prompt && plain.Backbone.IsDecoder)
                     candidates.Add(TextEncoder.Load(backbone, options.Encoder with { ViewsOf = CandidateViews.Of, Precision = plain.Precision }));
             }
             if (options.Encoder.Prompt is not null && candidates.TrueForAll(encoder => !encoder.Backbone.IsDecoder))

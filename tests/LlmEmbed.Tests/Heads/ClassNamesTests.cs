@@ -58,9 +58,9 @@ public sealed class ClassNamesTests
     }
 
     [Fact]
-    public void Only_encoders_read_them()
+    public void Decoders_read_them_only_behind_something()
     {
-        using TextEncoder decoder = Load("llama-gqa"), encoder = Load("bert");
+        using TextEncoder decoder = Load("llama-gqa"), encoder = Load("bert"), prompted = Load("llama-gqa", "\n{text}");
         string[] names = ["good", "bad"];
         FeatureMatrix read = ClassNames.Read([decoder, encoder], names)!;
         TextEmbeddings expected = encoder.Encode(names, cancellationToken: Cancellation);
@@ -70,6 +70,9 @@ public sealed class ClassNamesTests
             Assert.Equal(expected[name].ToArray(), read.Row(name)[decoder.RowLength..].ToArray());
         }
         Assert.Null(ClassNames.Read([decoder], names));
+        expected = prompted.Encode(names, cancellationToken: Cancellation);
+        read = ClassNames.Read([prompted], names)!;
+        for (int name = 0; name < names.Length; name++) Assert.Equal(expected[name].ToArray(), read.Row(name).ToArray());
     }
 
     [Theory]
@@ -84,5 +87,5 @@ public sealed class ClassNamesTests
 
     private static TrainedHead Train(HeadTrainingData data) => HeadTrainer.Train(data, new(), progress: null, Cancellation);
 
-    private static TextEncoder Load(string fixture) => TextEncoder.Load(Repository.Fixture(fixture), new() { Precision = Precision.Fp32 });
+    private static TextEncoder Load(string fixture, string? prompt = null) => TextEncoder.Load(Repository.Fixture(fixture), new() { Precision = Precision.Fp32, Prompt = prompt });
 }

@@ -20,7 +20,7 @@ public sealed class AutoRecipeTests
 
         TextEmbeddings[] expected = [.. features.Encoders.Select(encoder =>
         {
-            using TextEncoder again = TextEncoder.Load(encoder.Source, options.Encoder with { Views = encoder.Views, Precision = encoder.Precision });
+            using TextEncoder again = TextEncoder.Load(encoder.Source, encoder.Options);
             return again.Encode(texts, cancellationToken: Cancellation);
         })];
         float[] fused = Fusion.Fuse(expected);
