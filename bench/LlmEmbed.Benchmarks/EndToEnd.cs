@@ -49,7 +49,7 @@ internal static class EndToEnd
     /// <summary>Tokens per second of the same network on some of the texts, nothing being kept.</summary>
     private static double EngineRate(TextEncoder trained, TrainingOptions options, IReadOnlyList<LabeledText> examples)
     {
-        using TextEncoder encoder = TextEncoder.Load(trained.Source, options.Encoder with { Views = trained.Views, CacheFolder = null, WeightsFolder = options.Encoder.CacheFolder });
+        using TextEncoder encoder = TextEncoder.Load(trained.Source, trained.Options with { CacheFolder = null, WeightsFolder = options.Encoder.CacheFolder });
         string[] texts = [.. examples.Select(example => example.Text).Distinct().Take(RateTexts)];
         PreparedTexts prepared = encoder.Prepare(texts, CancellationToken.None);
         _ = encoder.Encode(texts[..Math.Min(64, texts.Length)]); // compiles

@@ -12,6 +12,7 @@ return args switch
     ["llama.cpp", .. string[] rest] => LlamaCpp.Run(rest),
     ["write-gguf", string format, string file] => GgufCopy.Write(format, file),
     ["onnxruntime"] => OnnxRuntime.Run(),
+    ["transformers.js", string file] => TransformersJs.Run(file),
     ["latency"] => Latency.Run(),
     ["scaling"] => Scaling.Run(),
     ["scaling-rows"] => Scaling.Rows(1_000_000),
@@ -43,6 +44,7 @@ static int Usage()
           llama.cpp [FILE.gguf]...   tokens per second beside llama.cpp on the starter's file and on others (after: npm install --prefix bench/peers)
           write-gguf FORMAT FILE     the starter's file as Q8_0, Q5_0, Q4_0 or F16, for that
           onnxruntime                all-MiniLM-L6-v2 beside onnxruntime-node on an exported-style graph (after: npm install --prefix bench/peers)
+          transformers.js FILE       the same from texts to embeddings beside Transformers.js, on the first 2,000 texts (after: npm install --prefix bench/peers)
           latency                    one text at a time through a loaded classifier
           scaling                    time against depth and against length
           scaling-rows [MOST]        10,000, 100,000 and 1,000,000 short texts through predict: rate and memory

@@ -50,20 +50,25 @@ internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, Penalt
         return this with { Chosen = PenaltyCandidate.ScoreOf(Chosen.C, sum, truth, Folds, FoldCount), Logits = sum };
     }
 
-    /// <summary>With the share of other logits that suits these rows best.</summary>
+    /// <summary>With the share of other logits that suits these rows best, of those that do not cost macro-F1.</summary>
     /// <param name="others">[Rows, C], from what was not fitted to these rows.</param>
     /// <param name="labels">Of all training rows.</param>
     /// <returns>
     /// The share, the factor that gives the other logits this share, and the validation of both together; null where they are not clearly better, by more than one standard error of the
-    /// log loss, or cost macro-F1.
+    /// log loss.
     /// </returns>
     public (double Share, double Factor, CrossValidation Together)? PlusBestShareOf(double[] others, IReadOnlyList<int> labels)
     {
         int[] truth = [.. Rows.Select(row => labels[row])];
         double unit = Chosen.Temperature / PenaltyCandidate.ScoreOf(Chosen.C, others, truth, Folds, FoldCount).Temperature;
-        (double share, CrossValidation together) = Shares.Select(share => (share, Plus(others, share * unit, truth))).MinBy(candidate => candidate.Item2.Chosen.CalibratedLogLoss);
+        (double, CrossValidation)[] harmless =
+        [
+            .. Shares.Select(share => (Share: share, Together: Plus(others, share * unit, truth))).Where(candidate => candidate.Together.Chosen.MacroF1 >= Chosen.MacroF1)
+                .OrderBy(candidate => candidate.Together.Chosen.CalibratedLogLoss),
+        ];
+        if (harmless is not [(double share, CrossValidation together), ..]) return null;
         (double excess, double error) = PairedLosses.Excess(together.RowLosses(labels), RowLosses(labels));
-        return excess >= -error || together.Chosen.MacroF1 < Chosen.MacroF1 ? null : (share, share * unit, together);
+        return excess >= -error ? null : (share, share * unit, together);
     }
 }
 

@@ -248,7 +248,7 @@ internal static class HeadTrainer
         LinearTraining balanced = LinearHeadTrainer.Train(data, linear with { ClassWeighting = ClassWeighting.Balanced }, progress, cancellationToken);
         CrossValidation weighted = balanced.CrossValidation!;
         (double moreErrors, double error) = PairedLosses.Excess(Errors(weighted, data), Errors(plain, data));
-        bool isBetter = weighted.Chosen.MacroF1 > plain.Chosen.MacroF1 && moreErrors <= error;
+        bool isBetter = weighted.Chosen.MacroF1 - plain.Chosen.MacroF1 > Math.Max(0, moreErrors) && moreErrors <= 2 * error;
         return isBetter ? (balanced, ClassWeighting.Balanced) : (even, ClassWeighting.None);
     }
 

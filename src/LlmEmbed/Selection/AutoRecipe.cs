@@ -46,6 +46,7 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     /// <summary>Texts on which views are compared. More would cost more than the cut saves on ordinary data, and separate views by less than matters.</summary>
     private const int DefaultSampleTexts = 1500;
 
+    /// <summary>Where a second look settles the set a third fewer texts show as well how deep to read.</summary>
     public int SampleTexts { get; init; } = DefaultSampleTexts;
 
     /// <summary>Whether views are left to this recipe.</summary>
@@ -57,8 +58,9 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     /// <param name="rows">Those that the choice may look at, ascending; what is held out for measuring is not among them.</param>
     public ExtractedFeatures Extract(TrainingTexts training, int[] rows)
     {
-        int[] sample = [.. StratifiedSplit.Sample([.. rows.Select(row => training.Labels[row])], SampleTexts, (ulong)options.Seed).Select(index => rows[index])];
-        bool looksTwice = Math.Min(rows.Length, SecondLook.TextsFor(training.ClassCount)) > sample.Length;
+        bool looksTwice = Math.Min(rows.Length, SecondLook.TextsFor(training.ClassCount)) > SampleTexts;
+        int sampleTexts = looksTwice ? SampleTexts * 2 / 3 : SampleTexts;
+        int[] sample = [.. StratifiedSplit.Sample([.. rows.Select(row => training.Labels[row])], sampleTexts, (ulong)options.Seed).Select(index => rows[index])];
         SampleReading reading = ReadSample(training, sample, looksTwice);
         ExtractedFeatures features = ReadRest(training.Texts, sample, reading);
         return looksTwice && reading.Summary.Choice is not null ? Disposal.OnFailure([features], () => LookAgain(features, reading, training, rows)) : features;

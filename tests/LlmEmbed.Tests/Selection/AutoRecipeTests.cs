@@ -13,8 +13,7 @@ public sealed class AutoRecipeTests
     {
         LabeledText[] examples = Requests.Generate(60);
         string[] texts = [.. examples.Select(example => example.Text)];
-        TrainingOptions options = Requests.Options("llama-gqa", "bert");
-        using ExtractedFeatures features = new AutoRecipe(options, progress: null, Cancellation) { SampleTexts = 30 }
+        using ExtractedFeatures features = new AutoRecipe(Requests.Options("llama-gqa", "bert"), progress: null, Cancellation) { SampleTexts = 45 }
             .Extract(new TrainingTexts(texts, LabelsOf(examples), Labels.Length, Groups: []), [.. Enumerable.Range(0, texts.Length)]);
         Assert.Equal(30, features.Selection!.SampleTexts);
 
