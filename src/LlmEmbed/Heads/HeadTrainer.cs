@@ -237,7 +237,7 @@ internal static class HeadTrainer
         return new TrainedHead(training.Head, training.Temperature, choice, details) { CrossValidation = training.CrossValidation, Weighting = weighting };
     }
 
-    /// <summary>Balanced weights lift rare classes and cost common ones; which is worth more is asked of texts that were held out.</summary>
+    /// <summary>Balanced weights lift rare classes and cost common ones; macro-F1 has to gain more on unseen texts than accuracy loses, and that not clearly.</summary>
     private static (LinearTraining Training, ClassWeighting Weighting) ChooseWeighting(
         HeadTrainingData data, LinearOptions linear, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
