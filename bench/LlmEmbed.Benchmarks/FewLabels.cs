@@ -74,25 +74,17 @@ internal static class FewLabels
                 Add("default views", defaults, linear);
                 Add("MiniLM", last[^1..], linear);
                 Add("last mean + MiniLM", last, linear);
-                HeadTrainingData releasedData = new(releasedTrain.Select(drawn), data.Labels, labels.Length, releasedLayout);
-                TrainedHead releasedHead = HeadTrainer.Train(
-                    releasedData,
-                    new()
-                    {
-                        Recipe = Recipe.Reference,
-                        Reference = new() { Llama = released[0].Name, Bert = released[1].Name, Roberta = released[1].Name, Unpadded = true, Sigma = ReferenceSigma, Epochs = ReferenceSteps },
-                        Seed = draw,
-                    },
-                    progress: null,
-                    CancellationToken.None);
-                AddTo("released recipe", releasedHead.Accuracy(releasedTest, testTexts, truth));
+                AddHead("released recipe", new(releasedTrain.Select(drawn), data.Labels, labels.Length, releasedLayout), releasedTest, new()
+                {
+                    Recipe = Recipe.Reference,
+                    Reference = new() { Llama = released[0].Name, Bert = released[1].Name, Roberta = released[1].Name, Unpadded = true, Sigma = ReferenceSigma, Epochs = ReferenceSteps },
+                });
                 AddTo("TF-IDF", Tfidf([.. drawn.Select(row => trainTexts[row])], data.Labels, testTexts, truth, labels.Length));
 
-                void Add(string name, int[] views, TrainingOptions options)
-                {
-                    TrainedHead head = HeadTrainer.Train(data.SelectViews(views), options with { Seed = draw }, progress: null, CancellationToken.None);
-                    AddTo(name, head.Accuracy(test.Select([.. views.Select(view => layout.Views[view])]), testTexts, truth));
-                }
+                void Add(string name, int[] views, TrainingOptions options) => AddHead(name, data.SelectViews(views), test.Select([.. views.Select(view => layout.Views[view])]), options);
+
+                void AddHead(string name, HeadTrainingData data, FeatureMatrix test, TrainingOptions options) =>
+                    AddTo(name, HeadTrainer.Train(data, options with { Seed = draw }, progress: null, CancellationToken.None).Accuracy(test, testTexts, truth));
 
                 void AddTo(string name, double accuracy)
                 {
