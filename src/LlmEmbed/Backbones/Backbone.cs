@@ -96,21 +96,25 @@ internal readonly record struct BlockRange(int First, int End);
 
 /// <summary>Names of the values that a run feeds to a backbone's graph.</summary>
 /// <param name="Embeddings">What enters the first block: token embeddings or an earlier block's hidden state, F32 [B,T,H].</param>
-/// <param name="KeyMask">Encoders: I32 [B,T], 1 for tokens and 0 for padding.</param>
-/// <param name="LastIndex">Decoders: I32 [B], the index of each text's last token; T − 1 for all where an <paramref name="AttentionBias"/> is given.</param>
-/// <param name="BatchLength">Decoders: I32 scalar, T.</param>
+/// <param name="Lengths">I32 [B], how many of each text's T are tokens and not padding, which is no key.</param>
 /// <param name="Positions">The longest T of any run, so that tables of positions need not reach further.</param>
-/// <param name="AttentionBias">Decoders run with padding to a fixed length: F32 [B,1,T,T] added to the scores, so that padding is no key; empty otherwise.</param>
-/// <param name="Cache">Decoders that read a text in several runs: names a block's keys and values; null where each run stands alone.</param>
-internal sealed record AttentionInputs(
-    string Embeddings, string KeyMask, string LastIndex, string BatchLength, int Positions, string AttentionBias, Func<int, BlockCache>? Cache = null)
+internal sealed record AttentionInputs(string Embeddings, string Lengths, int Positions)
 {
+    /// <summary>Decoders that read a text in several runs, each behind what the ones before read; null where each run stands alone.</summary>
+    public GrowingTexts? Growing { get; init; }
+
     /// <summary>Decoders: what every text begins with and is not read again; null where there is nothing.</summary>
     public PromptPrefix? Prefix { get; init; }
 
     /// <summary>Decoders: told each block's keys and values [B,T,kv·d] before their rotation.</summary>
     public Action<int, string, string>? KeysAndValues { get; init; }
 }
+
+/// <summary>Names of the values that say what earlier runs read.</summary>
+/// <param name="LastIndex">I32 [B], the index of each text's last token among all of its tokens so far.</param>
+/// <param name="TotalLength">I32 scalar, the most tokens of a text so far.</param>
+/// <param name="Cache">Names a block's keys and values.</param>
+internal sealed record GrowingTexts(string LastIndex, string TotalLength, Func<int, BlockCache> Cache);
 
 /// <summary>Names of the keys and values of one block, F32 [B,kv,T,d] each: those of earlier runs, and the same with those of this run.</summary>
 internal readonly record struct BlockCache(string PastKeys, string PastValues, string Keys, string Values);

@@ -67,11 +67,8 @@ internal sealed class EncoderEngine : IDisposable
     /// <summary>Tokens at the beginning of every text that are read once and not again.</summary>
     public int PrefixLength => Plan.IsStreamed ? 0 : KeptPrefix;
 
-    /// <summary>
-    /// Only a decoder's states do not depend on what follows. Blocks that are loaded in turn would have to be loaded twice for this, and to put the keys and values of a single
-    /// token before each text's costs as much as the token does.
-    /// </summary>
-    private int KeptPrefix => _backbone.IsDecoder && Depth > 0 && _options.Prompt.Before > 1 && _options.Views.All(view => view.Pooling != Pooling.First) ? _options.Prompt.Before : 0;
+    /// <summary>Only a decoder's states do not depend on what follows. Blocks that are loaded in turn would have to be loaded twice for this.</summary>
+    private int KeptPrefix => _backbone.IsDecoder && Depth > 0 && _options.Views.All(view => view.Pooling != Pooling.First) ? _options.Prompt.Before : 0;
 
     /// <summary>Runs batches.</summary>
     /// <param name="batches">Token ids of the texts of each batch, none empty.</param>

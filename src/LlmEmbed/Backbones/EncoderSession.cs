@@ -9,10 +9,7 @@ namespace LlmEmbed.Backbones;
 internal sealed class EncoderSession : IDisposable
 {
     private const string Embeddings = "embeddings";
-    private const string KeyMask = "key_mask";
-    private const string LastIndex = "last_index";
-    private const string BatchLength = "batch_length";
-    private const string AttentionBias = "attention_bias";
+    private const string Lengths = "lengths";
     private const string MeanWeights = "mean_weights";
     private const string MeanSkipFirstWeights = "mean_skip_first_weights";
     private const string LastPosition = "last_position";
@@ -116,7 +113,7 @@ internal sealed class EncoderSession : IDisposable
         using GraphFeeds feeds = new();
         if (_blocks.First > 0) feeds.Add(Embeddings, state!, batch.Count, length, _backbone.HiddenSize);
         else AddEmbeddings(feeds, batch, length);
-        AddAttention(feeds, batch, length);
+        feeds.Add(Lengths, batch.Select(ids => ids.Length - PrefixLength).ToArray(), batch.Count);
         AddPooling(feeds, batch, length);
         return _session.Run(feeds);
     }
@@ -140,13 +137,7 @@ internal sealed class EncoderSession : IDisposable
         if (Uses(Pooling.Last)) graph.Input(LastPosition, OnnxType.Int64, null, 2);
         if (Uses(Pooling.Max)) graph.Input(MaxBias, OnnxType.Float, null, null, 1);
         if (Uses(Pooling.Attention)) graph.Input(AttentionPoolingBias, OnnxType.Float, null, null, 1);
-        if (!_backbone.IsDecoder)
-            return new AttentionInputs(embeddings, graph.Input(KeyMask, OnnxType.Int32, null, null), LastIndex: "", BatchLength: "", maxTokens, AttentionBias: "");
-
-        string lastIndex = graph.Input(LastIndex, OnnxType.Int32, [null]);
-        string batchLength = graph.Input(BatchLength, OnnxType.Int32);
-        string bias = _padTo is null ? "" : graph.Input(AttentionBias, OnnxType.Float, null, 1, null, null);
-        return new AttentionInputs(embeddings, KeyMask: "", lastIndex, batchLength, maxTokens, bias) { Prefix = _prefix };
+        return new AttentionInputs(embeddings, graph.Input(Lengths, OnnxType.Int32, [null]), maxTokens) { Prefix = _prefix };
     }
 
     /// <summary>[B,T,H] → [B,H].</summary>
@@ -190,18 +181,6 @@ internal sealed class EncoderSession : IDisposable
         feeds.Add(Embeddings, embeddings, batch.Count, length, hiddenSize);
     }
 
-    private void AddAttention(GraphFeeds feeds, IReadOnlyList<int[]> batch, int length)
-    {
-        if (!_backbone.IsDecoder)
-        {
-            feeds.Add(KeyMask, PerToken(batch, length, AllOf, _ => 1, elsewhere: 0), batch.Count, length);
-            return;
-        }
-        feeds.Add(LastIndex, batch.Select(ids => (_padTo is null ? ids.Length : length) - 1).ToArray(), batch.Count);
-        feeds.Add(BatchLength, [PrefixLength + length]);
-        if (_padTo is not null) feeds.Add(AttentionBias, PaddingIsNoKey(batch, length), batch.Count, 1, length, length);
-    }
-
     private void AddPooling(GraphFeeds feeds, IReadOnlyList<int[]> batch, int length)
     {
         if (Uses(Pooling.Mean)) feeds.Add(MeanWeights, MeansOver(batch, length, TextOf), batch.Count, 1, length);
@@ -226,9 +205,6 @@ internal sealed class EncoderSession : IDisposable
         return values;
     }
 
-    /// <summary>Everything that goes through the blocks.</summary>
-    private Range AllOf(int[] ids) => ..(ids.Length - PrefixLength);
-
     private Range TextOf(int[] ids) => BehindPrefix(_prompt.Text(ids.Length));
 
     private Range TextWithoutFirst(int[] ids) => BehindPrefix(_prompt.TextWithoutFirst(ids.Length));
@@ -237,16 +213,6 @@ internal sealed class EncoderSession : IDisposable
 
     /// <summary>The same tokens among those that go through the blocks.</summary>
     private Range BehindPrefix(Range tokens) => (tokens.Start.Value - PrefixLength)..(tokens.End.Value - PrefixLength);
-
-    /// <summary>[B,1,T,T]: the lowest float on every column of a padding token.</summary>
-    private static float[] PaddingIsNoKey(IReadOnlyList<int[]> batch, int length)
-    {
-        float[] bias = new float[batch.Count * length * length];
-        for (int b = 0; b < batch.Count; b++)
-            for (int query = 0; query < length; query++)
-                bias.AsSpan((b * length + query) * length + batch[b].Length, length - batch[b].Length).Fill(float.MinValue);
-        return bias;
-    }
 }
 
 /// <summary>Told the states [tokens,H] of a text that attention pooling chooses among.</summary>

@@ -22,8 +22,8 @@ internal class Float32Layers(Checkpoint checkpoint, OnnxGraph graph) : Layers(ch
         return products;
     }
 
-    public override (string[] Products, string Biases) ProjectForAttention(Rows input, ProjectionGroup group) =>
-        ([.. group.Parts.Select(part => MatMul(input, group, part))], Graph.Constant<float>(group.ReadBiases(Checkpoint), group.Width));
+    public override string Attend(Rows input, ProjectionGroup queryKeyValue, Attention attention) =>
+        Attend([.. queryKeyValue.Parts.Select(part => MatMul(input, queryKeyValue, part))], Graph.Constant<float>(queryKeyValue.ReadBiases(Checkpoint), queryKeyValue.Width), attention);
 
     public override Product Multiply(Rows input, ProjectionGroup group) => new(MatMul(input, group, group.Parts[0]), Bias: group.Parts[0].HasBias ? Bias(group.Parts[0]) : "");
 

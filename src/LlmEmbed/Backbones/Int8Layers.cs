@@ -33,6 +33,9 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
         return parts;
     }
 
+    public override string Attend(Rows input, ProjectionGroup queryKeyValue, Attention attention) =>
+        Graph.Node("AttentionOfProduct", [MatMul(input, queryKeyValue), input.Scale, Biases(queryKeyValue), .. attention.Constants(Graph)]);
+
     public override Product Multiply(Rows input, ProjectionGroup group) => new(MatMul(input, group), input.Scale, Biases(group));
 
     public override string Add(Product product, string residual) => Graph.Node("AddRows", [product.Value, product.Scale, product.Bias, residual]);

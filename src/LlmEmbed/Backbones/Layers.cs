@@ -23,8 +23,11 @@ internal abstract class Layers(Checkpoint checkpoint, OnnxGraph graph)
     /// <summary>Products of each part of the group, in fp32: [B,T,in] → [B,T,out] each.</summary>
     public abstract string[] Project(Rows input, ProjectionGroup group);
 
-    /// <summary>The same for an attention that adds biases itself: products, and all their biases side by side; empty where they are added already.</summary>
-    public virtual (string[] Products, string Biases) ProjectForAttention(Rows input, ProjectionGroup group) => (Project(input, group), "");
+    /// <summary>Attention whose queries, keys and values are the group's parts: [B,T,in] → [B,T,heads·d], in fp32.</summary>
+    public abstract string Attend(Rows input, ProjectionGroup queryKeyValue, Attention attention);
+
+    /// <summary>The same over queries, keys and values that are complete but for these biases, side by side.</summary>
+    public string Attend(string[] queryKeyValue, string biases, Attention attention) => Graph.Node("Attention", [.. queryKeyValue, biases, .. attention.Constants(Graph)]);
 
     /// <summary>The product of a group's only part, to be added to a residual.</summary>
     public abstract Product Multiply(Rows input, ProjectionGroup group);
@@ -60,6 +63,23 @@ internal abstract class Layers(Checkpoint checkpoint, OnnxGraph graph)
         float[] values = new float[size];
         Checkpoint.Require(name, size).CopyTo(values);
         return values;
+    }
+}
+
+/// <summary>An attention over texts that stand alone.</summary>
+/// <param name="Shape">Its sizes, without the prefix.</param>
+/// <param name="Lengths">I32 [B], tokens of each text.</param>
+/// <param name="Rotary">Decoders: tables of positions.</param>
+/// <param name="Prefix">Keys and values [P,kv·d] of the tokens before each text; none where P is 0.</param>
+internal sealed record Attention(AttentionShape Shape, string Lengths, Rotary? Rotary = null, (int Length, float[] Keys, float[] Values) Prefix = default)
+{
+    /// <summary>The operator's inputs behind the biases. What is not needed is a constant that nothing reads.</summary>
+    public string[] Constants(OnnxGraph graph)
+    {
+        string unused = graph.Constant<float>([0], 1);
+        string Given(float[]? values) => values is null ? unused : graph.Constant<float>(values, Prefix.Length, values.Length / Prefix.Length);
+        float[] shape = (Shape with { PrefixLength = Prefix.Length }).ToVector();
+        return [Rotary?.Cos ?? unused, Rotary?.Sin ?? unused, Lengths, Given(Prefix.Keys), Given(Prefix.Values), graph.Constant<float>(shape, shape.Length)];
     }
 }
 

@@ -102,27 +102,43 @@ internal sealed class Llama : Backbone
     private Product Attention(Layers layers, Rows input, int block, AttentionInputs inputs, Rotary rotary)
     {
         LlamaConfig c = _config;
-        string prefix = $"model.layers.{block}.self_attn";
-        string[] queryKeyValue = layers.Project(input, QueryKeyValue(block)); // [B,T,heads·d], [B,T,kv·d] twice
-        if (c.QueryNorm)
+        AttentionShape shape = new(c.Heads, c.KeyValueHeads, Heads.PaddedSize, 1 / MathF.Sqrt(c.HeadSize), IsDecoder: true, c.HasWindow(block) ? c.Window!.Value : 0);
+        Attention alone = new(shape, inputs.Lengths, rotary, inputs.Prefix?.Of(block) ?? default);
+        string attention; // [B,T,heads·d]
+        if (inputs is { Growing: null, KeysAndValues: null } && !c.QueryNorm)
         {
-            queryKeyValue[0] = HeadNorm(layers, queryKeyValue[0], $"{prefix}.q_norm", c.Heads);
-            queryKeyValue[1] = HeadNorm(layers, queryKeyValue[1], $"{prefix}.k_norm", c.KeyValueHeads);
+            attention = layers.Attend(input, QueryKeyValue(block), alone);
         }
-        inputs.KeysAndValues?.Invoke(block, queryKeyValue[1], queryKeyValue[2]);
-        if (inputs.Prefix is not null) queryKeyValue = inputs.Prefix.Prepend(layers.Graph, block, queryKeyValue, Heads.PaddedWidth);
-        List<OnnxAttribute> attributes = [("num_heads", c.Heads), ("kv_num_heads", c.KeyValueHeads), ("do_rotary", 1), ("scale", 1 / MathF.Sqrt(c.HeadSize))];
-        if (c.HasWindow(block)) attributes.Add(("local_window_size", c.Window!.Value));
-        string attention = layers.Graph.NextName("attention"); // [B,T,heads·d]
-        BlockCache cache = inputs.Cache?.Invoke(block) ?? new("", "", layers.Graph.NextName("keys"), layers.Graph.NextName("values"));
-        layers.Graph.Node(
+        else
+        {
+            string[] queryKeyValue = layers.Project(input, QueryKeyValue(block)); // [B,T,heads·d], [B,T,kv·d] twice
+            if (c.QueryNorm)
+            {
+                queryKeyValue[0] = HeadNorm(layers, queryKeyValue[0], $"model.layers.{block}.self_attn.q_norm", c.Heads);
+                queryKeyValue[1] = HeadNorm(layers, queryKeyValue[1], $"model.layers.{block}.self_attn.k_norm", c.KeyValueHeads);
+            }
+            inputs.KeysAndValues?.Invoke(block, queryKeyValue[1], queryKeyValue[2]);
+            int width = Heads.PaddedWidth + 2 * KeyValueHeads.PaddedWidth;
+            attention = inputs.Growing is { } growing
+                ? AttendGrowing(layers.Graph, queryKeyValue, growing, growing.Cache(block), shape, rotary)
+                : layers.Attend(queryKeyValue, layers.Graph.Constant<float>(new float[width], width), alone);
+        }
+        ProjectionGroup output = new(Heads.Width, Heads, new Projection($"model.layers.{block}.self_attn.o_proj", HiddenSize, c.OutputBias));
+        return layers.Multiply(layers.Prepare(attention, output), output);
+    }
+
+    /// <summary>Attention over what earlier runs read too: the engine's own, which keeps keys and values in place.</summary>
+    private static string AttendGrowing(OnnxGraph graph, string[] queryKeyValue, GrowingTexts growing, BlockCache cache, AttentionShape shape, Rotary rotary)
+    {
+        List<OnnxAttribute> attributes = [("num_heads", shape.Heads), ("kv_num_heads", shape.KeyValueHeads), ("do_rotary", 1), ("scale", shape.Scale)];
+        if (shape.Window > 0) attributes.Add(("local_window_size", shape.Window));
+        string attention = graph.NextName("attention");
+        graph.Node(
             "GroupQueryAttention",
-            [.. queryKeyValue, cache.PastKeys, cache.PastValues, inputs.LastIndex, inputs.BatchLength, rotary.Cos, rotary.Sin, "", inputs.AttentionBias],
+            [.. queryKeyValue, cache.PastKeys, cache.PastValues, growing.LastIndex, growing.TotalLength, rotary.Cos, rotary.Sin],
             [attention, cache.Keys, cache.Values],
             [.. attributes]);
-        if (inputs.Prefix is not null) attention = inputs.Prefix.TakeOff(layers.Graph, attention);
-        ProjectionGroup output = new(Heads.Width, Heads, new Projection($"{prefix}.o_proj", HiddenSize, c.OutputBias));
-        return layers.Multiply(layers.Prepare(attention, output), output);
+        return attention;
     }
 
     /// <summary>Qwen3 normalises each head's query and key by themselves: [B,T,heads·d] → [B,T,heads,d] → norm → back.</summary>

@@ -1,4 +1,5 @@
 using LlmEmbed.Checkpoints;
+using LlmEmbed.Graphs;
 
 namespace LlmEmbed.Backbones;
 
@@ -109,8 +110,8 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
 
     private Product Attention(Layers layers, Rows input, EncoderBlockNames names, AttentionInputs inputs)
     {
-        (string[] queryKeyValue, string biases) = layers.ProjectForAttention(input, QueryKeyValue(names)); // [B,T,H] each, [3 H]
-        string attention = layers.Graph.Node("MultiHeadAttention", [.. queryKeyValue, biases, inputs.KeyMask], ("num_heads", shape.Heads));
+        int size = HiddenSize / shape.Heads;
+        string attention = layers.Attend(input, QueryKeyValue(names), new(new AttentionShape(shape.Heads, shape.Heads, size, 1 / MathF.Sqrt(size), IsDecoder: false), inputs.Lengths)); // [B,T,H]
         ProjectionGroup output = new(HiddenSize, new Projection(names.AttentionOutput, HiddenSize, true));
         return layers.Multiply(layers.Prepare(attention, output), output);
     }

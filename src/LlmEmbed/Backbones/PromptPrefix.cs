@@ -23,9 +23,9 @@ internal readonly record struct PromptSpan(int Before, int After)
 /// </summary>
 internal sealed class PromptPrefix
 {
-    private const string Embeddings = "embeddings", LastIndex = "last_index", BatchLength = "batch_length";
+    private const string Embeddings = "embeddings", Lengths = "lengths";
 
-    private readonly Dictionary<int, (float[] Keys, float[] Values)> _blocks = []; // [1,P,kv·d] each
+    private readonly Dictionary<int, (float[] Keys, float[] Values)> _blocks = []; // [P,kv·d] each
 
     private PromptPrefix(int length) => Length = length;
 
@@ -44,11 +44,8 @@ internal sealed class PromptPrefix
         List<int> blocks = [];
         AttentionInputs inputs = new(
             graph.Input(Embeddings, OnnxType.Float, null, null, backbone.HiddenSize),
-            KeyMask: "",
-            graph.Input(LastIndex, OnnxType.Int32, [null]),
-            graph.Input(BatchLength, OnnxType.Int32),
-            ids.Length,
-            AttentionBias: "")
+            graph.Input(Lengths, OnnxType.Int32, [null]),
+            ids.Length)
         {
             KeysAndValues = (block, keys, values) =>
             {
@@ -62,7 +59,7 @@ internal sealed class PromptPrefix
         float[] embeddings = new float[ids.Length * backbone.HiddenSize]; // [1,P,H]
         backbone.Embed(ids, embeddings);
         using GraphFeeds feeds = new();
-        feeds.Add(Embeddings, embeddings, 1, ids.Length, backbone.HiddenSize).Add(LastIndex, [ids.Length - 1], 1).Add(BatchLength, [ids.Length]);
+        feeds.Add(Embeddings, embeddings, 1, ids.Length, backbone.HiddenSize).Add(Lengths, [ids.Length], 1);
         using GraphResults results = session.Run(feeds);
         PromptPrefix prefix = new(ids.Length);
         foreach ((int index, int block) in blocks.Index())
@@ -70,25 +67,8 @@ internal sealed class PromptPrefix
         return prefix;
     }
 
-    /// <summary>Puts a block's queries, keys and values [B,T,·] behind the prefix's: [B,P+T,·]. The prefix asks nothing, so its queries are zeros.</summary>
-    public string[] Prepend(OnnxGraph graph, int block, string[] queryKeyValue, int queryWidth)
-    {
-        (float[] keys, float[] values) = _blocks[block];
-        int width = keys.Length / Length;
-        string batch = graph.Node("Shape", [queryKeyValue[0]], ("start", 0), ("end", 1)); // [1]
-        string Repeated(string value, int size) => graph.Node("Expand", [value, graph.Node("Concat", [batch, graph.Constant<long>([Length, size], 2)], ("axis", 0))]);
-        string[] before =
-        [
-            Repeated(graph.Constant<float>([0], 1, 1, 1), queryWidth),
-            Repeated(graph.Constant<float>(keys, 1, Length, width), width),
-            Repeated(graph.Constant<float>(values, 1, Length, width), width),
-        ];
-        return [.. before.Zip(queryKeyValue, (first, rest) => graph.Node("Concat", [first, rest], ("axis", 1)))];
-    }
-
-    /// <summary>[B,P+T,·] → [B,T,·].</summary>
-    public string TakeOff(OnnxGraph graph, string value) =>
-        graph.Node("Slice", [value, graph.Constant<long>([Length], 1), graph.Constant<long>([int.MaxValue], 1), graph.Constant<long>([1], 1)]);
+    /// <summary>A block's keys and values, [P,kv·d] each.</summary>
+    public (int Length, float[] Keys, float[] Values) Of(int block) => (Length, _blocks[block].Keys, _blocks[block].Values);
 
     private static string KeysOf(int block) => $"prefix_keys_{block}";
 

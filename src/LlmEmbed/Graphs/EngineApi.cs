@@ -124,7 +124,7 @@ internal static unsafe class EngineApi
         }
         long rows = 1;
         for (int axis = 0; axis < rank - 1; axis++) rows *= shape[axis];
-        arguments.Rows = checked((int)rows);
+        (arguments.InputCount, arguments.Rows, arguments.Length) = (fused.Inputs.Length, checked((int)rows), rank > 1 ? checked((int)shape[rank - 2]) : 1);
         for (int i = 0; i < fused.Outputs.Length; i++)
         {
             int width = fused.Outputs[i].Width(arguments);
@@ -136,21 +136,18 @@ internal static unsafe class EngineApi
         }
         if (rows == 0) return;
         arguments.Operator = custom->Index;
-        arguments.RowsPerTask = Math.Max(1, ValuesPerTask / Math.Max(1, arguments.InputWidths[0]));
-        nuint tasks = (nuint)((arguments.Rows + arguments.RowsPerTask - 1) / arguments.RowsPerTask);
-        if (tasks == 1) fused.Run(arguments, 0, arguments.Rows);
+        (arguments.Units, arguments.UnitsPerTask) = fused.UnitsOf(arguments);
+        nuint tasks = (nuint)((arguments.Units + arguments.UnitsPerTask - 1) / arguments.UnitsPerTask);
+        if (tasks == 1) fused.Run(arguments, 0, arguments.Units);
         else Check(((delegate* unmanaged[Cdecl]<nint, delegate* unmanaged[Cdecl]<RowArguments*, nuint, void>, nuint, nuint, RowArguments*, nint>)Functions[274])(
             context, &ComputeTask, tasks, 0, &arguments)); // KernelContext_ParallelFor
     }
 
-    /// <summary>Work handed to a thread at once: some ten microseconds.</summary>
-    private const int ValuesPerTask = 32 * 1024;
-
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static void ComputeTask(RowArguments* arguments, nuint task)
     {
-        int begin = (int)task * arguments->RowsPerTask;
-        FusedOperators.All[arguments->Operator].Run(*arguments, begin, Math.Min(arguments->Rows, begin + arguments->RowsPerTask));
+        int begin = (int)task * arguments->UnitsPerTask;
+        FusedOperators.All[arguments->Operator].Run(*arguments, begin, Math.Min(arguments->Units, begin + arguments->UnitsPerTask));
     }
 
     private static nint Data(nint value)

@@ -30,6 +30,8 @@ internal static unsafe class FusedOperators
         new("GeluQuantize", [F, F, F, F], [new(Q, LikeInput), new(F, One)], &GeluQuantize),
         new("AddLayerNorm", [F, F, F, F, F, F], [new(F, LikeInput)], &AddLayerNorm),
         new("GeluRows", [F, F], [new(F, LikeInput)], &GeluRows),
+        new("Attention", [F, F, F, F, F, F, OnnxType.Int32, F, F, F], [new(F, AttentionOperator.Width)], &AttentionOperator.OfParts, AttentionOperator.Units),
+        new("AttentionOfProduct", [F, F, F, F, F, OnnxType.Int32, F, F, F], [new(F, AttentionOperator.Width)], &AttentionOperator.OfProduct, AttentionOperator.Units),
     ];
 
     private static int LikeInput(RowArguments arguments) => arguments.InputWidths[0];
@@ -37,6 +39,7 @@ internal static unsafe class FusedOperators
     private static int One(RowArguments arguments) => 1;
 
     /// <summary>(x [.,K], smoothing [K]) → u8 [.,K], scale [.,1].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void QuantizeRows(in RowArguments a, int begin, int end)
     {
         int width = a.InputWidths[0];
@@ -49,6 +52,7 @@ internal static unsafe class FusedOperators
     }
 
     /// <summary>(product [.,N₀+N₁+N₂], scale [.,1], bias₀, bias₁, bias₂) → three parts, scaled and biased.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void SplitRows(in RowArguments a, int begin, int end)
     {
         for (int row = begin; row < end; row++)
@@ -65,18 +69,21 @@ internal static unsafe class FusedOperators
     }
 
     /// <summary>(product [.,H], scale [.,1], bias [H], residual [.,H]) → their sum.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddRows(in RowArguments a, int begin, int end)
     {
         for (int row = begin; row < end; row++) Sum(a.Row(0, row), a.Row(1, row)[0], a.Vector(2), a.Row(3, row), a.Output(0, row));
     }
 
     /// <summary>(x [.,H], weight / smoothing [H], epsilon [1]) → u8 [.,H], scale [.,1].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void RmsNormQuantize(in RowArguments a, int begin, int end)
     {
         Span<float> scratch = new float[a.InputWidths[0]];
         for (int row = begin; row < end; row++) RmsNormQuantize(a.Row(0, row), a.Vector(1), a.Vector(2)[0], scratch, a.Bytes(0, row), out a.Scalar(1, row));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void RmsNormQuantize(ReadOnlySpan<float> values, ReadOnlySpan<float> weight, float epsilon, Span<float> scratch, Span<byte> destination, out float scale)
     {
         float norm = 1 / MathF.Sqrt(TensorPrimitives.SumOfSquares(values) / values.Length + epsilon);
@@ -85,6 +92,7 @@ internal static unsafe class FusedOperators
     }
 
     /// <summary>(product [.,H], scale [.,1], bias [H], residual [.,H], weight / smoothing [H], epsilon [1]) → u8 [.,H], scale [.,1], residual sum [.,H].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddRmsNormQuantize(in RowArguments a, int begin, int end)
     {
         int width = a.InputWidths[0];
@@ -99,6 +107,7 @@ internal static unsafe class FusedOperators
     }
 
     /// <summary>(product [.,H], scale [.,1], bias [H], residual [.,H], weight [H], bias of the norm [H], smoothing [H], epsilon [1]) → u8 [.,H], scale [.,1], normalized sum [.,H].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddLayerNormQuantize(in RowArguments a, int begin, int end)
     {
         int width = a.InputWidths[0];
@@ -114,6 +123,7 @@ internal static unsafe class FusedOperators
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void LayerNorm(Span<float> values, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, float epsilon)
     {
         TensorPrimitives.Subtract(values, TensorPrimitives.Sum<float>(values) / values.Length, values);
@@ -123,6 +133,7 @@ internal static unsafe class FusedOperators
     }
 
     /// <summary>(product [.,H], bias [H], residual [.,H], weight [H], bias of the norm [H], epsilon [1]) → the layer norm of their sum.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddLayerNorm(in RowArguments a, int begin, int end)
     {
         for (int row = begin; row < end; row++)
@@ -134,6 +145,7 @@ internal static unsafe class FusedOperators
     }
 
     /// <summary>(product [.,I], bias [I]) → GELU of their sum.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void GeluRows(in RowArguments a, int begin, int end)
     {
         ReadOnlySpan<float> bias = a.Vector(1);
@@ -148,6 +160,7 @@ internal static unsafe class FusedOperators
     }
 
     /// <summary>(product [.,gate I + up I], scale [.,1], bias [2I], smoothing [I]) → SiLU(gate) · up as u8 [.,I], scale [.,1].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void SwiGluQuantize(in RowArguments a, int begin, int end)
     {
         int width = a.OutputWidths[0];
@@ -170,6 +183,7 @@ internal static unsafe class FusedOperators
     }
 
     /// <summary>(product [.,I], scale [.,1], bias [I], smoothing [I]) → GELU as u8 [.,I], scale [.,1].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void GeluQuantize(in RowArguments a, int begin, int end)
     {
         int width = a.InputWidths[0];
@@ -193,6 +207,7 @@ internal static unsafe class FusedOperators
     private static Vector512<float> Load(ReadOnlySpan<float> values, int at) => Vector512.LoadUnsafe(in values[at]);
 
     /// <summary>product · scale + bias + residual.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Sum(ReadOnlySpan<float> product, float scale, ReadOnlySpan<float> bias, ReadOnlySpan<float> residual, Span<float> destination)
     {
         int i = 0;
@@ -203,6 +218,7 @@ internal static unsafe class FusedOperators
     }
 
     /// <summary>values · factor · weights.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Scale(ReadOnlySpan<float> values, float factor, ReadOnlySpan<float> weights, Span<float> destination)
     {
         int i = 0;
@@ -232,7 +248,7 @@ internal static unsafe class FusedOperators
     /// eˣ within 2e-7 of its value, as 2ⁿ·2ʳ with n whole, |r| ≤ 1/2 and the Taylor series of 2ʳ. The framework's own widens to fp64, at several times the cost.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Exp(Vector512<float> x)
+    public static Vector512<float> Exp(Vector512<float> x)
     {
         const float Round = 12582912f; // 1.5·2²³: adding it leaves the rounded number in the low bits
         Vector512<float> power = Vector512.Min(Vector512.Max(x * 1.44269504f, Vector512.Create(-126f)), Vector512.Create(126f));
@@ -248,6 +264,7 @@ internal static unsafe class FusedOperators
     }
 
     /// <summary>Rotates a row in place, scales it so that its largest magnitude becomes 127 and rounds to the nearest step.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Quantize(Span<float> values, Span<byte> destination, out float scale)
     {
         float largest = Rotation.Apply(values);
@@ -268,18 +285,26 @@ internal static unsafe class FusedOperators
     }
 }
 
-/// <summary>An operator over rows.</summary>
+/// <summary>An operator over rows, or over other units of work.</summary>
 /// <param name="name">Its name in the graph.</param>
 /// <param name="inputs">Types of the inputs. The first one has the rows; each other one is a vector or has as many rows.</param>
 /// <param name="outputs">Types and widths of the outputs, which have the first input's leading dimensions.</param>
-/// <param name="run">Computes rows from the first number up to, without, the second.</param>
-internal sealed unsafe class FusedOperator(string name, OnnxType[] inputs, FusedOutput[] outputs, delegate*<in RowArguments, int, int, void> run)
+/// <param name="run">Computes units from the first number up to, without, the second.</param>
+/// <param name="units">How many units there are and how many a thread takes at once; null where they are the rows.</param>
+internal sealed unsafe class FusedOperator(
+    string name, OnnxType[] inputs, FusedOutput[] outputs, delegate*<in RowArguments, int, int, void> run, Func<RowArguments, (int Units, int PerTask)>? units = null)
 {
+    /// <summary>Work handed to a thread at once: some ten microseconds.</summary>
+    private const int ValuesPerTask = 32 * 1024;
+
     public string Name => name;
 
     public OnnxType[] Inputs => inputs;
 
     public FusedOutput[] Outputs => outputs;
+
+    public (int Units, int PerTask) UnitsOf(in RowArguments arguments) =>
+        units?.Invoke(arguments) ?? (arguments.Rows, Math.Max(1, ValuesPerTask / Math.Max(1, arguments.InputWidths[0])));
 
     public void Run(in RowArguments arguments, int begin, int end) => run(in arguments, begin, end);
 }
@@ -289,15 +314,26 @@ internal sealed record FusedOutput(OnnxType Type, Func<RowArguments, int> Width)
 /// <summary>What one call of an operator works on.</summary>
 internal unsafe struct RowArguments
 {
-    private const int Most = 8;
+    private const int Most = 10;
 
     public Addresses Inputs;
     public Addresses Outputs;
     public Widths InputWidths;
     public Widths OutputWidths;
+    public int InputCount;
     public int Rows;
-    public int RowsPerTask;
+
+    /// <summary>T, of rows [B,T].</summary>
+    public int Length;
+
+    public int Units;
+    public int UnitsPerTask;
     public int Operator;
+
+    /// <summary>B, of rows [B,T].</summary>
+    public readonly int Texts => Rows / Length;
+
+    public readonly float* Pointer(int input) => (float*)Inputs[input];
 
     public readonly ReadOnlySpan<float> Row(int input, int row) => new((float*)Inputs[input] + (long)row * InputWidths[input], InputWidths[input]);
 

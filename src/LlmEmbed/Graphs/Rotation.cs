@@ -19,6 +19,7 @@ internal static class Rotation
 
     /// <summary>Rotates a row in place.</summary>
     /// <returns>Its largest magnitude afterwards.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static float Apply(Span<float> row)
     {
         int block = BlockSize(row.Length);
@@ -28,6 +29,7 @@ internal static class Rotation
     }
 
     /// <summary>log₂ steps, each of which replaces pairs x, y at one distance by x + y, x − y.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void ApplyToBlock(Span<float> block)
     {
         for (int distance = 1; distance < block.Length; distance *= 2)
@@ -46,6 +48,7 @@ internal static class Rotation
     }
 
     /// <summary>The same steps, largest distance first.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float ApplyInRegisters(Span<float> row)
     {
         Vector512<float> largest = default;

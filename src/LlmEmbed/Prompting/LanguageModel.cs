@@ -124,12 +124,11 @@ internal sealed class LanguageModel : IDisposable
         OnnxGraph graph = new();
         AttentionInputs inputs = new(
             graph.Input(Embeddings, OnnxType.Float, null, null, _backbone.HiddenSize),
-            KeyMask: "",
-            graph.Input(LastIndex, OnnxType.Int32, [null]),
-            graph.Input(TotalLength, OnnxType.Int32),
-            Capacity,
-            AttentionBias: "",
-            block => _cache.Declare(graph, block));
+            Lengths: "",
+            Capacity)
+        {
+            Growing = new(graph.Input(LastIndex, OnnxType.Int32, [null]), graph.Input(TotalLength, OnnxType.Int32), block => _cache.Declare(graph, block)),
+        };
         graph.Input(LastPosition, OnnxType.Int64, null, 2);
         string state = "";
         _backbone.Forward(layersOf(graph), inputs, new BlockRange(0, _backbone.BlockCount), (_, hidden) => state = hidden);
