@@ -60,7 +60,8 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
     public override Rows SwiGlu(Rows input, ProjectionGroup gateAndUp, ProjectionGroup consumer)
     {
         Rows rows = NewRows();
-        Graph.Node("SwiGluQuantize", [MatMul(input, gateAndUp), input.Scale, Biases(gateAndUp), Smoothing(consumer)], [rows.Value, rows.Scale]);
+        string[] products = MatMuls(input, gateAndUp);
+        Graph.Node("SwiGluQuantize", [products[0], products[^1], input.Scale, Biases(gateAndUp), Smoothing(consumer)], [rows.Value, rows.Scale]);
         return rows;
     }
 
@@ -86,11 +87,17 @@ internal sealed class Int8Layers(Checkpoint checkpoint, OnnxGraph graph, Int8Wei
     private string Smoothing(ProjectionGroup consumer) => Graph.Constant<float>(weights[consumer].Smoothing, consumer.InputWidth);
 
     /// <summary>[B,T,in] u8 · [in,out] s8 → [B,T,out] fp32, still to be multiplied by each row's scale.</summary>
-    private string MatMul(Rows input, ProjectionGroup group)
+    private string MatMul(Rows input, ProjectionGroup group) => MatMuls(input, group).Single();
+
+    /// <summary>The same, for each part by itself where the group is split.</summary>
+    private string[] MatMuls(Rows input, ProjectionGroup group)
     {
         Int8Matrix matrix = weights[group];
-        return Graph.Node(
-            "MatMulIntegerToFloat",
-            [input.Value, Graph.Weight(matrix.Values.Share()), Graph.Scalar(1f), Graph.Constant<float>(matrix.Scales, group.Width), Graph.Scalar(FusedOperators.ZeroPoint)]);
+        return
+        [
+            .. matrix.Values.Select((values, part) => Graph.Node(
+                "MatMulIntegerToFloat",
+                [input.Value, Graph.Weight(values.Share()), Graph.Scalar(1f), Graph.Constant<float>(matrix.ScalesOf(part), values.Shape[1]), Graph.Scalar(FusedOperators.ZeroPoint)])),
+        ];
     }
 }

@@ -18,7 +18,7 @@ internal sealed class Int8Weights : IDisposable
     private const float Exponent = 0.6f;
 
     /// <summary>Changes with everything that changes the quantized weights or what is computed with them.</summary>
-    public const string Scheme = "2";
+    public const string Scheme = "3";
 
     private const string SmoothingSuffix = ".smoothing", ScaleSuffix = ".scale", ValuesSuffix = ".int8";
 
@@ -57,7 +57,7 @@ internal sealed class Int8Weights : IDisposable
                 continue;
             }
             Save(pathOf(block), matrices);
-            foreach ((_, Int8Matrix matrix) in matrices) matrix.Values.Dispose();
+            foreach ((_, Int8Matrix matrix) in matrices) matrix.Dispose();
             weights.Map(pathOf(block));
         }
         return weights;
@@ -83,7 +83,7 @@ internal sealed class Int8Weights : IDisposable
     /// <summary>Frees matrices and mapped files, which every session that uses them must not outlive.</summary>
     public void Dispose()
     {
-        foreach (Int8Matrix matrix in _matrices.Values) matrix.Values.Dispose();
+        foreach (Int8Matrix matrix in _matrices.Values) matrix.Dispose();
         _files.ForEach(file => file.Dispose());
     }
 
@@ -94,8 +94,10 @@ internal sealed class Int8Weights : IDisposable
         foreach (SafetensorsTensor values in file.Tensors.Values.Where(tensor => tensor.Name.EndsWith(ValuesSuffix, StringComparison.Ordinal)))
         {
             string name = values.Name[..^ValuesSuffix.Length];
-            WeightBuffer view = WeightBuffer.View<sbyte>(values.File.Address(values.Offset, values.ByteLength), [.. values.Shape]);
-            _matrices.Add(name, new Int8Matrix(file.ReadFloat32(name + SmoothingSuffix, values.Shape[0]), file.ReadFloat32(name + ScaleSuffix, values.Shape[1]), view));
+            (long parts, long inputs, long outputs) = (values.Shape[0], values.Shape[1], values.Shape[2]);
+            IEnumerable<WeightBuffer> views =
+                Enumerable.Range(0, (int)parts).Select(part => WeightBuffer.View<sbyte>(values.File.Address(values.Offset + part * inputs * outputs, inputs * outputs), inputs, outputs));
+            _matrices.Add(name, new Int8Matrix(file.ReadFloat32(name + SmoothingSuffix, inputs), file.ReadFloat32(name + ScaleSuffix, parts * outputs), [.. views]));
         }
     }
 
@@ -107,11 +109,12 @@ internal sealed class Int8Weights : IDisposable
             [
                 .. matrices.Select(pair => new SafetensorsLayout(pair.Key + SmoothingSuffix, "F32")),
                 .. matrices.Select(pair => new SafetensorsLayout(pair.Key + ScaleSuffix, "F32")),
-                .. matrices.Select(pair => new SafetensorsLayout(pair.Key + ValuesSuffix, "I8", pair.Value.Values.Shape[1])),
+                .. matrices.Select(pair => new SafetensorsLayout(pair.Key + ValuesSuffix, "I8", pair.Value.Values[0].Shape)),
             ]);
         foreach ((string name, Int8Matrix matrix) in matrices) writer.Append<float>(name + SmoothingSuffix, matrix.Smoothing);
         foreach ((string name, Int8Matrix matrix) in matrices) writer.Append<float>(name + ScaleSuffix, matrix.Scales);
-        foreach ((string name, Int8Matrix matrix) in matrices) writer.Append<sbyte>(name + ValuesSuffix, matrix.Values.Span<sbyte>());
+        foreach ((string name, Int8Matrix matrix) in matrices)
+            foreach (WeightBuffer part in matrix.Values) writer.Append<sbyte>(name + ValuesSuffix, part.Span<sbyte>());
         writer.Commit();
     }
 
@@ -123,7 +126,7 @@ internal sealed class Int8Weights : IDisposable
         return (X86Base.CpuId(7, 0).Ecx & Avx512Vnni) != 0 || (X86Base.CpuId(7, 1).Eax & AvxVnni) != 0;
     }
 
-    private static unsafe Int8Matrix Quantize(Checkpoint checkpoint, ProjectionGroup group, float[] largestInput)
+    private static Int8Matrix Quantize(Checkpoint checkpoint, ProjectionGroup group, float[] largestInput)
     {
         int inputs = group.InputWidth, outputs = group.Width;
         float[] rows = new float[checked(outputs * inputs)]; // [out,in]
@@ -136,8 +139,8 @@ internal sealed class Int8Weights : IDisposable
         }
         float[] smoothing = SmoothingOf(rows, largestInput);
         float[] scales = new float[outputs];
-        WeightBuffer values = WeightBuffer.Allocate<sbyte>(inputs, outputs);
-        nint address = values.Address;
+        int columns = group.IsSplit ? outputs / group.Parts.Count : outputs;
+        WeightBuffer[] values = [.. Enumerable.Range(0, outputs / columns).Select(_ => WeightBuffer.Allocate<sbyte>(inputs, columns))];
         Parallel.For(0, outputs, output =>
         {
             Span<float> row = rows.AsSpan(output * inputs, inputs);
@@ -147,8 +150,8 @@ internal sealed class Int8Weights : IDisposable
             float largest = MathF.Abs(TensorPrimitives.MaxMagnitude<float>(row));
             scales[output] = largest / Steps;
             float inverse = largest > 0 ? Steps / largest : 0;
-            Span<sbyte> destination = new((void*)address, inputs * outputs);
-            for (int input = 0; input < inputs; input++) destination[input * outputs + output] = (sbyte)MathF.Round(row[input] * inverse);
+            Span<sbyte> destination = values[output / columns].Span<sbyte>()[(output % columns)..];
+            for (int input = 0; input < inputs; input++) destination[input * columns] = (sbyte)MathF.Round(row[input] * inverse);
         });
         return new Int8Matrix(smoothing, scales, values);
     }
@@ -167,5 +170,13 @@ internal sealed class Int8Weights : IDisposable
 /// <summary>The weights of a group of projections in int8.</summary>
 /// <param name="Smoothing">1 / s [in], by which inputs are multiplied before they are rotated.</param>
 /// <param name="Scales">[out].</param>
-/// <param name="Values">[in,out], rotated along the inputs.</param>
-internal sealed record Int8Matrix(float[] Smoothing, float[] Scales, WeightBuffer Values);
+/// <param name="Values">[in,out], rotated along the inputs; of a group that is split [in,out/2] for each part.</param>
+internal sealed record Int8Matrix(float[] Smoothing, float[] Scales, IReadOnlyList<WeightBuffer> Values) : IDisposable
+{
+    public ReadOnlySpan<float> ScalesOf(int part) => Scales.AsSpan(part * (Scales.Length / Values.Count), Scales.Length / Values.Count);
+
+    public void Dispose()
+    {
+        foreach (WeightBuffer part in Values) part.Dispose();
+    }
+}

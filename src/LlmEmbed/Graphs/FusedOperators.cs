@@ -26,7 +26,7 @@ internal static unsafe class FusedOperators
         new("RmsNormQuantize", [F, F, F], [new(Q, LikeInput), new(F, One)], &RmsNormQuantize),
         new("AddRmsNormQuantize", [F, F, F, F, F, F], [new(Q, LikeInput), new(F, One), new(F, LikeInput)], &AddRmsNormQuantize),
         new("AddLayerNormQuantize", [F, F, F, F, F, F, F, F], [new(Q, LikeInput), new(F, One), new(F, LikeInput)], &AddLayerNormQuantize),
-        new("SwiGluQuantize", [F, F, F, F], [new(Q, a => a.InputWidths[0] / 2), new(F, One)], &SwiGluQuantize),
+        new("SwiGluQuantize", [F, F, F, F, F], [new(Q, a => a.InputWidths[4]), new(F, One)], &SwiGluQuantize),
         new("GeluQuantize", [F, F, F, F], [new(Q, LikeInput), new(F, One)], &GeluQuantize),
         new("AddLayerNorm", [F, F, F, F, F, F], [new(F, LikeInput)], &AddLayerNorm),
         new("GeluRows", [F, F], [new(F, LikeInput)], &GeluRows),
@@ -159,17 +159,17 @@ internal static unsafe class FusedOperators
         }
     }
 
-    /// <summary>(product [.,gate I + up I], scale [.,1], bias [2I], smoothing [I]) → SiLU(gate) · up as u8 [.,I], scale [.,1].</summary>
+    /// <summary>(product that begins with gate, product that ends with up: [.,2I] twice the same or [.,I] each, scale [.,1], bias [2I], smoothing [I]) → SiLU(gate) · up as u8 [.,I], scale [.,1].</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void SwiGluQuantize(in RowArguments a, int begin, int end)
     {
         int width = a.OutputWidths[0];
         Span<float> scratch = new float[width];
-        ReadOnlySpan<float> gateBias = a.Vector(2)[..width], upBias = a.Vector(2)[width..], smoothing = a.Vector(3);
+        ReadOnlySpan<float> gateBias = a.Vector(3)[..width], upBias = a.Vector(3)[width..], smoothing = a.Vector(4);
         for (int row = begin; row < end; row++)
         {
-            Vector512<float> scale = Vector512.Create(a.Row(1, row)[0]);
-            ReadOnlySpan<float> gate = a.Row(0, row)[..width], up = a.Row(0, row)[width..];
+            Vector512<float> scale = Vector512.Create(a.Row(2, row)[0]);
+            ReadOnlySpan<float> gate = a.Row(0, row)[..width], up = a.Row(1, row)[^width..];
             int i = 0;
             for (; i <= width - Lanes; i += Lanes)
             {

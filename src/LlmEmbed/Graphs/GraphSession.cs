@@ -21,6 +21,7 @@ internal sealed class GraphSession : IDisposable
         {
             IntraOpNumThreads = threads,
             InterOpNumThreads = 1,
+            EnableMemoryPattern = false, // a plan for each shape that a batch may have is more memory than it saves
             ExecutionMode = ExecutionMode.ORT_SEQUENTIAL,
             LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, // what goes wrong is thrown, and said once
         };

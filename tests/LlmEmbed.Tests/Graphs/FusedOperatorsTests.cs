@@ -29,15 +29,14 @@ public sealed class FusedOperatorsTests
         float[] product = Values(Rows * 2 * width), scale = Positive(Rows), bias = Values(2 * width), smoothing = Positive(width);
         product[0] = 1e4f; // e^x beyond what a float holds
         product[1] = -1e4f;
-        AssertQuantized(
-            "SwiGluQuantize",
-            width,
-            (row, i) =>
-            {
-                double gate = product[row * 2 * width + i] * scale[row] + bias[i], up = product[row * 2 * width + width + i] * scale[row] + bias[width + i];
-                return gate / (1 + Math.Exp(-gate)) * up * smoothing[i];
-            },
-            [(product, 2 * width), (scale, 1), (bias, 0), (smoothing, 0)]);
+        float[] Half(int from) => [.. Enumerable.Range(0, Rows * width).Select(i => product[i / width * 2 * width + from + i % width])];
+        double Expected(int row, int i)
+        {
+            double gate = product[row * 2 * width + i] * scale[row] + bias[i], up = product[row * 2 * width + width + i] * scale[row] + bias[width + i];
+            return gate / (1 + Math.Exp(-gate)) * up * smoothing[i];
+        }
+        AssertQuantized("SwiGluQuantize", width, Expected, [(product, 2 * width), (product, 2 * width), (scale, 1), (bias, 0), (smoothing, 0)]);
+        AssertQuantized("SwiGluQuantize", width, Expected, [(Half(0), width), (Half(width), width), (scale, 1), (bias, 0), (smoothing, 0)]);
     }
 
     [Theory]
