@@ -24,6 +24,8 @@ return args switch
     ["head-epoch"] => HeadEpoch.Run(67_349),
     ["head-epoch", string rows] => HeadEpoch.Run(Number(rows)),
     ["end-to-end", string training, .. string[] backbones] => EndToEnd.Run(training, backbones),
+    ["reading", string training] => Reading.Run(training, null),
+    ["reading", string training, string texts] => Reading.Run(training, Number(texts)),
     ["few-labels", string training] => FewLabels.Run(training),
     ["few-labels", string training, string test] => FewLabels.Run(training, test),
     ["write-7b", string folder] => SevenBillion.Write(folder, blocks: 32),
@@ -53,6 +55,7 @@ static int Usage()
           logistic [FILE | ROWS COLUMNS]  logistic regression beside scikit-learn (after: apt install python3-sklearn libopenblas0-pthread); without arguments synthetic features of sst2's size
           head-epoch [ROWS]          one epoch of the reference head at the paper's size against the matrix product rate
           end-to-end TRAIN [BACKBONE]...  training from file to classifier against the engine alone, then with the embeddings in the cache
+          reading TRAIN [TEXTS]      seconds that recipe auto reads beside those of the released recipe for the same texts
           few-labels TRAIN [TEST]    accuracy with 5, 20 and 100 examples of each class, ten draws; without TEST on a fifth of TRAIN
           write-7b FOLDER [BLOCKS]   a LLaMA-2-7B-shaped fp16 checkpoint with random weights, 13.5 GB with all 32 blocks
           memory FOLDER LIMIT [TEXTS]  that checkpoint in at most LIMIT GB of memory, beside some of its blocks in memory; 60 texts of a hundred tokens

@@ -151,7 +151,8 @@ internal sealed class MethodComparison : IDisposable
             new ArrayFeatures(Fusion.Fuse(test), _testTexts.Length, layout.FeatureCount));
     }
 
-    private static IReadOnlyList<View> BaselineViews(Backbone backbone)
+    /// <summary>What the baselines read of a backbone; the released recipe's views are most of it.</summary>
+    public static IReadOnlyList<View> BaselineViews(Backbone backbone)
     {
         int last = backbone.BlockCount;
         if (backbone.IsDecoder) return [.. Enumerable.Range(0, Math.Min(5, last + 1)).Select(i => new View(last - i, Pooling.Mean))];
@@ -242,12 +243,7 @@ internal sealed class MethodComparison : IDisposable
         meter = new();
         (float[] probabilities, TextEmbeddings[] embeddings) = classifier.Probabilities(classifier.Prepare(_testTexts, _cancellation), _progress, _cancellation);
         Cost prediction = meter.Read();
-        TrainingSummary summary = classifier.Training!;
-        // What was read of a backbone and then dropped was paid for as well.
-        IEnumerable<EncodingStatistics> dropped = from part in summary.Selection?.Encoding ?? []
-                                                  where classifier.Encoders.All(encoder => Fusion.NameOf(encoder) != part.Backbone)
-                                                  select part.Statistics;
-        EncodingStatistics[] read = [.. summary.Encoding, .. dropped, .. embeddings.Select(part => part.Statistics)];
+        EncodingStatistics[] read = [.. Read(classifier), .. embeddings.Select(part => part.Statistics)];
         MethodCost cost = new(
             classifier.ParameterCount,
             read.Sum(part => part.Tokens),
@@ -258,7 +254,17 @@ internal sealed class MethodComparison : IDisposable
         string views = string.Join("; ", classifier.Encoders.Select(encoder => $"{NameOf(encoder)} {string.Join(", ", encoder.Views.Select(PoolingNames.NameOf))}"));
         if (classifier.Head.WithoutWords is { } alone)
             yield return Row("auto without words", $"the same training; {alone.Choice}", alone.Probabilities(Fusion.Fuse(embeddings), _testTexts), cost);
-        yield return Row("auto", $"{views}; {summary.Choice}", probabilities, cost);
+        yield return Row("auto", $"{views}; {classifier.Training!.Choice}", probabilities, cost);
+    }
+
+    /// <summary>All that a training read. What was read of a backbone and then dropped was paid for as well.</summary>
+    public static IEnumerable<EncodingStatistics> Read(TextClassifier classifier)
+    {
+        TrainingSummary summary = classifier.Training!;
+        IEnumerable<EncodingStatistics> dropped = from part in summary.Selection?.Encoding ?? []
+                                                  where classifier.Encoders.All(encoder => Fusion.NameOf(encoder) != part.Backbone)
+                                                  select part.Statistics;
+        return [.. summary.Encoding, .. dropped];
     }
 
     private ComparisonRow WithHeads(string name, string note, Pass[] passes, PassFeatures features, List<TrainedHead> heads, Cost headTraining)

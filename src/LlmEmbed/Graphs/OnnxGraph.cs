@@ -43,8 +43,7 @@ internal sealed class OnnxGraph
 
     private static readonly HashSet<string> ContribOperators = new(StringComparer.Ordinal)
     {
-        "DynamicQuantizeMatMul", "FastGelu", "FusedMatMul", "Gelu", "GroupQueryAttention", "MatMulIntegerToFloat", "MatMulNBits", "MultiHeadAttention",
-        "QuickGelu", "SkipSimplifiedLayerNormalization",
+        "FusedMatMul", "GroupQueryAttention", "MatMulIntegerToFloat", "QuickGelu", "SkipSimplifiedLayerNormalization",
     };
 
     private readonly ProtobufWriter _nodes = new();
