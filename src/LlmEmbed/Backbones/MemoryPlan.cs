@@ -42,7 +42,7 @@ internal sealed record MemoryPlan(IReadOnlyList<BlockRange> Runs, int TextTokens
         long together = (limit - fixedBytes) / blockBytes;
         if (together < 1)
             throw new LlmEmbedException(
-                $"{limit / 1e9:0.0} GB of memory are too little for this backbone: one block at a time takes about {(fixedBytes + blockBytes) / 1e9:0.0} GB. Allow more (--memory), or use int8.");
+                $"{limit / 1e9:0.0} GB of memory are too little for this backbone: one block at a time takes about {(fixedBytes + blockBytes) / 1e9:0.0} GB. Allow more (--memory).");
         List<BlockRange> runs = [];
         for (int first = 0; first < depth; first += (int)together) runs.Add(new BlockRange(first, (int)Math.Min(depth, first + together)));
         return new MemoryPlan(runs, tokens, fixedBytes + Math.Min(depth, together) * blockBytes);
