@@ -193,13 +193,13 @@ internal sealed class EncoderSession : IDisposable
     private static float[] MeansOver(IReadOnlyList<int[]> batch, int length, Func<int[], Range> tokens) => PerToken(batch, length, tokens, count => 1f / count, elsewhere: 0f);
 
     /// <summary>[B,T]: a value for some tokens of each text, by how many they are.</summary>
-    private static T[] PerToken<T>(IReadOnlyList<int[]> batch, int length, Func<int[], Range> tokens, Func<int, T> value, T elsewhere)
+    private static float[] PerToken(IReadOnlyList<int[]> batch, int length, Func<int[], Range> tokens, Func<int, float> value, float elsewhere)
     {
-        T[] values = new T[batch.Count * length];
+        float[] values = new float[batch.Count * length];
         Array.Fill(values, elsewhere);
         for (int b = 0; b < batch.Count; b++)
         {
-            Span<T> own = values.AsSpan(b * length, length)[tokens(batch[b])];
+            Span<float> own = values.AsSpan(b * length, length)[tokens(batch[b])];
             own.Fill(value(own.Length));
         }
         return values;

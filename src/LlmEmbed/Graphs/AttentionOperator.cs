@@ -148,21 +148,11 @@ internal static unsafe class AttentionOperator
         int size = shape.HeadSize, end = Math.Min(first + TileRows, call.Length);
         int from = shape.FirstKey(first, keys) / Lanes * Lanes, to = shape.EndOfKeys(end - 1, keys);
 
-        float* queries = scratch.Queries + first * size;
-        int key = from;
-        for (; key < to - Lanes; key += 2 * Lanes) MultiplyTwo(queries, size, scratch.Keys + key * size, size * Lanes, size, scratch.Scores + key - from, scratch.ScoreStride);
-        if (key < to) Multiply(queries, size, scratch.Keys + key * size, size, scratch.Scores + key - from, scratch.ScoreStride);
-
+        Multiply(scratch.Queries + first * size, size, scratch.Keys + from * size, size * Lanes, to - from, size, scratch.Scores, scratch.ScoreStride);
         float* sums = scratch.Row;
         for (int token = first; token < end; token++)
             sums[token - first] = Exponentials(scratch.Scores + (token - first) * scratch.ScoreStride, shape.FirstKey(token, keys) - from, shape.EndOfKeys(token, keys) - from, to - from);
-
-        float* values = scratch.Values + from * Lanes;
-        int channel = 0, panelStride = scratch.MostKeys * Lanes;
-        for (; channel < size - Lanes; channel += 2 * Lanes)
-            MultiplyTwo(scratch.Scores, scratch.ScoreStride, values + channel * scratch.MostKeys, panelStride, to - from, scratch.Outputs + channel, scratch.OutputStride);
-        if (channel < size) Multiply(scratch.Scores, scratch.ScoreStride, values + channel * scratch.MostKeys, to - from, scratch.Outputs + channel, scratch.OutputStride);
-
+        Multiply(scratch.Scores, scratch.ScoreStride, scratch.Values + from * Lanes, scratch.MostKeys * Lanes, size, to - from, scratch.Outputs, scratch.OutputStride);
         for (int token = first; token < end; token++)
             Scale(scratch.Outputs + (token - first) * scratch.OutputStride, 1 / sums[token - first], size, call.Output + ((long)text * call.Length + token) * shape.Width + head * size);
     }
@@ -227,9 +217,18 @@ internal static unsafe class AttentionOperator
         return (Vector512.GreaterThanOrEqual(keys, Vector512.Create(from)) & Vector512.LessThan(keys, Vector512.Create(to))).AsSingle();
     }
 
-    /// <summary>Eight rows by a panel of 16 columns: destination[r][c] = Σₖ rows[r][k] · panel[k][c].</summary>
+    /// <summary>Eight rows by so many columns, which lie in panels of 16 so far apart: destination[r][c] = Σₖ rows[r][k] · panels[c/16][k][c%16]. The last panel is computed whole.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Multiply(float* rows, int stride, float* panels, int panelStride, int columns, int depth, float* destination, int destinationStride)
+    {
+        int column = 0;
+        for (; column < columns - Lanes; column += 2 * Lanes, panels += 2 * panelStride) MultiplyTwo(rows, stride, panels, panelStride, depth, destination + column, destinationStride);
+        if (column < columns) MultiplyOne(rows, stride, panels, depth, destination + column, destinationStride);
+    }
+
+    /// <summary>Eight rows by one panel.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Multiply(float* rows, int stride, float* panel, int depth, float* destination, int destinationStride)
+    private static void MultiplyOne(float* rows, int stride, float* panel, int depth, float* destination, int destinationStride)
     {
         Vector512<float> s0 = Vector512<float>.Zero, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
         float* r1 = rows + stride, r2 = r1 + stride, r3 = r2 + stride, r4 = r3 + stride, r5 = r4 + stride, r6 = r5 + stride, r7 = r6 + stride;
@@ -248,7 +247,7 @@ internal static unsafe class AttentionOperator
         Store(destination, destinationStride, s0, s1, s2, s3, s4, s5, s6, s7);
     }
 
-    /// <summary>The same by two panels so far apart: each value of the rows is loaded half as often.</summary>
+    /// <summary>The same by two panels: each value of the rows is loaded half as often.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplyTwo(float* rows, int stride, float* panel, int panelStride, int depth, float* destination, int destinationStride)
     {

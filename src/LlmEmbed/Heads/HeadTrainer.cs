@@ -122,6 +122,7 @@ internal static class HeadTrainer
             CrossValidation own = rival.CrossValidation!;
             (double Own, double Linear)[] both = [.. own.Rows.Zip(own.RowLosses(data.Labels)).Where(row => losses.ContainsKey(row.First)).Select(row => (row.Second, losses[row.First]))];
             (double excess, double error) = PairedLosses.Excess([.. both.Select(loss => loss.Own)], [.. both.Select(loss => loss.Linear)]);
+            // A negative number that rounds to nothing would be shown as -+0.000; adding 0 takes the sign off.
             compared.Add(string.Create(CultureInfo.InvariantCulture, $"{name} {Math.Round(excess, 3) + 0.0:+0.000;-0.000}"));
             details.Add(new JsonObject { ["head"] = name, ["excess_log_loss"] = excess, ["standard_error"] = error });
             bool isBetter = excess < -2 * error && -excess > best.Gain;
