@@ -1,3 +1,4 @@
+using System.Buffers;
 using LlmEmbed.Graphs;
 
 namespace LlmEmbed.Backbones;
@@ -110,12 +111,21 @@ internal sealed class EncoderSession : IDisposable
     public GraphResults RunGraph(IReadOnlyList<int[]> batch, float[]? state)
     {
         int length = LengthOf(batch);
-        using GraphFeeds feeds = new();
-        if (_blocks.First > 0) feeds.Add(Embeddings, state!, batch.Count, length, _backbone.HiddenSize);
-        else AddEmbeddings(feeds, batch, length);
-        feeds.Add(Lengths, batch.Select(ids => ids.Length - PrefixLength).ToArray(), batch.Count);
-        AddPooling(feeds, batch, length);
-        return _session.Run(feeds);
+        // A new array for each batch would be cleared, and soon collected, for nothing.
+        float[]? rented = _blocks.First > 0 ? null : ArrayPool<float>.Shared.Rent(batch.Count * length * _backbone.HiddenSize);
+        try
+        {
+            if (rented is not null) Embed(batch, length, rented);
+            using GraphFeeds feeds = new();
+            feeds.Add(Embeddings, rented ?? state!, batch.Count, length, _backbone.HiddenSize);
+            feeds.Add(Lengths, batch.Select(ids => ids.Length - PrefixLength).ToArray(), batch.Count);
+            AddPooling(feeds, batch, length);
+            return _session.Run(feeds);
+        }
+        finally
+        {
+            if (rented is not null) ArrayPool<float>.Shared.Return(rented);
+        }
     }
 
     /// <summary>T of a batch: of what goes through the blocks.</summary>
@@ -164,10 +174,10 @@ internal sealed class EncoderSession : IDisposable
         };
     }
 
-    private void AddEmbeddings(GraphFeeds feeds, IReadOnlyList<int[]> batch, int length)
+    /// <summary>What enters the first block: [B,T,H].</summary>
+    private void Embed(IReadOnlyList<int[]> batch, int length, float[] embeddings)
     {
-        int hiddenSize = _backbone.HiddenSize;
-        float[] embeddings = new float[batch.Count * length * hiddenSize]; // [B,T,H]
+        int size = _backbone.HiddenSize;
         int[] padded = new int[length];
         for (int b = 0; b < batch.Count; b++)
         {
@@ -176,9 +186,10 @@ internal sealed class EncoderSession : IDisposable
             padded.AsSpan(ids.Length).Fill(_backbone.PadId);
             // Padding is looked up only where it counts; elsewhere zeros do, since nothing attends to it.
             int rows = _padTo is null ? ids.Length : length;
-            _backbone.Embed(padded.AsSpan(0, rows), embeddings.AsSpan(b * length * hiddenSize, rows * hiddenSize));
+            Span<float> text = embeddings.AsSpan(b * length * size, length * size);
+            _backbone.Embed(padded.AsSpan(0, rows), text[..(rows * size)]);
+            text[(rows * size)..].Clear();
         }
-        feeds.Add(Embeddings, embeddings, batch.Count, length, hiddenSize);
     }
 
     private void AddPooling(GraphFeeds feeds, IReadOnlyList<int[]> batch, int length)

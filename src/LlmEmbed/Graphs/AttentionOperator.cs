@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace LlmEmbed.Graphs;
 
@@ -117,6 +118,8 @@ internal static unsafe class AttentionOperator
             else
             {
                 long row = (long)text * call.Length + token - prefix;
+                Prefetch(call.Key.Of(row) + at + size, size);
+                Prefetch(call.Value.Of(row) + at + size, size);
                 Read(call.Key.Of(row) + at, keyBias, call.ScaleOf(row), size, scratch.Row, Lanes);
                 Read(call.Value.Of(row) + at, valueBias, call.ScaleOf(row), size, panel, panelStride);
             }
@@ -134,6 +137,7 @@ internal static unsafe class AttentionOperator
         {
             long row = (long)text * call.Length + token;
             float* query = scratch.Queries + token * size;
+            Prefetch(call.Query.Of(row) + (head + 1) * size, size);
             Read(call.Query.Of(row) + head * size, call.Biases + head * size, call.ScaleOf(row), size, query, Lanes);
             if (call.Shape.IsDecoder) Rotate(query, call, call.Shape.PrefixLength + token);
             Scale(query, call.Shape.Scale, size, query);
@@ -155,6 +159,14 @@ internal static unsafe class AttentionOperator
         Multiply(scratch.Scores, scratch.ScoreStride, scratch.Values + from * Lanes, scratch.MostKeys * Lanes, size, to - from, scratch.Outputs, scratch.OutputStride);
         for (int token = first; token < end; token++)
             Scale(scratch.Outputs + (token - first) * scratch.OutputStride, 1 / sums[token - first], size, call.Output + ((long)text * call.Length + token) * shape.Width + head * size);
+    }
+
+    /// <summary>Asks for values of the head that comes next. They lie in a row each, too far apart for the processor to foresee.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Prefetch(float* values, int size)
+    {
+        if (!Sse.IsSupported) return;
+        for (int i = 0; i < size; i += Lanes) Sse.Prefetch0(values + i);
     }
 
     /// <summary>values · factor + biases, in steps of 16 that lie so far apart.</summary>
