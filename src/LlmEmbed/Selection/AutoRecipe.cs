@@ -46,7 +46,6 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     /// <summary>Texts on which views are compared. More would cost more than the cut saves on ordinary data, and separate views by less than matters.</summary>
     private const int DefaultSampleTexts = 1500;
 
-    /// <summary>Where a second look settles the set a third fewer texts show as well how deep to read.</summary>
     public int SampleTexts { get; init; } = DefaultSampleTexts;
 
     /// <summary>Whether views are left to this recipe.</summary>
@@ -58,13 +57,16 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     /// <param name="rows">Those that the choice may look at, ascending; what is held out for measuring is not among them.</param>
     public ExtractedFeatures Extract(TrainingTexts training, int[] rows)
     {
-        bool looksTwice = Math.Min(rows.Length, SecondLook.TextsFor(training.ClassCount)) > SampleTexts;
-        int sampleTexts = looksTwice ? SampleTexts * 2 / 3 : SampleTexts;
+        (int sampleTexts, bool looksTwice) = Plan(rows.Length, training.ClassCount);
         int[] sample = [.. StratifiedSplit.Sample([.. rows.Select(row => training.Labels[row])], sampleTexts, (ulong)options.Seed).Select(index => rows[index])];
         SampleReading reading = ReadSample(training, sample, looksTwice);
         ExtractedFeatures features = ReadRest(training.Texts, sample, reading);
         return looksTwice && reading.Summary.Choice is not null ? Disposal.OnFailure([features], () => LookAgain(features, reading, training, rows)) : features;
     }
+
+    /// <summary>How many texts the sample is to have, and whether more of them are looked at again. That settles the set, so that fewer show how deep to read, and of few texts a sample is a large share.</summary>
+    public (int SampleTexts, bool LooksTwice) Plan(int texts, int classCount) =>
+        Math.Min(texts, SecondLook.TextsFor(classCount)) > SampleTexts ? (Math.Clamp(texts / 10, SampleTexts / 2, SampleTexts * 2 / 3), true) : (SampleTexts, false);
 
     /// <summary>Reads the sample at every candidate view and chooses.</summary>
     private SampleReading ReadSample(TrainingTexts training, int[] sample, bool looksTwice)

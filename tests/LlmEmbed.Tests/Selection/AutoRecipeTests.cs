@@ -8,6 +8,15 @@ public sealed class AutoRecipeTests
 {
     private static readonly string[] Labels = ["billing", "delivery", "technical"];
 
+    [Theory]
+    [InlineData(1500, 2, 1500, false)]
+    [InlineData(1501, 2, 750, true)]
+    [InlineData(9000, 2, 900, true)]
+    [InlineData(67_349, 2, 1000, true)]
+    [InlineData(67_349, 52, 1500, false)]
+    public void The_sample_is_a_tenth_within_bounds_where_more_texts_are_looked_at_again(int texts, int classCount, int sampleTexts, bool looksTwice) =>
+        Assert.Equal((sampleTexts, looksTwice), new AutoRecipe(Requests.Options("llama-gqa"), progress: null, Cancellation).Plan(texts, classCount));
+
     [Fact]
     public void Features_are_those_of_the_chosen_views_whether_a_text_was_in_the_sample_or_not()
     {
@@ -15,7 +24,7 @@ public sealed class AutoRecipeTests
         string[] texts = [.. examples.Select(example => example.Text)];
         using ExtractedFeatures features = new AutoRecipe(Requests.Options("llama-gqa", "bert"), progress: null, Cancellation) { SampleTexts = 45 }
             .Extract(new TrainingTexts(texts, LabelsOf(examples), Labels.Length, Groups: []), [.. Enumerable.Range(0, texts.Length)]);
-        Assert.Equal(30, features.Selection!.SampleTexts);
+        Assert.Equal(21, features.Selection!.SampleTexts); // 22, in equal parts of three classes
 
         TextEmbeddings[] expected = [.. features.Encoders.Select(encoder =>
         {
