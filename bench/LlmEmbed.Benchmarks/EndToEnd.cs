@@ -7,9 +7,6 @@ namespace LlmEmbed.Benchmarks;
 /// <summary>Training from file to saved classifier, beside what the engine alone would take for the same tokens; then again with the embeddings in the cache.</summary>
 internal static class EndToEnd
 {
-    /// <summary>Texts on which the engine's own rate is measured.</summary>
-    private const int RateTexts = 4000;
-
     public static int Run(string trainingFile, string[] backbones)
     {
         DirectoryInfo folder = Directory.CreateTempSubdirectory("llmembed-bench-");
@@ -24,52 +21,87 @@ internal static class EndToEnd
         List<string[]> rows = [];
         foreach (string name in new[] { "nothing in the cache", "embeddings in the cache" })
         {
+            using EngineAlone engine = new(options, trainingFile);
             long start = Stopwatch.GetTimestamp();
             IReadOnlyList<LabeledText> examples = LabeledTableReader.ReadForTraining(trainingFile, new LabeledTableOptions()).Examples;
-            using TextClassifier classifier = TextClassifier.Train(examples, options, new Stages());
+            using TextClassifier classifier = TextClassifier.Train(examples, options, engine);
             classifier.Save(Path.Combine(folder.FullName, "model"));
-            double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            double seconds = (Stopwatch.GetElapsedTime(start) - engine.Elapsed).TotalSeconds;
 
             long tokens = classifier.Training!.Encoding.Sum(part => part.Tokens);
-            // The sample's tokens went through deeper networks than the rest; at the rate of the cut ones they flatter nobody but the engine.
-            double engineSeconds = classifier.Encoders.Zip(classifier.Training.Encoding, (encoder, part) => part.Tokens / EngineRate(encoder, options, examples)).Sum();
+            double[] engineSeconds = [.. engine.SecondsFor(classifier).Order()];
+            string Show(Func<double, double> value, string format) => engineSeconds.Length == 0
+                ? ""
+                : string.Create(CultureInfo.InvariantCulture, $"{value(engineSeconds[engineSeconds.Length / 2]).ToString(format, CultureInfo.InvariantCulture)} ({value(engineSeconds[0]).ToString(format, CultureInfo.InvariantCulture)} to {value(engineSeconds[^1]).ToString(format, CultureInfo.InvariantCulture)})");
             rows.Add(
             [
                 name, seconds.ToString("0.0", CultureInfo.InvariantCulture), tokens.ToString("N0", CultureInfo.InvariantCulture), (tokens / seconds).ToString("N0", CultureInfo.InvariantCulture),
-                engineSeconds.ToString("0.0", CultureInfo.InvariantCulture), (engineSeconds / seconds).ToString("P0", CultureInfo.InvariantCulture), classifier.Training.HeadTime.TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture),
+                Show(value => value, "0.0"), Show(value => 100 * value / seconds, "0"), classifier.Training.HeadTime.TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture),
             ]);
         }
         folder.Delete(recursive: true);
         return Bench.Table(
-            $"Training on {trainingFile}, from file to saved classifier, int8.",
-            ["", "seconds", "tokens computed", "tokens/s", "seconds of the engine alone", "share", "of which head, seconds"],
+            $"Training on {trainingFile}, from file to saved classifier, int8. The engine's own rate: median (range) of pauses in the reading, which are not counted.",
+            ["", "seconds", "tokens computed", "tokens/s", "seconds of the engine alone", "share, %", "of which head, seconds"],
             rows);
     }
 
-    /// <summary>Tokens per second of the same network on some of the texts, nothing being kept.</summary>
-    private static double EngineRate(TextEncoder trained, TrainingOptions options, IReadOnlyList<LabeledText> examples)
+    /// <summary>Tells the stages, and pauses the reading now and then to measure what the engine alone makes of some of the texts, nothing being kept, in the same minutes.</summary>
+    private sealed class EngineAlone : IProgress<WorkProgress>, IDisposable
     {
-        using TextEncoder encoder = TextEncoder.Load(trained.Source, trained.Options with { CacheFolder = null, WeightsFolder = options.Encoder.CacheFolder });
-        string[] texts = [.. examples.Select(example => example.Text).Distinct().Take(RateTexts)];
-        PreparedTexts prepared = encoder.Prepare(texts, CancellationToken.None);
-        _ = encoder.Encode(texts[..Math.Min(64, texts.Length)]); // compiles
-        Measurement rate = new();
-        for (int i = 0; i < 3; i++)
-        {
-            EncodingStatistics statistics = encoder.Encode(prepared, progress: null, CancellationToken.None).Statistics;
-            rate.Add(statistics.Tokens / statistics.Elapsed.TotalSeconds);
-        }
-        return rate.Median;
-    }
+        private const int RateTexts = 600;
 
-    /// <summary>A line at the end of each stage.</summary>
-    private sealed class Stages : IProgress<WorkProgress>
-    {
+        private static readonly TimeSpan Interval = TimeSpan.FromSeconds(15);
+
         private readonly long _start = Stopwatch.GetTimestamp();
+        private readonly List<(TextEncoder Encoder, PreparedTexts Texts)> _networks = [];
+        private readonly List<Dictionary<string, double>> _rates = [];
+        private long _last;
+
+        public EngineAlone(TrainingOptions options, string trainingFile)
+        {
+            string[] texts = [.. LabeledTableReader.ReadForTraining(trainingFile, new LabeledTableOptions()).Examples.Select(example => example.Text).Distinct().Take(RateTexts)];
+            foreach (string backbone in options.Backbones)
+            {
+                // Where the networks are usually cut; the time of another cut is in proportion.
+                EncoderOptions alone = options.Encoder with { CacheFolder = null, WeightsFolder = options.Encoder.CacheFolder, LeadsTexts = true, ViewsOf = network => [new View(DepthOf(network), Pooling.Mean)] };
+                TextEncoder encoder = TextEncoder.Load(backbone, alone);
+                encoder.Encode(texts); // compiles
+                _networks.Add((encoder, encoder.Prepare(texts, CancellationToken.None)));
+            }
+            _last = Stopwatch.GetTimestamp();
+        }
+
+        /// <summary>Time of all pauses.</summary>
+        public TimeSpan Elapsed { get; private set; }
 
         public void Report(WorkProgress value)
         {
-            if (value.Done >= value.Total) Console.Error.WriteLine($"{Stopwatch.GetElapsedTime(_start).TotalSeconds,7:0.0} s: {value.Stage} done");
+            if (value.Done >= value.Total) Console.Error.WriteLine($"{(Stopwatch.GetElapsedTime(_start) - Elapsed).TotalSeconds,7:0.0} s: {value.Stage} done");
+            else if (value.Done > 0 && value.Unit == "texts" && Stopwatch.GetElapsedTime(_last) > Interval) Pause();
+        }
+
+        /// <summary>For each pause the time that a classifier's tokens would have taken at its rates. The sample's tokens went through deeper networks; that is not counted.</summary>
+        public IEnumerable<double> SecondsFor(TextClassifier classifier) => _rates.Select(rates => classifier.Encoders.Zip(classifier.Training!.Encoding, (encoder, part) =>
+            part.Tokens / rates[encoder.Name] * encoder.Views.Max(view => view.Depth) / DepthOf(encoder.Backbone)).Sum());
+
+        public void Dispose()
+        {
+            foreach ((TextEncoder encoder, _) in _networks) encoder.Dispose();
+        }
+
+        private static int DepthOf(Backbones.Backbone network) => network.IsDecoder ? (int)Math.Round(0.6 * network.BlockCount) : network.BlockCount;
+
+        private void Pause()
+        {
+            long start = Stopwatch.GetTimestamp();
+            _rates.Add(_networks.ToDictionary(network => network.Encoder.Name, network =>
+            {
+                EncodingStatistics statistics = network.Encoder.Encode(network.Texts, progress: null, CancellationToken.None).Statistics;
+                return statistics.Tokens / statistics.Elapsed.TotalSeconds;
+            }));
+            Elapsed += Stopwatch.GetElapsedTime(start);
+            _last = Stopwatch.GetTimestamp();
         }
     }
 }
