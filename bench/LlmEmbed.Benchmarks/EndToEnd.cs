@@ -90,7 +90,7 @@ internal static class EndToEnd
             foreach ((TextEncoder encoder, _) in _networks) encoder.Dispose();
         }
 
-        private static int DepthOf(Backbones.Backbone network) => network.IsDecoder ? (int)Math.Round(0.6 * network.BlockCount) : network.BlockCount;
+        private static int DepthOf(Backbones.Backbone network) => network.IsDecoder ? Heads.AttentionPooling.DepthOf(network.BlockCount) : network.BlockCount;
 
         private void Pause()
         {
