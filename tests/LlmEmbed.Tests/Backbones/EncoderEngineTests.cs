@@ -1,3 +1,4 @@
+using System.Buffers;
 using LlmEmbed.Backbones;
 using Xunit;
 
@@ -36,6 +37,23 @@ public sealed class EncoderEngineTests : IDisposable
             using TextEncoder encoder = Load("all-minilm-l6-v2", precision);
             Assert.Equal((precision, ""), (encoder.Precision, encoder.PrecisionReason));
         }
+    }
+
+    [Theory]
+    [InlineData(Precision.Fp32)]
+    [InlineData(Precision.Int8)]
+    public void What_memory_held_before_does_not_show_in_padding(Precision precision)
+    {
+        using TextEncoder encoder = Load("all-minilm-l6-v2", precision);
+        float[] expected = encoder.Encode(Texts, cancellationToken: TestContext.Current.CancellationToken).Values.ToArray();
+        // Every size that a batch of these texts may ask for.
+        for (int size = 1 << 10; size <= 1 << 16; size *= 2)
+        {
+            float[] poisoned = ArrayPool<float>.Shared.Rent(size);
+            Array.Fill(poisoned, float.NaN);
+            ArrayPool<float>.Shared.Return(poisoned);
+        }
+        Assert.Equal(expected, encoder.Encode(Texts, cancellationToken: TestContext.Current.CancellationToken).Values.ToArray());
     }
 
     [Theory]
