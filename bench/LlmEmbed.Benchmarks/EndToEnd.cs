@@ -18,10 +18,11 @@ internal static class EndToEnd
         // Quantizing is the first start's affair, not training's.
         foreach (string backbone in options.Backbones) using (TextEncoder encoder = TextEncoder.Load(backbone, options.Encoder with { ViewsOf = Selection.CandidateViews.Of })) encoder.Encode(["Any text will do."]);
 
+        string[] texts = [.. LabeledTableReader.ReadForTraining(trainingFile, new LabeledTableOptions()).Examples.Select(example => example.Text).Distinct().Take(EngineAlone.Texts)];
         List<string[]> rows = [];
         foreach (string name in new[] { "nothing in the cache", "embeddings in the cache" })
         {
-            using EngineAlone engine = new(options, trainingFile);
+            using EngineAlone engine = new(options, texts);
             long start = Stopwatch.GetTimestamp();
             IReadOnlyList<LabeledText> examples = LabeledTableReader.ReadForTraining(trainingFile, new LabeledTableOptions()).Examples;
             using TextClassifier classifier = TextClassifier.Train(examples, options, engine);
@@ -29,14 +30,16 @@ internal static class EndToEnd
             double seconds = (Stopwatch.GetElapsedTime(start) - engine.Elapsed).TotalSeconds;
 
             long tokens = classifier.Training!.Encoding.Sum(part => part.Tokens);
-            double[] engineSeconds = [.. engine.SecondsFor(classifier).Order()];
-            string Show(Func<double, double> value, string format) => engineSeconds.Length == 0
-                ? ""
-                : string.Create(CultureInfo.InvariantCulture, $"{value(engineSeconds[engineSeconds.Length / 2]).ToString(format, CultureInfo.InvariantCulture)} ({value(engineSeconds[0]).ToString(format, CultureInfo.InvariantCulture)} to {value(engineSeconds[^1]).ToString(format, CultureInfo.InvariantCulture)})");
+            Measurement engineSeconds = new(), shares = new();
+            foreach (double alone in engine.SecondsFor(classifier))
+            {
+                engineSeconds.Add(alone);
+                shares.Add(100 * alone / seconds);
+            }
             rows.Add(
             [
                 name, seconds.ToString("0.0", CultureInfo.InvariantCulture), tokens.ToString("N0", CultureInfo.InvariantCulture), (tokens / seconds).ToString("N0", CultureInfo.InvariantCulture),
-                Show(value => value, "0.0"), Show(value => 100 * value / seconds, "0"), classifier.Training.HeadTime.TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture),
+                engineSeconds.Show("0.0"), shares.Show("0"), classifier.Training.HeadTime.TotalSeconds.ToString("0.0", CultureInfo.InvariantCulture),
             ]);
         }
         folder.Delete(recursive: true);
@@ -49,27 +52,27 @@ internal static class EndToEnd
     /// <summary>Tells the stages, and pauses the reading now and then to measure what the engine alone makes of some of the texts, nothing being kept, in the same minutes.</summary>
     private sealed class EngineAlone : IProgress<WorkProgress>, IDisposable
     {
-        private const int RateTexts = 600;
+        /// <summary>How many texts take about a second.</summary>
+        public const int Texts = 600;
 
         private static readonly TimeSpan Interval = TimeSpan.FromSeconds(15);
 
-        private readonly long _start = Stopwatch.GetTimestamp();
-        private readonly List<(TextEncoder Encoder, PreparedTexts Texts)> _networks = [];
+        private readonly List<(TextEncoder Encoder, PreparedTexts Prepared)> _networks = [];
         private readonly List<Dictionary<string, double>> _rates = [];
+        private readonly long _start;
         private long _last;
 
-        public EngineAlone(TrainingOptions options, string trainingFile)
+        public EngineAlone(TrainingOptions options, string[] texts)
         {
-            string[] texts = [.. LabeledTableReader.ReadForTraining(trainingFile, new LabeledTableOptions()).Examples.Select(example => example.Text).Distinct().Take(RateTexts)];
             foreach (string backbone in options.Backbones)
             {
                 // Where the networks are usually cut; the time of another cut is in proportion.
                 EncoderOptions alone = options.Encoder with { CacheFolder = null, WeightsFolder = options.Encoder.CacheFolder, LeadsTexts = true, ViewsOf = network => [new View(DepthOf(network), Pooling.Mean)] };
                 TextEncoder encoder = TextEncoder.Load(backbone, alone);
-                encoder.Encode(texts); // compiles
                 _networks.Add((encoder, encoder.Prepare(texts, CancellationToken.None)));
             }
-            _last = Stopwatch.GetTimestamp();
+            _ = Rates(); // compiles
+            _start = _last = Stopwatch.GetTimestamp();
         }
 
         /// <summary>Time of all pauses.</summary>
@@ -95,13 +98,16 @@ internal static class EndToEnd
         private void Pause()
         {
             long start = Stopwatch.GetTimestamp();
-            _rates.Add(_networks.ToDictionary(network => network.Encoder.Name, network =>
-            {
-                EncodingStatistics statistics = network.Encoder.Encode(network.Texts, progress: null, CancellationToken.None).Statistics;
-                return statistics.Tokens / statistics.Elapsed.TotalSeconds;
-            }));
+            _rates.Add(Rates());
             Elapsed += Stopwatch.GetElapsedTime(start);
             _last = Stopwatch.GetTimestamp();
         }
+
+        /// <summary>Tokens per second of each network.</summary>
+        private Dictionary<string, double> Rates() => _networks.ToDictionary(network => network.Encoder.Name, network =>
+        {
+            EncodingStatistics statistics = network.Encoder.Encode(network.Prepared, progress: null, CancellationToken.None).Statistics;
+            return statistics.Tokens / statistics.Elapsed.TotalSeconds;
+        });
     }
 }

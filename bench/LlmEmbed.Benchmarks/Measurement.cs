@@ -16,9 +16,10 @@ internal sealed class Measurement
 
     public void Add(double value) => _values.Add(value);
 
-    /// <summary>"4,712 (4,650 to 4,790)": median and range.</summary>
-    public string Show(string format = "N0") =>
-        string.Create(CultureInfo.InvariantCulture, $"{Median.ToString(format, CultureInfo.InvariantCulture)} ({_values.Min().ToString(format, CultureInfo.InvariantCulture)} to {_values.Max().ToString(format, CultureInfo.InvariantCulture)})");
+    /// <summary>"4,712 (4,650 to 4,790)": median and range; nothing where nothing was measured.</summary>
+    public string Show(string format = "N0") => _values.Count == 0
+        ? ""
+        : string.Create(CultureInfo.InvariantCulture, $"{Median.ToString(format, CultureInfo.InvariantCulture)} ({_values.Min().ToString(format, CultureInfo.InvariantCulture)} to {_values.Max().ToString(format, CultureInfo.InvariantCulture)})");
 }
 
 internal static class Bench

@@ -46,6 +46,7 @@ internal sealed class AutoRecipe(TrainingOptions options, IProgress<WorkProgress
     /// <summary>Texts on which views are compared. More would cost more than the cut saves on ordinary data, and separate views by less than matters.</summary>
     private const int DefaultSampleTexts = 1500;
 
+    /// <summary>Texts of the sample where it is all that the choice looks at; bounds follow from it elsewhere.</summary>
     public int SampleTexts { get; init; } = DefaultSampleTexts;
 
     /// <summary>Whether views are left to this recipe.</summary>
