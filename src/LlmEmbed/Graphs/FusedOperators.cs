@@ -116,20 +116,29 @@ internal static unsafe class FusedOperators
         for (int row = begin; row < end; row++)
         {
             Span<float> output = a.Output(2, row);
-            Sum(a.Row(0, row), a.Row(1, row)[0], a.Vector(2), a.Row(3, row), output);
-            LayerNorm(output, a.Vector(4), a.Vector(5), epsilon);
+            float mean = Sum(a.Row(0, row), a.Row(1, row)[0], a.Vector(2), a.Row(3, row), output) / width;
+            LayerNorm(output, mean, a.Vector(4), a.Vector(5), epsilon);
             Scale(output, 1, a.Vector(6), scratch);
             Quantize(scratch, a.Bytes(0, row), out a.Scalar(1, row));
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void LayerNorm(Span<float> values, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, float epsilon)
+    private static void LayerNorm(Span<float> values, float mean, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, float epsilon)
     {
-        TensorPrimitives.Subtract(values, TensorPrimitives.Sum<float>(values) / values.Length, values);
-        float norm = 1 / MathF.Sqrt(TensorPrimitives.SumOfSquares<float>(values) / values.Length + epsilon);
-        TensorPrimitives.Multiply(values, norm, values);
-        TensorPrimitives.MultiplyAdd(values, weight, bias, values);
+        Vector512<float> means = Vector512.Create(mean), squares = Vector512<float>.Zero;
+        int i = 0;
+        for (; i <= values.Length - Lanes; i += Lanes)
+        {
+            Vector512<float> deviation = Load(values, i) - means;
+            squares = Vector512.FusedMultiplyAdd(deviation, deviation, squares);
+        }
+        float sum = Vector512.Sum(squares);
+        for (; i < values.Length; i++) sum += (values[i] - mean) * (values[i] - mean);
+        float norm = 1 / MathF.Sqrt(sum / values.Length + epsilon);
+        for (i = 0; i <= values.Length - Lanes; i += Lanes)
+            Vector512.FusedMultiplyAdd((Load(values, i) - means) * norm, Load(weight, i), Load(bias, i)).StoreUnsafe(ref values[i]);
+        for (; i < values.Length; i++) values[i] = MathF.FusedMultiplyAdd((values[i] - mean) * norm, weight[i], bias[i]);
     }
 
     /// <summary>(product [.,H], bias [H], residual [.,H], weight [H], bias of the norm [H], epsilon [1]) → the layer norm of their sum.</summary>
@@ -139,8 +148,8 @@ internal static unsafe class FusedOperators
         for (int row = begin; row < end; row++)
         {
             Span<float> output = a.Output(0, row);
-            Sum(a.Row(0, row), 1, a.Vector(1), a.Row(2, row), output);
-            LayerNorm(output, a.Vector(3), a.Vector(4), a.Vector(5)[0]);
+            float mean = Sum(a.Row(0, row), 1, a.Vector(1), a.Row(2, row), output) / output.Length;
+            LayerNorm(output, mean, a.Vector(3), a.Vector(4), a.Vector(5)[0]);
         }
     }
 
@@ -207,14 +216,21 @@ internal static unsafe class FusedOperators
     private static Vector512<float> Load(ReadOnlySpan<float> values, int at) => Vector512.LoadUnsafe(in values[at]);
 
     /// <summary>product · scale + bias + residual.</summary>
+    /// <returns>The sum of the row.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Sum(ReadOnlySpan<float> product, float scale, ReadOnlySpan<float> bias, ReadOnlySpan<float> residual, Span<float> destination)
+    private static float Sum(ReadOnlySpan<float> product, float scale, ReadOnlySpan<float> bias, ReadOnlySpan<float> residual, Span<float> destination)
     {
         int i = 0;
-        Vector512<float> scales = Vector512.Create(scale);
+        Vector512<float> scales = Vector512.Create(scale), sums = Vector512<float>.Zero;
         for (; i <= destination.Length - Lanes; i += Lanes)
-            (Vector512.FusedMultiplyAdd(Load(product, i), scales, Load(residual, i)) + Load(bias, i)).StoreUnsafe(ref destination[i]);
-        for (; i < destination.Length; i++) destination[i] = MathF.FusedMultiplyAdd(product[i], scale, residual[i]) + bias[i];
+        {
+            Vector512<float> value = Vector512.FusedMultiplyAdd(Load(product, i), scales, Load(residual, i)) + Load(bias, i);
+            value.StoreUnsafe(ref destination[i]);
+            sums += value;
+        }
+        float sum = Vector512.Sum(sums);
+        for (; i < destination.Length; i++) sum += destination[i] = MathF.FusedMultiplyAdd(product[i], scale, residual[i]) + bias[i];
+        return sum;
     }
 
     /// <summary>values · factor · weights.</summary>
