@@ -76,6 +76,20 @@ internal static class Bench
         return JsonNode.Parse(output.Trim().Split('\n')[^1])!;
     }
 
+    /// <summary>Most bytes that a running process had in memory, pages of mapped files included, which the system can drop at any time; 0 once it has ended.</summary>
+    public static long MostMemoryOf(Process process)
+    {
+        try
+        {
+            process.Refresh();
+            return process.PeakWorkingSet64;
+        }
+        catch (InvalidOperationException)
+        {
+            return 0;
+        }
+    }
+
     /// <summary>The repository's folder.</summary>
     public static string Root()
     {

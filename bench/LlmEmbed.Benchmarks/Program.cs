@@ -47,7 +47,7 @@ static int Usage()
           write-gguf FORMAT FILE     the starter's file as Q8_0, Q5_0, Q4_0 or F16, for that
           onnxruntime                all-MiniLM-L6-v2 beside onnxruntime-node on an exported-style graph (after: npm install --prefix bench/peers)
           transformers.js FILE       the same from texts to embeddings beside Transformers.js, on the first 2,000 texts (after: npm install --prefix bench/peers)
-          latency                    one text at a time through a loaded classifier
+          latency                    one text at a time through a loaded classifier, and by a fresh process
           scaling                    time against depth and against length
           scaling-rows [MOST]        10,000, 100,000 and 1,000,000 short texts through predict: rate and memory
           padding FILE...            padding among the tokens that are computed

@@ -60,11 +60,6 @@ internal static class SevenBillion
         return Bench.Table(
             $"{statistics.Tokens:N0} tokens through {all.BlockCount} blocks, {all.MemoryPlan.Runs[0].End} at a time, in {limit} GB.",
             ["", "blocks × tokens per second", "peak memory of the process, GB"],
-            [["4 blocks in memory", inMemory.Show(), ""], ["all blocks in parts", $"{rate:N0} ({rate / inMemory.Median:P0})", $"{PeakBytes() / 1e9:0.0}"]]);
+            [["4 blocks in memory", inMemory.Show(), ""], ["all blocks in parts", $"{rate:N0} ({rate / inMemory.Median:P0})", $"{Bench.MostMemoryOf(Process.GetCurrentProcess()) / 1e9:0.0}"]]);
     }
-
-    /// <summary>Anonymous memory at its highest is not told apart from mapped files by the system; mapped pages of the checkpoint can be dropped at any time.</summary>
-    private static long PeakBytes() => OperatingSystem.IsLinux()
-        ? long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal)).Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1]) * 1024
-        : Process.GetCurrentProcess().PeakWorkingSet64;
 }

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using LlmEmbed.Backbones;
 using LlmEmbed.Checkpoints;
+using LlmEmbed.Graphs;
 using LlmEmbed.Prompting;
 using LlmEmbed.Storage;
 using LlmEmbed.Tokenization;
@@ -57,7 +58,7 @@ public sealed class TextEncoder : ITextEncoder
             sentence => tokenizer.Encode(sentence, MaxTokens).Ids,
             sentence => _tokenizer.Encode(sentence, MaxTokens).Ids,
             WeightsSha256 + TokenizerSha256,
-            new EngineOptions(Views, options.PadTo ?? MaxTokens, options.PadTo, options.Threads ?? 0, options.Precision, options.MemoryBytes, options.WeightsFolder ?? options.CacheFolder, PromptSpan, options.AttentionQuery));
+            new EngineOptions(Views, options.PadTo ?? MaxTokens, options.PadTo, options.Threads ?? Cores.Usable, options.Precision, options.MemoryBytes, options.WeightsFolder ?? options.CacheFolder, PromptSpan, options.AttentionQuery));
         Fingerprint = BuildFingerprint();
         if (options.CacheFolder is string folder) _store = EmbeddingStore.Open(folder, Fingerprint, Views.Count, HiddenSize);
     }
@@ -116,7 +117,7 @@ public sealed class TextEncoder : ITextEncoder
     internal Checkpoint Checkpoint => _checkpoint;
 
     /// <summary>The backbone with its language-model head, in the same precision. The encoder must outlive it, and must have a view of the last depth.</summary>
-    internal LanguageModel OpenLanguageModel(int rows, int capacity) => new(_backbone, _engine.LayersFor, rows, capacity, _options.Threads ?? 0);
+    internal LanguageModel OpenLanguageModel(int rows, int capacity) => new(_backbone, _engine.LayersFor, rows, capacity, _options.Threads ?? Cores.Usable);
 
     internal IReadOnlyList<string> StoreWarnings => _store?.Warnings ?? [];
 

@@ -214,6 +214,18 @@ public sealed class TextEncoderTests : IDisposable
     }
 
     [Fact]
+    public void What_goes_wrong_while_batches_are_computed_side_by_side_comes_out_as_it_is()
+    {
+        using TextEncoder encoder = Load(Encoder, new() { Threads = 2 });
+        ProgressCallback failing = new(progress =>
+        {
+            if (progress.Done > 0) throw new InvalidDataException("as thrown");
+        });
+        Assert.Equal("as thrown", Assert.Throws<InvalidDataException>(() => encoder.Encode(LongTexts(300), failing, Cancellation)).Message);
+        Assert.Equal(10, Encode(encoder, Distinct(10)).Statistics.ComputedTexts);
+    }
+
+    [Fact]
     public void A_truncated_text_is_counted_and_equals_its_beginning()
     {
         using TextEncoder encoder = Load(Decoder, new() { MaxTokens = 8 });
@@ -260,7 +272,12 @@ public sealed class TextEncoderTests : IDisposable
     [MemberData(nameof(SomeBackbones))]
     public void The_number_of_threads_changes_no_bit(string backbone)
     {
-        string[] texts = Distinct(20);
+        // One batch, which threads share, and many, of which each thread takes its own.
+        foreach (string[] texts in new[] { Distinct(20), LongTexts(300) }) AssertThreadsChangeNoBit(backbone, texts);
+    }
+
+    private static void AssertThreadsChangeNoBit(string backbone, string[] texts)
+    {
         using TextEncoder one = Load(backbone, new() { Threads = 1 });
         TextEmbeddings expected = Encode(one, texts);
         foreach (int threads in new[] { 2, 3 })

@@ -1,5 +1,7 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using System.Numerics.Tensors;
+using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using LlmEmbed.Checkpoints;
 using LlmEmbed.Graphs;
@@ -11,7 +13,7 @@ namespace LlmEmbed.Backbones;
 /// <param name="Views">The D views.</param>
 /// <param name="MaxTokens">The longest T of any run.</param>
 /// <param name="PadTo">Fixed T, or null.</param>
-/// <param name="Threads">Engine threads, 0 for one per physical core.</param>
+/// <param name="Threads">Engine threads.</param>
 /// <param name="Precision">What was asked for.</param>
 /// <param name="MemoryBytes">What may be used, null for all there is.</param>
 /// <param name="Folder">Where quantized weights are kept, null for nowhere.</param>
@@ -26,6 +28,9 @@ internal sealed record EngineOptions(
 /// </summary>
 internal sealed class EncoderEngine : IDisposable
 {
+    /// <summary>What may be in memory twice.</summary>
+    private const long MostBytesTwice = 2L << 30;
+
     private readonly Checkpoint _checkpoint;
     private readonly Backbone _backbone;
     private readonly Func<string, int[]> _tokenize, _tokenizePrompted;
@@ -34,7 +39,7 @@ internal sealed class EncoderEngine : IDisposable
     private Int8Weights? _weights;
 
     /// <summary>All blocks compiled, where they are in memory together.</summary>
-    private (Precision Precision, int? TokensAt, EncoderSession Session)? _compiled;
+    private CompiledBlocks? _compiled;
 
     /// <summary>Holds quantized weights that must not be in memory and have no folder of their own.</summary>
     private DirectoryInfo? _temporary;
@@ -72,9 +77,9 @@ internal sealed class EncoderEngine : IDisposable
 
     /// <summary>Runs batches.</summary>
     /// <param name="batches">Token ids of the texts of each batch, none empty.</param>
-    /// <param name="done">Told each batch's index and its pooled states [B,D,H], in order.</param>
+    /// <param name="done">Told each batch's index and its pooled states [B,D,H], of one batch at a time, in any order.</param>
     /// <param name="cancellationToken">Stops between two batches.</param>
-    /// <param name="tokens">For each batch who is told its states token by token; null where nobody is. Not where blocks are loaded in turn.</param>
+    /// <param name="tokens">For each batch who is told its states token by token, of several batches at once; null where nobody is. Not where blocks are loaded in turn.</param>
     /// <param name="tokensAt">The depth of these states.</param>
     public void Run(IReadOnlyList<int[][]> batches, Action<int, float[]> done, CancellationToken cancellationToken, Func<int, TokenTarget>? tokens = null, int? tokensAt = null) =>
         Run(Precision, batches, done, cancellationToken, tokens, tokensAt);
@@ -84,7 +89,7 @@ internal sealed class EncoderEngine : IDisposable
 
     public void Dispose()
     {
-        _compiled?.Session.Dispose();
+        _compiled?.Dispose();
         _weights?.Dispose();
         _temporary?.Delete(recursive: true);
     }
@@ -98,20 +103,21 @@ internal sealed class EncoderEngine : IDisposable
         int row = _options.Views.Count * _backbone.HiddenSize;
         if (!plan.IsStreamed)
         {
-            EncoderSession session = Compiled(precision, plan.Runs[0], batches, tokensAt);
-            for (int i = 0; i < batches.Count; i++)
+            int lanes = LanesFor(plan, batches.Count);
+            EncoderSession session = Compiled(precision, plan.Runs[0], batches, tokensAt, _options.Threads / lanes);
+            Lock oneAtATime = new();
+            InLanes(batches.Count, lanes, i =>
             {
-                cancellationToken.ThrowIfCancellationRequested();
                 float[] pooled = new float[batches[i].Length * row]; // [B,D,H]
                 session.Run(batches[i], pooled, tokens: tokens?.Invoke(i));
-                done(i, pooled);
-            }
+                lock (oneAtATime) done(i, pooled);
+            }, cancellationToken);
             return;
         }
         float[][] states = new float[batches.Count][], results = [.. batches.Select(batch => new float[batch.Length * row])];
         foreach (BlockRange blocks in plan.Runs)
         {
-            using EncoderSession session = Compile(precision, blocks);
+            using EncoderSession session = Compile(precision, blocks, _options.Threads);
             for (int i = 0; i < batches.Count; i++)
             {
                 cancellationToken.ThrowIfCancellationRequested();
@@ -121,32 +127,55 @@ internal sealed class EncoderEngine : IDisposable
         for (int i = 0; i < batches.Count; i++) done(i, results[i]);
     }
 
+    /// <summary>
+    /// How many batches are computed at once, by a thread each: threads that share a batch wait for each other after every product and every pass, and for the one whose core
+    /// a neighbour disturbs. Few batches go one after the other through all threads. So do all batches of large networks, since this may take a second copy of the weights.
+    /// </summary>
+    private int LanesFor(MemoryPlan plan, int batches) =>
+        batches >= 2 * _options.Threads && plan.Bytes <= Math.Min(MostBytesTwice, _options.MemoryBytes / 2 ?? long.MaxValue) ? _options.Threads : 1;
+
+    /// <summary>Works on every batch once, on several at a time, the first ones first.</summary>
+    private static void InLanes(int batches, int lanes, Action<int> work, CancellationToken cancellationToken)
+    {
+        ParallelOptions options = new() { MaxDegreeOfParallelism = lanes, CancellationToken = cancellationToken };
+        try
+        {
+            Parallel.ForEach(Partitioner.Create(Enumerable.Range(0, batches), EnumerablePartitionerOptions.NoBuffering), options, work);
+        }
+        catch (AggregateException exception)
+        {
+            ExceptionDispatchInfo.Throw(exception.InnerExceptions[0]);
+        }
+    }
+
     /// <summary>The session of all blocks, kept for the next run. Compiling reads the weights: whoever finds everything in a store never pays for it.</summary>
-    private EncoderSession Compiled(Precision precision, BlockRange blocks, IReadOnlyList<int[][]> batches, int? tokensAt)
+    private EncoderSession Compiled(Precision precision, BlockRange blocks, IReadOnlyList<int[][]> batches, int? tokensAt, int threads)
     {
         lock (_options)
         {
-            if (_compiled is { } compiled && compiled.Precision == precision && compiled.TokensAt == tokensAt) return compiled.Session;
-            _compiled?.Session.Dispose();
-            _compiled = null;
-            if (precision == Precision.Fp32)
+            if (_compiled is null || _compiled.Precision != precision || _compiled.TokensAt != tokensAt)
             {
-                // They were made to compare the two precisions, and int8 was not close enough.
-                _weights?.Dispose();
-                _weights = null;
+                _compiled?.Dispose();
+                _compiled = null;
+                if (precision == Precision.Fp32)
+                {
+                    // They were made to compare the two precisions, and int8 was not close enough.
+                    _weights?.Dispose();
+                    _weights = null;
+                }
+                PromptPrefix? prefix = KeptPrefix > 0 ? PromptPrefix.Read(_backbone, LayersFor(new OnnxGraph(), precision), Depth, batches[0][0][..KeptPrefix], _options.Threads) : null;
+                _compiled = new CompiledBlocks(precision, tokensAt, prefix);
             }
-            PromptPrefix? prefix = KeptPrefix > 0 ? PromptPrefix.Read(_backbone, LayersFor(new OnnxGraph(), precision), Depth, batches[0][0][..KeptPrefix], _options.Threads) : null;
-            EncoderSession session = Compile(precision, blocks, prefix, tokensAt);
-            _compiled = (precision, tokensAt, session);
+            if (!_compiled.ByThreads.TryGetValue(threads, out EncoderSession? session))
+                _compiled.ByThreads.Add(threads, session = Compile(precision, blocks, threads, _compiled.Prefix, tokensAt));
             return session;
         }
     }
 
-    private EncoderSession Compile(Precision precision, BlockRange blocks, PromptPrefix? prefix = null, int? tokensAt = null)
+    private EncoderSession Compile(Precision precision, BlockRange blocks, int threads, PromptPrefix? prefix = null, int? tokensAt = null)
     {
         Layers layers = LayersFor(new OnnxGraph(), precision);
-        return new EncoderSession(
-            _backbone, layers, blocks, _options.Views, _options.MaxTokens, _options.PadTo, _options.Threads, _options.Prompt, prefix, _options.AttentionQuery, tokensAt);
+        return new EncoderSession(_backbone, layers, blocks, _options.Views, _options.MaxTokens, _options.PadTo, threads, _options.Prompt, prefix, _options.AttentionQuery, tokensAt);
     }
 
     private Layers LayersFor(OnnxGraph graph, Precision precision) =>
@@ -261,4 +290,15 @@ internal sealed class EncoderEngine : IDisposable
     }
 
     private static int[][] Tokenize(IReadOnlyList<string> sentences, Func<string, int[]> tokenize) => [.. sentences.Select(tokenize).Where(ids => ids.Length > 0)];
+
+    /// <summary>The blocks as they are compiled for so many threads at a time.</summary>
+    private sealed record CompiledBlocks(Precision Precision, int? TokensAt, PromptPrefix? Prefix) : IDisposable
+    {
+        public Dictionary<int, EncoderSession> ByThreads { get; } = [];
+
+        public void Dispose()
+        {
+            foreach (EncoderSession session in ByThreads.Values) session.Dispose();
+        }
+    }
 }
