@@ -123,6 +123,7 @@ internal static unsafe class FusedOperators
         }
     }
 
+    /// <summary>In place.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void LayerNorm(Span<float> values, float mean, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, float epsilon)
     {
