@@ -20,7 +20,7 @@ internal static class Hardware
             {
                 foreach (TextEncoder encoder in new[] { fp32, int8 })
                 {
-                    double peak = EnginePeak.Measure(encoder.Precision, threads: 0, size: 2048, seconds: 1), rate = Bench.Rate(encoder, texts);
+                    double peak = EnginePeak.Measure(encoder.Precision, size: 2048, seconds: 1), rate = Bench.Rate(encoder, texts);
                     rates[encoder.Precision].Add(rate);
                     shares[encoder.Precision].Add(100 * rate * flops / peak);
                 }

@@ -33,7 +33,7 @@ internal static class HeadEpoch
         Measurement seconds = new(), shares = new();
         for (int i = 0; i < Bench.Repetitions; i++)
         {
-            double peak = EnginePeak.Measure(Precision.Fp32, threads: 0, size: 2048, seconds: 1);
+            double peak = EnginePeak.Measure(Precision.Fp32, size: 2048, seconds: 1);
             long start = Stopwatch.GetTimestamp();
             using CooccurrenceHead head = CooccurrenceTrainer.Train(data, options).Head;
             seconds.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);

@@ -93,7 +93,7 @@ internal static class InspectCommand
         {
             ["estimated_memory_bytes"] = plan.Bytes,
             ["loaded_in_parts"] = plan.Runs.Count,
-            ["estimated_tokens_per_second"] = depth == 0 ? null : (long)(share * EnginePeak.Measure(precision, threads: 0) / (2.0 * backbone.ParameterCount(depth))),
+            ["estimated_tokens_per_second"] = depth == 0 ? null : (long)(share * EnginePeak.Measure(precision) / (2.0 * backbone.ParameterCount(depth))),
         };
     }
 

@@ -7,10 +7,9 @@ internal static class EnginePeak
 {
     /// <summary>Operations per second, multiplication and addition counted apart, of the best of some products X [M,K] · W [K,N].</summary>
     /// <param name="precision">Fp32 or int8.</param>
-    /// <param name="threads">Engine threads, 0 for one per physical core.</param>
     /// <param name="size">M, K and N; 1,024 is large enough to be near the best and takes some milliseconds.</param>
     /// <param name="seconds">How long to try.</param>
-    public static double Measure(Precision precision, int threads, int size = 1024, double seconds = 0.3)
+    public static double Measure(Precision precision, int size = 1024, double seconds = 0.3)
     {
         OnnxGraph graph = new();
         using GraphFeeds feeds = new();
@@ -32,7 +31,7 @@ internal static class EnginePeak
             graph.Output(graph.Node("FusedMatMul", [graph.Input("x", OnnxType.Float, null, size), graph.Weight(weight)], ("transB", 1)), "y", OnnxType.Float, null, size);
             feeds.Add("x", Enumerable.Repeat(1f, size * size).ToArray(), shape);
         }
-        using GraphSession session = new(graph, threads);
+        using GraphSession session = new(graph, Cores.Usable);
         double best = double.MaxValue;
         for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start).TotalSeconds < seconds;)
         {
