@@ -16,7 +16,7 @@ internal static class EndToEnd
             Encoder = new() { Precision = Precision.Int8, CacheFolder = Path.Combine(folder.FullName, "cache"), ModelFolders = [Path.Combine(Bench.Root(), "models")] },
         };
         // Quantizing is the first start's affair, not training's.
-        foreach (string backbone in options.Backbones) using (TextEncoder encoder = TextEncoder.Load(backbone, options.Encoder with { ViewsOf = Selection.CandidateViews.Of })) encoder.Encode(["Any text will do."]);
+        foreach (string backbone in options.Backbones) using (TextEncoder encoder = TextEncoder.Load(backbone, options.Encoder with { ViewsOf = Recipes.CandidateViews.Of })) encoder.Encode(["Any text will do."]);
 
         string[] texts = [.. LabeledTableReader.ReadForTraining(trainingFile, new LabeledTableOptions()).Examples.Select(example => example.Text).Distinct().Take(EngineAlone.Texts)];
         List<string[]> rows = [];
@@ -93,7 +93,7 @@ internal static class EndToEnd
             foreach ((TextEncoder encoder, _) in _networks) encoder.Dispose();
         }
 
-        private static int DepthOf(Backbones.Backbone network) => network.IsDecoder ? Heads.AttentionPooling.DepthOf(network.BlockCount) : network.BlockCount;
+        private static int DepthOf(Models.Backbone network) => network.IsDecoder ? Learning.AttentionPooling.DepthOf(network.BlockCount) : network.BlockCount;
 
         private void Pause()
         {

@@ -1,6 +1,6 @@
 using System.Numerics.Tensors;
 using LlmEmbed.Checkpoints;
-using LlmEmbed.Graphs;
+using LlmEmbed.Engine;
 
 namespace LlmEmbed.Benchmarks;
 

@@ -1,10 +1,11 @@
 using System.Diagnostics;
 using System.Globalization;
-using LlmEmbed.Backbones;
 using LlmEmbed.Data;
 using LlmEmbed.Evaluation;
-using LlmEmbed.Heads;
-using LlmEmbed.Selection;
+using LlmEmbed.Learning;
+using LlmEmbed.Models;
+using LlmEmbed.Reading;
+using LlmEmbed.Recipes;
 
 namespace LlmEmbed.Benchmarks;
 

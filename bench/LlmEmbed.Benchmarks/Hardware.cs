@@ -1,4 +1,4 @@
-using LlmEmbed.Graphs;
+using LlmEmbed.Engine;
 
 namespace LlmEmbed.Benchmarks;
 

@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
-using LlmEmbed.Graphs;
-using LlmEmbed.Heads;
+using LlmEmbed.Engine;
+using LlmEmbed.Learning;
+using LlmEmbed.Reading;
 
 namespace LlmEmbed.Benchmarks;
 

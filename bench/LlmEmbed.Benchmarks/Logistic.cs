@@ -4,7 +4,8 @@ using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using System.Text.Json.Nodes;
 using LlmEmbed.Data;
-using LlmEmbed.Heads;
+using LlmEmbed.Learning;
+using LlmEmbed.Reading;
 
 namespace LlmEmbed.Benchmarks;
 

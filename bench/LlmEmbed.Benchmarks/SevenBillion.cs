@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using LlmEmbed.Checkpoints;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Benchmarks;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Numerics.Tensors;
-using LlmEmbed.Selection;
+using LlmEmbed.Recipes;
 
 namespace LlmEmbed.Benchmarks;
 

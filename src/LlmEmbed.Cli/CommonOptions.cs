@@ -3,7 +3,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text.Json;
 using LlmEmbed.Data;
-using LlmEmbed.Heads;
+using LlmEmbed.Learning;
 
 namespace LlmEmbed.Cli;
 

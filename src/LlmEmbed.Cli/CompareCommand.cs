@@ -3,8 +3,8 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using LlmEmbed.Comparison;
 using LlmEmbed.Data;
+using LlmEmbed.Files;
 using LlmEmbed.Reports;
-using LlmEmbed.Storage;
 
 namespace LlmEmbed.Cli;
 

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
-using LlmEmbed.Checkpoints;
 using LlmEmbed.Data;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Cli;
 

@@ -1,9 +1,10 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
-using LlmEmbed.Backbones;
+using LlmEmbed.Bundles;
 using LlmEmbed.Checkpoints;
-using LlmEmbed.Graphs;
-using LlmEmbed.Storage;
+using LlmEmbed.Engine;
+using LlmEmbed.Models;
+using LlmEmbed.Reading;
 using LlmEmbed.Tokenization;
 
 namespace LlmEmbed.Cli;

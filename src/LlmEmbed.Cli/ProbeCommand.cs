@@ -2,9 +2,9 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using LlmEmbed.Data;
+using LlmEmbed.Files;
+using LlmEmbed.Recipes;
 using LlmEmbed.Reports;
-using LlmEmbed.Selection;
-using LlmEmbed.Storage;
 
 namespace LlmEmbed.Cli;
 

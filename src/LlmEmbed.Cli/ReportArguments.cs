@@ -1,6 +1,6 @@
 using System.CommandLine;
+using LlmEmbed.Files;
 using LlmEmbed.Reports;
-using LlmEmbed.Storage;
 
 namespace LlmEmbed.Cli;
 

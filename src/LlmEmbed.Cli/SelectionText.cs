@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using LlmEmbed.Heads;
+using LlmEmbed.Reading;
+using LlmEmbed.Recipes;
 using LlmEmbed.Reports;
-using LlmEmbed.Selection;
 
 namespace LlmEmbed.Cli;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
-using LlmEmbed.Backbones;
+using LlmEmbed.Checkpoints;
 using LlmEmbed.Data;
 using LlmEmbed.Tokenization;
 

@@ -1,10 +1,10 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json.Nodes;
+using LlmEmbed.Bundles;
 using LlmEmbed.Data;
-using LlmEmbed.Heads;
+using LlmEmbed.Reading;
 using LlmEmbed.Reports;
-using LlmEmbed.Storage;
 
 namespace LlmEmbed.Cli;
 

@@ -1,4 +1,4 @@
-using LlmEmbed.Backbones;
+using LlmEmbed.Models;
 
 namespace LlmEmbed;
 

@@ -1,8 +1,9 @@
 using System.Diagnostics;
+using LlmEmbed.Bundles;
 using LlmEmbed.Data;
-using LlmEmbed.Heads;
-using LlmEmbed.Selection;
-using LlmEmbed.Storage;
+using LlmEmbed.Learning;
+using LlmEmbed.Reading;
+using LlmEmbed.Recipes;
 using LlmEmbed.Tokenization;
 
 namespace LlmEmbed;

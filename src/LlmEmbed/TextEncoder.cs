@@ -1,11 +1,12 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
-using LlmEmbed.Backbones;
 using LlmEmbed.Checkpoints;
-using LlmEmbed.Graphs;
-using LlmEmbed.Prompting;
-using LlmEmbed.Storage;
+using LlmEmbed.Comparison;
+using LlmEmbed.Engine;
+using LlmEmbed.Files;
+using LlmEmbed.Models;
+using LlmEmbed.Reading;
 using LlmEmbed.Tokenization;
 
 namespace LlmEmbed;

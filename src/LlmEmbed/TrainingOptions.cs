@@ -1,5 +1,5 @@
-using LlmEmbed.Backbones;
-using LlmEmbed.Selection;
+using LlmEmbed.Checkpoints;
+using LlmEmbed.Recipes;
 
 namespace LlmEmbed;
 

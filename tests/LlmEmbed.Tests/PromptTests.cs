@@ -1,4 +1,4 @@
-using LlmEmbed.Heads;
+using LlmEmbed.Reading;
 using LlmEmbed.Reports;
 using LlmEmbed.Tokenization;
 using Xunit;

@@ -1,4 +1,4 @@
-using LlmEmbed.Heads;
+using LlmEmbed.Data;
 using Xunit;
 
 namespace LlmEmbed.Tests;

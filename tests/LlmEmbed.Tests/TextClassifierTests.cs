@@ -1,5 +1,6 @@
 using System.Text;
-using LlmEmbed.Heads;
+using LlmEmbed.Data;
+using LlmEmbed.Reading;
 using Xunit;
 
 namespace LlmEmbed.Tests;

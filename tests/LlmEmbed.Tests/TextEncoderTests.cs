@@ -1,7 +1,7 @@
 using System.Numerics.Tensors;
-using LlmEmbed.Heads;
-using LlmEmbed.Storage;
-using LlmEmbed.Tests.Backbones;
+using LlmEmbed.Data;
+using LlmEmbed.Reading;
+using LlmEmbed.Tests.Models;
 using LlmEmbed.Tests.Tokenization;
 using Xunit;
 

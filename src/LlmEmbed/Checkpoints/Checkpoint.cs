@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LlmEmbed.Storage;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Checkpoints;
 

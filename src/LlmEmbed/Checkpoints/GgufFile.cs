@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Text;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Checkpoints;
 

@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Checkpoints;
 

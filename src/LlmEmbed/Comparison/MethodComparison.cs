@@ -1,7 +1,9 @@
 using System.Globalization;
-using LlmEmbed.Backbones;
+using LlmEmbed.Data;
 using LlmEmbed.Evaluation;
-using LlmEmbed.Heads;
+using LlmEmbed.Learning;
+using LlmEmbed.Models;
+using LlmEmbed.Reading;
 
 namespace LlmEmbed.Comparison;
 

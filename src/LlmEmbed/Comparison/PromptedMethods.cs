@@ -1,7 +1,6 @@
 using System.Globalization;
+using LlmEmbed.Data;
 using LlmEmbed.Evaluation;
-using LlmEmbed.Heads;
-using LlmEmbed.Prompting;
 
 namespace LlmEmbed.Comparison;
 

@@ -1,5 +1,3 @@
-using LlmEmbed.Heads;
-
 namespace LlmEmbed.Data;
 
 /// <summary>Which columns of a table hold text and label, and what happens to rows that cannot be used.</summary>

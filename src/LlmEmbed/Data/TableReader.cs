@@ -1,4 +1,4 @@
-using LlmEmbed.Storage;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Data;
 

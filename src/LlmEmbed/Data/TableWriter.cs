@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using CsvHelper;
-using LlmEmbed.Storage;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Data;
 

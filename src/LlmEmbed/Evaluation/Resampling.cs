@@ -1,4 +1,4 @@
-using LlmEmbed.Heads;
+using LlmEmbed.Data;
 
 namespace LlmEmbed.Evaluation;
 

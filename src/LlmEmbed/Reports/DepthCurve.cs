@@ -1,5 +1,5 @@
-using LlmEmbed.Heads;
-using LlmEmbed.Selection;
+using LlmEmbed.Reading;
+using LlmEmbed.Recipes;
 
 namespace LlmEmbed.Reports;
 

@@ -1,5 +1,5 @@
 using LlmEmbed.Evaluation;
-using LlmEmbed.Selection;
+using LlmEmbed.Recipes;
 
 namespace LlmEmbed.Reports;
 

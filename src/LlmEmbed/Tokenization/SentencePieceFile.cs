@@ -1,3 +1,5 @@
+using LlmEmbed.Files;
+
 namespace LlmEmbed.Tokenization;
 
 /// <summary>Reads SentencePiece's own format (a protobuf ModelProto), as in tokenizer.model and sentencepiece.bpe.model.</summary>

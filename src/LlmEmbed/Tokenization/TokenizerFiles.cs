@@ -1,5 +1,5 @@
 using LlmEmbed.Checkpoints;
-using LlmEmbed.Storage;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Tokenization;
 

@@ -1,4 +1,5 @@
 using LlmEmbed.Checkpoints;
+using LlmEmbed.Files;
 using Xunit;
 
 namespace LlmEmbed.Tests.Checkpoints;

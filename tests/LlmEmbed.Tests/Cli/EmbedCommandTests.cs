@@ -1,5 +1,5 @@
 using System.Text.Json;
-using LlmEmbed.Tests.Backbones;
+using LlmEmbed.Tests.Models;
 using Xunit;
 
 namespace LlmEmbed.Tests.Cli;

@@ -1,9 +1,10 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
-using LlmEmbed.Heads;
+using LlmEmbed.Learning;
+using LlmEmbed.Reading;
+using LlmEmbed.Recipes;
 using LlmEmbed.Reports;
-using LlmEmbed.Selection;
 using Xunit;
 
 namespace LlmEmbed.Tests.Reports;

@@ -1,0 +1,44 @@
+using System.Diagnostics;
+
+namespace LlmEmbed.Engine;
+
+/// <summary>What this machine reaches in matrix products: the yardstick for everything else.</summary>
+internal static class EnginePeak
+{
+    /// <summary>Operations per second, multiplication and addition counted apart, of the best of some products X [M,K] · W [K,N].</summary>
+    /// <param name="precision">Fp32 or int8.</param>
+    /// <param name="size">M, K and N; 1,024 is large enough to be near the best and takes some milliseconds.</param>
+    /// <param name="seconds">How long to try.</param>
+    public static double Measure(Precision precision, int size = 1024, double seconds = 0.3)
+    {
+        OnnxGraph graph = new();
+        using GraphFeeds feeds = new();
+        long[] shape = [size, size];
+        if (precision == Precision.Int8)
+        {
+            WeightBuffer weight = WeightBuffer.Allocate<sbyte>(shape);
+            weight.Span<sbyte>().Fill(3);
+            string scales = graph.Constant<float>(Enumerable.Repeat(0.01f, size).ToArray(), size);
+            string product = graph.Node(
+                "MatMulIntegerToFloat", [graph.Input("x", OnnxType.UInt8, null, size), graph.Weight(weight), graph.Scalar(1f), scales, graph.Scalar(FusedOperators.ZeroPoint)]);
+            graph.Output(product, "y", OnnxType.Float, null, size);
+            feeds.Add("x", new byte[size * size], shape);
+        }
+        else
+        {
+            WeightBuffer weight = WeightBuffer.Allocate<float>(shape);
+            weight.Span<float>().Fill(0.5f);
+            graph.Output(graph.Node("FusedMatMul", [graph.Input("x", OnnxType.Float, null, size), graph.Weight(weight)], ("transB", 1)), "y", OnnxType.Float, null, size);
+            feeds.Add("x", Enumerable.Repeat(1f, size * size).ToArray(), shape);
+        }
+        using GraphSession session = new(graph, Cores.Usable);
+        double best = double.MaxValue;
+        for (long start = Stopwatch.GetTimestamp(); Stopwatch.GetElapsedTime(start).TotalSeconds < seconds;)
+        {
+            long run = Stopwatch.GetTimestamp();
+            session.Run(feeds).Dispose();
+            best = Math.Min(best, Stopwatch.GetElapsedTime(run).TotalSeconds);
+        }
+        return 2.0 * size * size * size / best;
+    }
+}

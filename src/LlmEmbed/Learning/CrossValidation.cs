@@ -1,0 +1,176 @@
+using System.Numerics.Tensors;
+using LlmEmbed.Evaluation;
+
+namespace LlmEmbed.Learning;
+
+/// <summary>What cross-validation found for one penalty.</summary>
+/// <param name="C">The inverse strength of the penalty.</param>
+/// <param name="Accuracy">Mean over folds.</param>
+/// <param name="AccuracyDeviation">Standard deviation over folds.</param>
+/// <param name="MacroF1">Over all out-of-fold predictions.</param>
+/// <param name="LogLoss">Mean log loss of the out-of-fold predictions as they are.</param>
+/// <param name="Temperature">The temperature that suits these predictions.</param>
+/// <param name="CalibratedLogLoss">Mean log loss at that temperature.</param>
+internal sealed record PenaltyScore(double C, double Accuracy, double AccuracyDeviation, double MacroF1, double LogLoss, double Temperature, double CalibratedLogLoss);
+
+/// <summary>The choice of a penalty.</summary>
+/// <param name="Table">One line for each penalty tried, in ascending order of C.</param>
+/// <param name="Chosen">The chosen line.</param>
+/// <param name="Rows">The training rows that took part, ascending.</param>
+/// <param name="Logits">[Rows, C]: logits of each from the fit at the chosen penalty that did not see it.</param>
+/// <param name="Folds">[Rows]: the fold in which each was held out.</param>
+internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, PenaltyScore Chosen, int[] Rows, double[] Logits, int[] Folds)
+{
+    /// <summary>What other calibrated logits may weigh against these.</summary>
+    private static readonly double[] Shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2];
+
+    /// <summary>Parts that were held out in turn.</summary>
+    public int FoldCount => Folds.Max() + 1;
+
+    /// <summary>For each of all training rows whether the fit of a fold saw it: the rows of the other folds, or where a single part was held out, everything else.</summary>
+    public bool[] SeenBy(int fold, int rowCount)
+    {
+        bool[] seen = new bool[rowCount];
+        if (FoldCount == 1) Array.Fill(seen, true);
+        for (int i = 0; i < Rows.Length; i++) seen[Rows[i]] = Folds[i] != fold;
+        return seen;
+    }
+
+    /// <summary>[Rows]: the log loss of each at the chosen temperature.</summary>
+    public double[] RowLosses(IReadOnlyList<int> labels) => TemperatureScaling.NegativeLogLikelihoods(Logits, Rows.Select(row => labels[row]).ToArray(), Chosen.Temperature);
+
+    /// <summary>With a multiple of other logits added, from what was not fitted to these rows either.</summary>
+    /// <param name="others">[Rows, C].</param>
+    /// <param name="factor">By which they are multiplied.</param>
+    /// <param name="truth">[Rows], the true classes.</param>
+    public CrossValidation Plus(double[] others, double factor, int[] truth)
+    {
+        double[] sum = [.. Logits];
+        TensorPrimitives.MultiplyAdd(others, factor, sum, sum);
+        return this with { Chosen = PenaltyCandidate.ScoreOf(Chosen.C, sum, truth, Folds, FoldCount), Logits = sum };
+    }
+
+    /// <summary>With the share of other logits that suits these rows best, of those that do not cost macro-F1.</summary>
+    /// <param name="others">[Rows, C], from what was not fitted to these rows.</param>
+    /// <param name="labels">Of all training rows.</param>
+    /// <returns>
+    /// The share, the factor that gives the other logits this share, and the validation of both together; null where they are not clearly better, by more than one standard error of the
+    /// log loss.
+    /// </returns>
+    public (double Share, double Factor, CrossValidation Together)? PlusBestShareOf(double[] others, IReadOnlyList<int> labels)
+    {
+        int[] truth = [.. Rows.Select(row => labels[row])];
+        double unit = Chosen.Temperature / PenaltyCandidate.ScoreOf(Chosen.C, others, truth, Folds, FoldCount).Temperature;
+        (double, CrossValidation)[] harmless =
+        [
+            .. Shares.Select(share => (Share: share, Together: Plus(others, share * unit, truth))).Where(candidate => candidate.Together.Chosen.MacroF1 >= Chosen.MacroF1)
+                .OrderBy(candidate => candidate.Together.Chosen.CalibratedLogLoss),
+        ];
+        if (harmless is not [(double share, CrossValidation together), ..]) return null;
+        (double excess, double error) = PairedLosses.Excess(together.RowLosses(labels), RowLosses(labels));
+        return excess >= -error ? null : (share, share * unit, together);
+    }
+}
+
+/// <summary>A penalty that was tried.</summary>
+internal sealed class PenaltyCandidate
+{
+    /// <summary>With so few rows a standard error is so wide that the strongest penalty would nearly always be within one, and it is too strong.</summary>
+    private const int FewRows = 500;
+
+    private readonly double[] _rowLosses;
+
+    /// <param name="c">The penalty.</param>
+    /// <param name="logits">[N,C], out of fold.</param>
+    /// <param name="labels">[N].</param>
+    /// <param name="folds">[N], the fold in which each row was held out.</param>
+    /// <param name="foldCount">The number of folds.</param>
+    /// <param name="meanParameters">The mean of the folds' fits: a good start for a fit on all rows.</param>
+    public PenaltyCandidate(double c, double[] logits, int[] labels, int[] folds, int foldCount, double[] meanParameters)
+    {
+        Logits = logits;
+        MeanParameters = meanParameters;
+        Score = ScoreOf(c, logits, labels, folds, foldCount);
+        _rowLosses = TemperatureScaling.NegativeLogLikelihoods(logits, labels, Score.Temperature);
+    }
+
+    /// <summary>What out-of-fold logits are worth.</summary>
+    public static PenaltyScore ScoreOf(double c, double[] logits, int[] labels, int[] folds, int foldCount)
+    {
+        int classCount = logits.Length / labels.Length;
+        double temperature = TemperatureScaling.Fit(logits, labels, smoothing: 1.0 / (labels.Length + 2));
+        int[] predicted = RowMaxima.IndexesOf<double>(logits, classCount);
+        double[] accuracies = FoldAccuracies(predicted, labels, folds, foldCount);
+        double accuracy = accuracies.Average();
+        return new PenaltyScore(
+            c,
+            accuracy,
+            Math.Sqrt(accuracies.Average(a => (a - accuracy) * (a - accuracy))),
+            MacroF1(predicted, labels, classCount),
+            TemperatureScaling.NegativeLogLikelihoods(logits, labels, temperature: 1).Average(),
+            temperature,
+            TemperatureScaling.NegativeLogLikelihoods(logits, labels, temperature).Average());
+    }
+
+    public PenaltyScore Score { get; }
+
+    public double[] Logits { get; }
+
+    public double[] MeanParameters { get; }
+
+    /// <summary>
+    /// The strongest penalty that is not clearly worse than the best one: its mean excess of loss is within one standard error; with few rows the best one. The loss is that of
+    /// calibrated probabilities, which is what the classifier will give, and which sees small differences that accuracy on few texts cannot.
+    /// </summary>
+    public static PenaltyCandidate Choose(IReadOnlyList<PenaltyCandidate> candidates)
+    {
+        PenaltyCandidate best = candidates.MinBy(candidate => candidate.Score.CalibratedLogLoss)!;
+        return candidates.First(candidate => candidate == best || best._rowLosses.Length > FewRows && Excess(candidate, best) is var (mean, error) && mean <= error);
+    }
+
+    /// <summary>Weaker penalties are slower to fit, and beyond the minimum they only overfit more: a clearly worse one ends the search.</summary>
+    public static bool IsPastTheBest(IReadOnlyList<PenaltyCandidate> candidates)
+    {
+        PenaltyCandidate best = candidates.MinBy(candidate => candidate.Score.CalibratedLogLoss)!;
+        return candidates.Count > 2 && candidates[^1] != best && Excess(candidates[^1], best) is var (mean, error) && mean > error;
+    }
+
+    private static (double Mean, double StandardError) Excess(PenaltyCandidate candidate, PenaltyCandidate best) => PairedLosses.Excess(candidate._rowLosses, best._rowLosses);
+
+    private static double[] FoldAccuracies(int[] predicted, int[] labels, int[] folds, int foldCount)
+    {
+        double[] right = new double[foldCount], counts = new double[foldCount];
+        for (int row = 0; row < labels.Length; row++)
+        {
+            counts[folds[row]]++;
+            if (predicted[row] == labels[row]) right[folds[row]]++;
+        }
+        return [.. right.Zip(counts, (r, n) => r / n)];
+    }
+
+    private static double MacroF1(int[] predicted, int[] labels, int classCount)
+    {
+        int[] right = new int[classCount], either = new int[classCount];
+        for (int row = 0; row < labels.Length; row++)
+        {
+            either[labels[row]]++;
+            either[predicted[row]]++;
+            if (predicted[row] == labels[row]) right[labels[row]]++;
+        }
+        return right.Zip(either, (r, e) => e == 0 ? 0 : 2.0 * r / e).Average();
+    }
+}
+
+/// <summary>Two choices compared on the same rows.</summary>
+internal static class PairedLosses
+{
+    /// <summary>Mean and standard error of the rows' differences in loss.</summary>
+    public static (double Mean, double StandardError) Excess(double[] losses, double[] best)
+    {
+        double[] differences = new double[best.Length];
+        TensorPrimitives.Subtract(losses, best, differences);
+        double mean = differences.Average();
+        double variance = differences.Average(d => (d - mean) * (d - mean));
+        return (mean, Math.Sqrt(variance / differences.Length));
+    }
+}

@@ -1,0 +1,45 @@
+using LlmEmbed.Checkpoints;
+
+namespace LlmEmbed.Models;
+
+/// <summary>DistilBERT: BERT's blocks under other names, without token types and pooler. Hugging Face: modeling_distilbert.py.</summary>
+internal sealed class DistilBert(Checkpoint checkpoint) : PostNormEncoder(checkpoint, ReadShape(checkpoint.Config))
+{
+    /// <summary>Fixed in the reference implementation; the configuration has no key for it.</summary>
+    private const float Epsilon = 1e-12f;
+
+    protected override string Prefix { get; } = FindPrefix(checkpoint, "distilbert.", "");
+
+    protected override LayerNormWeights EmbeddingNorm => Norm($"{Prefix}embeddings.LayerNorm");
+
+    protected override EncoderBlockNames Block(int index)
+    {
+        string block = $"{Prefix}transformer.layer.{index}";
+        return new EncoderBlockNames(
+            Query: $"{block}.attention.q_lin",
+            Key: $"{block}.attention.k_lin",
+            Value: $"{block}.attention.v_lin",
+            AttentionOutput: $"{block}.attention.out_lin",
+            AttentionNorm: Norm($"{block}.sa_layer_norm"),
+            MlpInput: $"{block}.ffn.lin1",
+            MlpOutput: $"{block}.ffn.lin2",
+            MlpNorm: Norm($"{block}.output_layer_norm"));
+    }
+
+    private static EncoderShape ReadShape(ModelConfig config)
+    {
+        config.Require("activation", "gelu");
+        // Sinusoidal positions are stored in the checkpoint like learned ones, so either value reads the same table.
+        config.Flag("sinusoidal_pos_embds", false);
+        config.RequireMultiple("dim", "n_heads");
+        return new EncoderShape(
+            config.Size("vocab_size"),
+            config.Size("dim"),
+            config.Size("hidden_dim"),
+            config.Size("n_layers"),
+            config.Size("n_heads"),
+            config.Size("max_position_embeddings", 512),
+            Epsilon,
+            config.Int("pad_token_id", 0)).Checked(config.Source);
+    }
+}

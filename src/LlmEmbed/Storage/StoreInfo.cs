@@ -1,4 +1,0 @@
-namespace LlmEmbed.Storage;
-
-/// <summary>What a store holds: the fingerprint as JSON, the texts, shards and bytes that are sound, and the files that are damaged.</summary>
-internal sealed record StoreInfo(string Fingerprint, long Texts, int Shards, long FileBytes, IReadOnlyList<string> Damaged);

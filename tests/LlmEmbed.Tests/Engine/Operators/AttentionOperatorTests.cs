@@ -1,0 +1,165 @@
+using LlmEmbed.Engine;
+using Xunit;
+
+namespace LlmEmbed.Tests.Engine;
+
+/// <summary>The attention operator in both of its forms against the formula in fp64.</summary>
+public sealed class AttentionOperatorTests
+{
+    private const int Longest = 37, Positions = 64;
+
+    private readonly Random _random = new(3);
+
+    /// <summary>Heads of whole vectors and of parts of them, groups, windows and prefixes.</summary>
+    public static TheoryData<int, int, int, bool, int, int> Shapes => new()
+    {
+        { 2, 2, 32, false, 0, 0 },
+        { 3, 3, 10, false, 0, 0 },
+        { 6, 2, 64, true, 0, 0 },
+        { 4, 4, 48, true, 0, 0 },
+        { 4, 1, 16, true, 0, 3 },
+        { 2, 1, 64, true, 5, 0 },
+        { 2, 2, 16, true, 4, 20 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Each_token_weighs_the_values_it_sees(int heads, int keyValueHeads, int size, bool isDecoder, int window, int prefix)
+    {
+        Values values = new(this, new AttentionShape(heads, keyValueHeads, size, 0.1f, isDecoder, window, prefix), [Longest, 1, 8, 9, 36]);
+        float[] ofParts = values.Run(areApart: true), ofProduct = values.Run(areApart: false);
+        for (int text = 0; text < values.Lengths.Length; text++)
+            for (int token = 0; token < values.Lengths[text]; token++)
+                for (int head = 0; head < heads; head++)
+                {
+                    double[] expected = values.Attend(text, token, head);
+                    for (int c = 0; c < size; c++)
+                    {
+                        int at = ((text * Longest + token) * heads + head) * size + c;
+                        Assert.Equal(expected[c], ofParts[at], 2e-5);
+                        Assert.Equal(expected[c], ofProduct[at], 2e-5);
+                    }
+                }
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Padding_comes_out_finite(bool isDecoder)
+    {
+        // Means multiply it by zero, which not a number would survive.
+        Values values = new(this, new AttentionShape(2, 2, 16, 1, isDecoder, isDecoder ? 2 : 0), [3, Longest]);
+        Assert.All(values.Run(areApart: false), value => Assert.True(float.IsFinite(value)));
+    }
+
+    [Fact]
+    public void A_text_gives_the_same_alone_and_among_many()
+    {
+        // Many texts are computed by groups of heads, one by single heads.
+        AttentionShape shape = new(6, 2, 32, 0.2f, IsDecoder: true);
+        Values many = new(this, shape, [.. Enumerable.Range(0, 40).Select(i => Longest - i % 3)]);
+        float[] all = many.Run(areApart: false);
+        for (int text = 0; text < many.Lengths.Length; text += 7)
+            Assert.Equal(all.AsSpan(text * Longest * shape.Width, many.Lengths[text] * shape.Width), many.Only(text).Run(areApart: false).AsSpan(0, many.Lengths[text] * shape.Width));
+    }
+
+    /// <summary>One call's inputs, with the queries, keys and values side by side.</summary>
+    private sealed record Values(AttentionShape Shape, int[] Lengths, float[] Product, float[] Scale, float[] Biases, float[] Cos, float[] Sin, float[] PrefixKeys, float[] PrefixValues)
+    {
+        private int Stride => Shape.Width + 2 * Shape.KeyValueWidth;
+
+        public Values(AttentionOperatorTests test, AttentionShape shape, int[] lengths)
+            : this(shape, lengths, [], [], [], [], [], [], [])
+        {
+            Product = test.Random(lengths.Length * Longest * Stride);
+            Scale = [.. test.Random(lengths.Length * Longest).Select(value => Math.Abs(value) + 0.1f)];
+            Biases = test.Random(Stride);
+            double[] angles = [.. test.Random(Positions * shape.HeadSize / 2).Select(value => (double)value)];
+            (Cos, Sin) = ([.. angles.Select(angle => (float)Math.Cos(angle))], [.. angles.Select(angle => (float)Math.Sin(angle))]);
+            (PrefixKeys, PrefixValues) = (test.Random(Math.Max(1, shape.PrefixLength * shape.KeyValueWidth)), test.Random(Math.Max(1, shape.PrefixLength * shape.KeyValueWidth)));
+        }
+
+        public Values Only(int text) => this with
+        {
+            Lengths = [Lengths[text]],
+            Product = Product.AsSpan(text * Longest * Stride, Longest * Stride).ToArray(),
+            Scale = Scale.AsSpan(text * Longest, Longest).ToArray(),
+        };
+
+        /// <summary>[B,T,heads·d].</summary>
+        public float[] Run(bool areApart)
+        {
+            OnnxGraph graph = new();
+            using GraphFeeds feeds = new();
+            string Fed<T>(string name, OnnxType type, T[] data, params long[] shape)
+                where T : unmanaged
+            {
+                feeds.Add(name, data, shape);
+                return graph.Input(name, type, [.. shape.Select(size => (int?)size)]);
+            }
+            string Rows(string name, int from, int width, bool isScaled)
+            {
+                float[] part = [.. Enumerable.Range(0, Lengths.Length * Longest).SelectMany(row => Enumerable.Range(from, width).Select(i => Product[row * Stride + i] * (isScaled ? Scale[row] : 1)))];
+                return Fed(name, OnnxType.Float, part, Lengths.Length, Longest, width);
+            }
+            int half = Shape.HeadSize / 2, prefix = Math.Max(1, Shape.PrefixLength);
+            string[] values = areApart
+                ? [Rows("query", 0, Shape.Width, true), Rows("key", Shape.Width, Shape.KeyValueWidth, true), Rows("value", Shape.Width + Shape.KeyValueWidth, Shape.KeyValueWidth, true)]
+                : [Rows("product", 0, Stride, false), Fed("scale", OnnxType.Float, Scale, Lengths.Length, Longest, 1)];
+            string[] inputs =
+            [
+                .. values,
+                graph.Constant<float>(Biases, Stride),
+                graph.Constant<float>(Cos, Positions, half),
+                graph.Constant<float>(Sin, Positions, half),
+                Fed("lengths", OnnxType.Int32, Lengths, Lengths.Length),
+                graph.Constant<float>(PrefixKeys, prefix, PrefixKeys.Length / prefix),
+                graph.Constant<float>(PrefixValues, prefix, PrefixValues.Length / prefix),
+                graph.Constant<float>(Shape.ToVector(), Shape.ToVector().Length),
+            ];
+            graph.Output(graph.Node(areApart ? "Attention" : "AttentionOfProduct", inputs), "y", OnnxType.Float, null, null, Shape.Width);
+            using GraphSession session = new(graph, threads: 2);
+            using GraphResults results = session.Run(feeds);
+            return results.Span<float>(0).ToArray();
+        }
+
+        /// <summary>What one head gives for one token, by the formula.</summary>
+        public double[] Attend(int text, int token, int head)
+        {
+            int size = Shape.HeadSize, keyHead = head / (Shape.Heads / Shape.KeyValueHeads), position = Shape.PrefixLength + token;
+            double[] query = Turned(Own(text, token, head * size), position);
+            List<(double Weight, double[] Value)> seen = [];
+            for (int key = 0; key < Shape.PrefixLength + Lengths[text]; key++)
+            {
+                if (Shape.IsDecoder && key > position) continue;
+                if (Shape.Window > 0 && key <= position - Shape.Window) continue;
+                int own = key - Shape.PrefixLength, at = Shape.Width + keyHead * size;
+                double[] keys = own < 0 ? Prefix(PrefixKeys, key, keyHead) : Own(text, own, at), values = own < 0 ? Prefix(PrefixValues, key, keyHead) : Own(text, own, at + Shape.KeyValueWidth);
+                seen.Add((Math.Exp(Shape.Scale * query.Zip(Turned(keys, key), (a, b) => a * b).Sum()), values));
+            }
+            return [.. Enumerable.Range(0, size).Select(c => seen.Sum(s => s.Weight * s.Value[c]) / seen.Sum(s => s.Weight))];
+        }
+
+        private double[] Own(int text, int token, int at)
+        {
+            int row = text * Longest + token;
+            return [.. Enumerable.Range(at, Shape.HeadSize).Select(i => (double)Product[row * Stride + i] * Scale[row] + Biases[i])];
+        }
+
+        private double[] Prefix(float[] values, int token, int head) =>
+            [.. Enumerable.Range(token * Shape.KeyValueWidth + head * Shape.HeadSize, Shape.HeadSize).Select(i => (double)values[i])];
+
+        private double[] Turned(double[] values, int position)
+        {
+            if (!Shape.IsDecoder) return values;
+            int half = Shape.HeadSize / 2;
+            return
+            [
+                .. Enumerable.Range(0, half).Select(i => values[i] * Cos[position * half + i] - values[half + i] * Sin[position * half + i]),
+                .. Enumerable.Range(0, half).Select(i => values[half + i] * Cos[position * half + i] + values[i] * Sin[position * half + i]),
+            ];
+        }
+    }
+
+    private float[] Random(int count) => [.. Enumerable.Range(0, count).Select(_ => (float)(_random.NextDouble() * 4 - 2))];
+}

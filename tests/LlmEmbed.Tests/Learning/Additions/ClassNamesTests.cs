@@ -1,0 +1,92 @@
+using LlmEmbed.Learning;
+using LlmEmbed.Reading;
+using Xunit;
+
+namespace LlmEmbed.Tests.Learning;
+
+public sealed class ClassNamesTests
+{
+    private const int Columns = 24;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(2)]
+    [InlineData(4)]
+    public void Names_that_lie_where_their_classes_lie_help_a_head_that_has_seen_few_texts(int classCount)
+    {
+        HeadTrainingData unseen = HeadProblems.Clusters(600, Columns, classCount, seed: 2, spread: 4);
+        FeatureMatrix names = HeadProblems.Clusters(classCount, Columns, classCount, seed: 3, spread: 0).Features;
+        double with = 0, without = 0;
+        for (ulong seed = 10; seed < 16; seed++)
+        {
+            HeadTrainingData few = HeadProblems.Clusters(5 * classCount, Columns, classCount, seed, spread: 4);
+            without += HeadProblems.Accuracy(Train(few).Head, unseen) / 6;
+            with += HeadProblems.Accuracy(Train(few with { ClassNames = names }).Head, unseen) / 6;
+        }
+        Assert.InRange(with, without + 0.02, 1);
+    }
+
+    [Fact]
+    public void Their_share_is_added_to_the_weights_and_the_validation_is_of_the_sum()
+    {
+        HeadTrainingData data = HeadProblems.Clusters(40, Columns, 4, seed: 1, spread: 4);
+        LinearTraining own = LinearHeadTrainer.Train(data, new LinearOptions(), cancellation: Cancellation);
+        data = data with { ClassNames = HeadProblems.Clusters(4, Columns, 4, seed: 3, spread: 0).Features };
+        (LinearHead head, double share, CrossValidation together) = ClassNames.Add(own.Head, data, own.CrossValidation!)!.Value;
+        Assert.InRange(share, 0.1, 0.3);
+        Assert.True(together.Chosen.CalibratedLogLoss < own.CrossValidation!.Chosen.CalibratedLogLoss);
+
+        // What was added to out-of-fold logits and to the head's is the same multiple of the same scores, which sum to zero over the classes.
+        float[] before = HeadProblems.Logits(own.Head, data), after = HeadProblems.Logits(head, data);
+        for (int row = 0; row < data.Rows; row++)
+        {
+            double[] added = [.. Enumerable.Range(row * 4, 4).Select(i => (double)after[i] - before[i])];
+            Assert.Equal(0, added.Sum(), 1e-3);
+            for (int k = 0; k < 4; k++) Assert.Equal(added[k], together.Logits[row * 4 + k] - own.CrossValidation.Logits[row * 4 + k], 1e-3);
+        }
+        Assert.Contains(Enumerable.Range(0, after.Length), i => Math.Abs(after[i] - before[i]) > 0.01);
+    }
+
+    [Fact]
+    public void Names_of_other_classes_are_left_out()
+    {
+        HeadTrainingData data = HeadProblems.Clusters(80, Columns, 4, seed: 1, spread: 2);
+        FeatureMatrix names = HeadProblems.Clusters(4, Columns, 4, seed: 3, spread: 0).Features;
+        TrainedHead trained = Train(data with { ClassNames = names.Select([1, 2, 3, 0]) });
+        Assert.EndsWith("the names of the classes add nothing", trained.Choice, StringComparison.Ordinal);
+        Assert.Equal(HeadProblems.Logits(Train(data).Head, data), HeadProblems.Logits(trained.Head, data));
+    }
+
+    [Fact]
+    public void Decoders_read_them_only_behind_something()
+    {
+        using TextEncoder decoder = Load("llama-gqa"), encoder = Load("bert"), prompted = Load("llama-gqa", "\n{text}");
+        string[] names = ["good", "bad"];
+        FeatureMatrix read = ClassNames.Read([decoder, encoder], names)!;
+        TextEmbeddings expected = encoder.Encode(names, cancellationToken: Cancellation);
+        for (int name = 0; name < names.Length; name++)
+        {
+            Assert.All(read.Row(name)[..decoder.RowLength].ToArray(), value => Assert.Equal(0, value));
+            Assert.Equal(expected[name].ToArray(), read.Row(name)[decoder.RowLength..].ToArray());
+        }
+        Assert.Null(ClassNames.Read([decoder], names));
+        expected = prompted.Encode(names, cancellationToken: Cancellation);
+        read = ClassNames.Read([prompted], names)!;
+        for (int name = 0; name < names.Length; name++) Assert.Equal(expected[name].ToArray(), read.Row(name).ToArray());
+    }
+
+    [Theory]
+    [InlineData("0", "1")]
+    [InlineData("A", "B")]
+    [InlineData("good", "2")]
+    public void Letters_and_numbers_are_no_names(string first, string second)
+    {
+        using TextEncoder encoder = Load("bert");
+        Assert.Null(ClassNames.Read([encoder], [first, second]));
+    }
+
+    private static TrainedHead Train(HeadTrainingData data) => HeadTrainer.Train(data, new(), progress: null, Cancellation);
+
+    private static TextEncoder Load(string fixture, string? prompt = null) => TextEncoder.Load(Repository.Fixture(fixture), new() { Precision = Precision.Fp32, Prompt = prompt });
+}

@@ -1,0 +1,191 @@
+using LlmEmbed.Checkpoints;
+using LlmEmbed.Engine;
+using LlmEmbed.Files;
+using LlmEmbed.Models;
+using LlmEmbed.Reading;
+using Xunit;
+
+namespace LlmEmbed.Tests.Models;
+
+public sealed class BackboneTests
+{
+    /// <summary>The fixtures state 2e-4 for fp32; states reach 21.</summary>
+    private const float Tolerance = 2e-4f;
+
+    public static TheoryData<string> Folders =>
+    [
+        "llama-mha", "llama-gqa", "llama3-rope", "mistral", "qwen2", "qwen3", "bert", "bert-mlm", "bert-old-names", "roberta", "distilbert", "xlm-roberta",
+    ];
+
+    [Theory]
+    [MemberData(nameof(Folders))]
+    public void Every_pooling_at_every_depth_equals_the_golden_hidden_states(string folder)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture(folder));
+        Backbone backbone = Backbone.Create(checkpoint);
+        using Golden golden = Golden.OfFixture(folder);
+        foreach (Pooling pooling in new[] { Pooling.Mean, Pooling.Last, Pooling.First, Pooling.Max, Pooling.MeanSkipFirst })
+        {
+            View[] views = Enumerable.Range(0, backbone.BlockCount + 1).Select(depth => new View(depth, pooling)).ToArray();
+            AssertEqualsGolden(checkpoint, backbone, views, golden);
+        }
+    }
+
+    [Theory]
+    [InlineData("bert")]
+    [InlineData("bert-old-names")]
+    [InlineData("roberta")]
+    [InlineData("xlm-roberta")]
+    public void The_pooler_equals_the_golden_pooler_output(string folder)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture(folder));
+        Backbone backbone = Backbone.Create(checkpoint);
+        using Golden golden = Golden.OfFixture(folder);
+        Assert.True(backbone.HasPooler);
+        AssertEqualsGolden(checkpoint, backbone, [new View(backbone.BlockCount, Pooling.Pooler)], golden);
+    }
+
+    [Theory]
+    [InlineData("llama-mha", "F32", "F16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1")]
+    [InlineData("llama-gqa", "F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1")]
+    public void Gguf_files_give_the_golden_states_of_their_dequantized_weights(string source, params string[] types)
+    {
+        foreach (string type in types)
+        {
+            string golden = Repository.Fixture("gguf", $"{source}-{type}.golden.safetensors");
+            using Golden states = File.Exists(golden) ? new Golden(Repository.Fixture(source, "golden.json"), golden) : Golden.OfFixture(source);
+            AssertGguf($"{source}-{type}.gguf", states);
+        }
+    }
+
+    [Fact]
+    public void K_quantized_gguf_gives_the_golden_states()
+    {
+        using Golden golden = new(Repository.Fixture("gguf", "kquants.golden.json"), Repository.Fixture("gguf", "kquants.golden.safetensors"));
+        AssertGguf("kquants.gguf", golden);
+    }
+
+    /// <summary>States of SmolLM2 reach 23,000, so its tolerance is relative to the largest value of a depth; MiniLM's is absolute.</summary>
+    [Theory]
+    [InlineData("smollm2-135m-instruct", 1e-4f, true)]
+    [InlineData("all-minilm-l6-v2", 2e-5f, false)]
+    public void The_starter_backbones_give_the_golden_states_at_every_depth(string name, float tolerance, bool relative)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(BackboneLocator.Find(name, [Repository.Models]).Path);
+        Backbone backbone = Backbone.Create(checkpoint);
+        using Golden golden = new(Repository.Fixture("starter", $"{name}.golden.json"), Repository.Fixture("starter", $"{name}.golden.safetensors"));
+        int depths = backbone.BlockCount + 1;
+        int h = backbone.HiddenSize;
+        foreach (Pooling pooling in new[] { Pooling.Mean, Pooling.Last, Pooling.First })
+        {
+            View[] views = Enumerable.Range(0, depths).Select(depth => new View(depth, pooling)).ToArray();
+            float[] actual = Run(checkpoint, backbone, views, golden.Ids); // [N,L+1,H]
+            float[] expected = golden.Tensor(PoolingNames.NameOf(pooling)); // [N,L+1,H]
+            for (int depth = 0; depth < depths; depth++)
+            {
+                int[] places = Enumerable.Range(0, expected.Length).Where(i => i / h % depths == depth).ToArray();
+                float largest = relative ? places.Max(i => MathF.Abs(expected[i])) : 1;
+                float difference = places.Max(i => MathF.Abs(expected[i] - actual[i]));
+                Assert.True(difference <= tolerance * largest, $"{pooling} at depth {depth}: differs by {difference}, largest value {largest}");
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("llama-mha", "llama", 40)]
+    [InlineData("bert", "bert", 48)]
+    [InlineData("roberta", "roberta", 48)]
+    public void Padding_to_a_fixed_length_gives_the_released_recipe(string folder, string tensor, int length)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture(folder));
+        Backbone backbone = Backbone.Create(checkpoint);
+        using SafetensorsFile golden = SafetensorsFile.Open(Repository.Fixture("released-recipe", "golden.safetensors"));
+        int[][] ids = Golden.ReleasedRecipeIds(folder);
+        View[] views = tensor switch
+        {
+            "llama" => [new(3, Pooling.MeanWithPads), new(2, Pooling.MeanWithPads), new(1, Pooling.MeanWithPads), new(0, Pooling.MeanWithPads)],
+            "bert" => [new(backbone.BlockCount, Pooling.Pooler)],
+            _ => [new(backbone.BlockCount, Pooling.First)],
+        };
+        float[] actual = Run(checkpoint, backbone, views, ids, padTo: length);
+        Vectors.AssertClose(golden.ReadFloat32(tensor), actual, Tolerance, tensor);
+    }
+
+    [Theory]
+    [MemberData(nameof(Folders))]
+    public void A_text_gives_the_same_embedding_alone_in_any_batch_and_in_any_order(string folder)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture(folder));
+        int[][] ids = Golden.OfFixture(folder).Ids;
+        foreach (Precision precision in Precisions) AssertBatchInvariant(checkpoint, ids, precision);
+    }
+
+    [Theory]
+    [InlineData("smollm2-135m-instruct")]
+    [InlineData("all-minilm-l6-v2")]
+    public void A_starter_backbone_gives_the_same_embedding_alone_in_any_batch_and_in_any_order(string name)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(BackboneLocator.Find(name, [Repository.Models]).Path);
+        using Golden golden = new(Repository.Fixture("starter", $"{name}.golden.json"), Repository.Fixture("starter", $"{name}.golden.safetensors"));
+        foreach (Precision precision in Precisions) AssertBatchInvariant(checkpoint, [.. golden.Ids, [.. golden.Ids.SelectMany(ids => ids)]], precision);
+    }
+
+    private static readonly Precision[] Precisions = [Precision.Fp32, Precision.Int8];
+
+    /// <summary>The promise is 1e-5 of the largest value of an embedding.</summary>
+    private static void AssertBatchInvariant(Checkpoint checkpoint, int[][] ids, Precision precision)
+    {
+        Backbone backbone = Backbone.Create(checkpoint);
+        View[] views = [.. EncoderOptions.DefaultViews(backbone.IsDecoder, backbone.BlockCount), new(backbone.BlockCount, Pooling.Mean), new(backbone.BlockCount, Pooling.Max)];
+        int row = views.Length * backbone.HiddenSize;
+        using Int8Weights? weights = precision == Precision.Int8 ? Int8Weights.Quantize(checkpoint, backbone, backbone.BlockCount, ids, threads: 2) : null;
+        Layers layers = weights is null ? new Float32Layers(checkpoint, new OnnxGraph()) : new Int8Layers(checkpoint, new OnnxGraph(), weights);
+        using EncoderSession session = new(backbone, layers, new BlockRange(0, backbone.BlockCount), views, ids.Max(text => text.Length), padTo: null, threads: 2);
+        float[] together = Run(session, ids, row);
+        float[] reversed = Run(session, ids.Reverse().ToArray(), row);
+        for (int text = 0; text < ids.Length; text++)
+        {
+            float[] alone = Run(session, [ids[text]], row);
+            for (int view = 0; view < views.Length; view++)
+            {
+                ReadOnlySpan<float> Part(float[] rows, int index) => rows.AsSpan(index * row + view * backbone.HiddenSize, backbone.HiddenSize);
+                float tolerance = 1e-5f * Part(alone, 0).ToArray().Max(MathF.Abs);
+                Vectors.AssertClose(Part(alone, 0), Part(together, text), tolerance, $"{precision}, text {text}, {views[view]}, together");
+                Vectors.AssertClose(Part(alone, 0), Part(reversed, ids.Length - 1 - text), tolerance, $"{precision}, text {text}, {views[view]}, reversed");
+            }
+        }
+    }
+
+    private static void AssertGguf(string file, Golden golden)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture("gguf", file));
+        Backbone backbone = Backbone.Create(checkpoint);
+        foreach (Pooling pooling in new[] { Pooling.Mean, Pooling.Last })
+            AssertEqualsGolden(checkpoint, backbone, Enumerable.Range(0, backbone.BlockCount + 1).Select(depth => new View(depth, pooling)).ToArray(), golden);
+    }
+
+    private static void AssertEqualsGolden(Checkpoint checkpoint, Backbone backbone, View[] views, Golden golden)
+    {
+        int h = backbone.HiddenSize;
+        float[] actual = Run(checkpoint, backbone, views, golden.Ids); // [B,D,H]
+        for (int v = 0; v < views.Length; v++)
+        {
+            float[] expected = golden.Pooled(PoolingNames.NameOf(views[v].Pooling), views[v].Depth); // [B,H]
+            float[] view = Enumerable.Range(0, expected.Length).Select(i => actual[(i / h * views.Length + v) * h + i % h]).ToArray();
+            Vectors.AssertClose(expected, view, Tolerance, views[v].ToString());
+        }
+    }
+
+    private static float[] Run(Checkpoint checkpoint, Backbone backbone, View[] views, int[][] ids, int? padTo = null)
+    {
+        using EncoderSession session = new(backbone, new Float32Layers(checkpoint, new OnnxGraph()), new BlockRange(0, views.Max(view => view.Depth)), views, padTo ?? ids.Max(text => text.Length), padTo, threads: 1);
+        return Run(session, ids, views.Length * backbone.HiddenSize);
+    }
+
+    private static float[] Run(EncoderSession session, int[][] ids, int rowLength)
+    {
+        float[] rows = new float[ids.Length * rowLength];
+        session.Run(ids, rows);
+        return rows;
+    }
+}

@@ -1,0 +1,166 @@
+using System.Text.Json.Nodes;
+using LlmEmbed.Checkpoints;
+using LlmEmbed.Engine;
+using LlmEmbed.Models;
+using LlmEmbed.Reading;
+using LlmEmbed.Tests.Checkpoints;
+using Xunit;
+
+namespace LlmEmbed.Tests.Models;
+
+/// <summary>What a change of a configuration does to the hidden states of a fixture.</summary>
+public sealed class ConfigVariantTests : IDisposable
+{
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData("llama-gqa", "model_type", "\"gpt_neox\"", "model_type 'gpt_neox' is not implemented. Implemented: llama, mistral")]
+    [InlineData("llama-gqa", "logit_softcap", "30", "the key 'logit_softcap' (30) is not known")]
+    [InlineData("bert", "hidden_act", "\"relu\"", "'hidden_act' is \"relu\", expected gelu")]
+    [InlineData("bert", "position_embedding_type", "\"relative_key\"", "'position_embedding_type' is \"relative_key\"")]
+    [InlineData("bert", "is_decoder", "true", "'is_decoder' is true")]
+    [InlineData("bert", "num_attention_heads", "5", "'hidden_size' is 32, expected a multiple of 'num_attention_heads', which is 5")]
+    [InlineData("bert", "pad_token_id", "460", "'pad_token_id' is 460, expected one of the 460 tokens")]
+    [InlineData("roberta", "pad_token_id", "-4", "'pad_token_id' is -4")]
+    [InlineData("distilbert", "activation", "\"gelu_new\"", "'activation' is \"gelu_new\"")]
+    [InlineData("distilbert", "n_heads", "3", "'dim' is 32, expected a multiple of 'n_heads', which is 3")]
+    public void A_configuration_that_is_not_implemented_is_refused_by_name(string fixture, string key, string json, string expected)
+    {
+        string folder = Changed(fixture, config => config[key] = JsonNode.Parse(json));
+        using Checkpoint checkpoint = Checkpoint.Open(folder);
+        LlmEmbedException error = Assert.Throws<LlmEmbedException>(() => Backbone.Create(checkpoint));
+        Assert.Contains(expected, error.Message, StringComparison.Ordinal);
+        Assert.Equal(Path.Combine(folder, "config.json"), error.FilePath);
+    }
+
+    [Fact]
+    public void The_new_style_of_a_configuration_gives_the_bits_of_the_old()
+    {
+        string folder = _folder.CopyFixture("llama3-rope");
+        File.Copy(Path.Combine(folder, "config.new-style.json"), Path.Combine(folder, "config.json"), overwrite: true);
+        Assert.Equal(States("llama3-rope"), States("llama3-rope", folder));
+    }
+
+    [Fact]
+    public void Divisors_of_rotary_frequencies_in_a_gguf_file_give_the_states_of_llama3_scaling()
+    {
+        float[] expected = States("llama3-rope");
+        float[] scaled = States("llama3-rope", _folder.Write("scaled.gguf", Llama3AsGguf(withDivisors: true)));
+        float[] plain = States("llama3-rope", _folder.Write("plain.gguf", Llama3AsGguf(withDivisors: false)));
+        Vectors.AssertClose(expected, scaled, 2e-4f, "with divisors");
+        Assert.True(Differences(expected, plain).Max() > 1, "the divisors do nothing");
+    }
+
+    [Fact]
+    public void A_window_as_long_as_every_text_changes_nothing()
+    {
+        Vectors.AssertClose(States("qwen2"), States("qwen2", Changed("qwen2", WithWindow(28, 0))), 1e-4f, "window of 28");
+    }
+
+    [Fact]
+    public void A_window_begins_to_matter_in_the_first_block_that_has_it()
+    {
+        const int HiddenSize = 48, Depths = 4;
+        float[] differences = Differences(States("qwen2"), States("qwen2", Changed("qwen2", WithWindow(4, 1)))); // [N,D,H]
+        float[] largest = [.. Enumerable.Range(0, Depths).Select(depth => differences.Where((_, i) => i / HiddenSize % Depths == depth).Max())];
+        Assert.InRange(largest[1], 0, 1e-4f);
+        Assert.Equal([false, false, true, true], largest.Select(difference => difference > 0.1f));
+    }
+
+    [Fact]
+    public void Layer_types_and_max_window_layers_say_the_same()
+    {
+        JsonArray types = ["full_attention", "sliding_attention", "sliding_attention"];
+        string byTypes = Changed("qwen2", config =>
+        {
+            WithWindow(4, 0)(config);
+            config["layer_types"] = types;
+        });
+        Assert.Equal(States("qwen2", Changed("qwen2", WithWindow(4, 1))), States("qwen2", byTypes));
+    }
+
+    private static Action<JsonObject> WithWindow(int window, int firstBlock) => config =>
+    {
+        config["use_sliding_window"] = true;
+        config["sliding_window"] = window;
+        config["max_window_layers"] = firstBlock;
+        config.Remove("layer_types");
+    };
+
+    private string Changed(string fixture, Action<JsonObject> edit)
+    {
+        string folder = _folder.CopyFixture(fixture, $"{fixture}-{Guid.NewGuid():N}");
+        TemporaryFolder.EditJson(Path.Combine(folder, "config.json"), edit);
+        return folder;
+    }
+
+    /// <summary>[N,D,H]: the means of a fixture's golden texts at every depth, by the fixture itself or by another checkpoint.</summary>
+    private static float[] States(string fixture, string? path = null)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(path ?? Repository.Fixture(fixture));
+        Backbone backbone = Backbone.Create(checkpoint);
+        using Golden golden = Golden.OfFixture(fixture);
+        View[] views = [.. Enumerable.Range(0, backbone.BlockCount + 1).Select(depth => new View(depth, Pooling.Mean))];
+        using EncoderSession session = new(backbone, new Float32Layers(checkpoint, new OnnxGraph()), new BlockRange(0, views.Max(view => view.Depth)), views, golden.MaxTokens, padTo: null, threads: 1);
+        float[] states = new float[golden.Ids.Length * views.Length * backbone.HiddenSize];
+        session.Run(golden.Ids, states);
+        return states;
+    }
+
+    private static float[] Differences(float[] one, float[] other) => [.. one.Zip(other, (a, b) => MathF.Abs(a - b))];
+
+    /// <summary>The fixture llama3-rope as a converter for llama.cpp writes it: interleaved rows of Q and K, and a divisor per frequency in place of the scaling.</summary>
+    private static byte[] Llama3AsGguf(bool withDivisors)
+    {
+        const int Heads = 6, KeyValueHeads = 2, HeadSize = 8;
+        using Checkpoint source = Checkpoint.Open(Repository.Fixture("llama3-rope"));
+        GgufBuilder builder = new GgufBuilder().Text("general.architecture", "llama");
+        foreach ((string key, uint value) in new (string, uint)[]
+            { ("block_count", 3), ("context_length", 64), ("embedding_length", 48), ("feed_forward_length", 80), ("attention.head_count", Heads), ("attention.head_count_kv", KeyValueHeads) })
+            builder.UInt32($"llama.{key}", value);
+        builder.Float32("llama.attention.layer_norm_rms_epsilon", 1e-5f).Float32("llama.rope.freq_base", 500000);
+        foreach (Weight weight in source.Weights.Values)
+        {
+            float[] values = new float[weight.ElementCount];
+            weight.CopyTo(values);
+            if (weight.Name.Contains("q_proj", StringComparison.Ordinal) || weight.Name.Contains("k_proj", StringComparison.Ordinal)) values = Interleave(values, HeadSize, weight.RowLength);
+            builder.Float32Tensor(GgufName(weight.Name), values, [.. weight.Shape.Reverse()]);
+        }
+        if (withDivisors) builder.Float32Tensor("rope_freqs.weight", Llama3Divisors(HeadSize), HeadSize / 2);
+        return builder.Build();
+    }
+
+    private static string GgufName(string name) => name switch
+    {
+        "model.embed_tokens.weight" => "token_embd.weight",
+        "model.norm.weight" => "output_norm.weight",
+        "lm_head.weight" => "output.weight",
+        _ => name.Replace("model.layers", "blk", StringComparison.Ordinal)
+            .Replace("input_layernorm", "attn_norm", StringComparison.Ordinal).Replace("post_attention_layernorm", "ffn_norm", StringComparison.Ordinal)
+            .Replace("self_attn.o_proj", "attn_output", StringComparison.Ordinal).Replace("self_attn.", "attn_", StringComparison.Ordinal)
+            .Replace("mlp.", "ffn_", StringComparison.Ordinal).Replace("_proj", "", StringComparison.Ordinal),
+    };
+
+    /// <summary>Row i of a head's first half and row i of its second become neighbours.</summary>
+    private static float[] Interleave(float[] rows, int headSize, int rowLength)
+    {
+        float[][] halves = [.. rows.Chunk(rowLength)];
+        return [.. Enumerable.Range(0, halves.Length).SelectMany(row =>
+        {
+            int head = row / headSize, within = row % headSize;
+            return halves[head * headSize + within % 2 * (headSize / 2) + within / 2];
+        })];
+    }
+
+    /// <summary>The formula of llama.cpp's converter for factor 8, low 1, high 4 and an original length of 16.</summary>
+    private static float[] Llama3Divisors(int headSize) => [.. Enumerable.Range(0, headSize / 2).Select(i =>
+    {
+        double wavelength = 2 * Math.PI * Math.Pow(500000, 2.0 * i / headSize);
+        if (wavelength < 16 / 4.0) return 1f;
+        if (wavelength > 16 / 1.0) return 8f;
+        double smooth = (16 / wavelength - 1) / (4 - 1);
+        return (float)(1 / ((1 - smooth) / 8 + smooth));
+    })];
+}

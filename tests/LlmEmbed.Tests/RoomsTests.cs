@@ -1,0 +1,76 @@
+using System.Text.RegularExpressions;
+using Xunit;
+
+namespace LlmEmbed.Tests;
+
+/// <summary>The library's folders are rooms: each may use only the rooms below it. The README's file map is the same table.</summary>
+public sealed partial class RoomsTests
+{
+    /// <summary>From top to bottom. The root lies above all of them.</summary>
+    private static readonly string[] Rooms =
+    [
+        "Bundles", "Reports", "Comparison", "Recipes", "Learning", "Reading", "Models", "Engine", "Tokenization", "Checkpoints", "Evaluation", "Data", "Files",
+    ];
+
+    /// <summary>What a user types, built from everything; used from outside the library and by the comparison of methods only.</summary>
+    private static readonly string[] Facades = ["TextClassifier", "TextEncoder"];
+
+    /// <summary>Arrows that are still to be turned round. Nothing may be added.</summary>
+    private static readonly string[] KnownArrows =
+    [
+        "Data → Learning", "Data → Reading", "Files → Checkpoints", "Files → Tokenization", "Learning → Recipes", "Models → Reading",
+        "Bundles → TextClassifier", "Bundles → TextEncoder", "Learning → TextEncoder", "Reading → TextEncoder", "Recipes → TextEncoder", "Reports → TextClassifier",
+    ];
+
+    [Fact]
+    public void No_room_uses_one_above_it()
+    {
+        string[] arrows = [.. Sources().SelectMany(ArrowsUp).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+        string[] known = [.. KnownArrows.Order(StringComparer.Ordinal)];
+        Assert.True(arrows.SequenceEqual(known, StringComparer.Ordinal), $"New: {string.Join("; ", arrows.Except(known))}. Gone: {string.Join("; ", known.Except(arrows))}.");
+    }
+
+    [Fact]
+    public void Every_folder_is_a_room_and_its_namespace_is_the_rooms()
+    {
+        Assert.All(Sources(), source => Assert.Contains(source.Room, (string[])["", .. Rooms]));
+        Assert.All(Sources().Where(source => source.Room.Length > 0), source => Assert.Matches($@"(?m)^namespace LlmEmbed(\.{source.Room})?;", source.Code));
+    }
+
+    [Fact]
+    public void The_readmes_file_map_lists_the_rooms_in_this_order()
+    {
+        string readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
+        Assert.Equal(Rooms, MappedRoom().Matches(readme).Select(match => match.Groups["room"].Value));
+    }
+
+    /// <summary>The rooms above its own, and the façades, that a file names: by a using directive or in its code.</summary>
+    private static IEnumerable<string> ArrowsUp((string Room, string Code) source)
+    {
+        if (source.Room.Length == 0) yield break;
+        int own = Array.IndexOf(Rooms, source.Room);
+        foreach (string above in Rooms[..own])
+            if (Regex.IsMatch(source.Code, $@"\bLlmEmbed\.{above}\b|(?<![.\w]){above}\.[A-Z]", RegexOptions.None, TimeSpan.FromSeconds(5))) yield return $"{source.Room} → {above}";
+        if (source.Room == "Comparison") yield break;
+        foreach (string facade in Facades)
+            if (Regex.IsMatch(source.Code, $@"\b{facade}\b", RegexOptions.None, TimeSpan.FromSeconds(5))) yield return $"{source.Room} → {facade}";
+    }
+
+    /// <summary>Every source file of the library, without comments.</summary>
+    private static IEnumerable<(string Room, string Code)> Sources()
+    {
+        string library = Path.Combine(Repository.Root, "src", "LlmEmbed");
+        foreach (string path in Directory.EnumerateFiles(library, "*.cs", SearchOption.AllDirectories))
+        {
+            string[] parts = Path.GetRelativePath(library, path).Split(Path.DirectorySeparatorChar);
+            if (parts[0] is "bin" or "obj") continue;
+            yield return (parts.Length > 1 ? parts[0] : "", Comment().Replace(File.ReadAllText(path), ""));
+        }
+    }
+
+    [GeneratedRegex(@"//.*$", RegexOptions.Multiline, matchTimeoutMilliseconds: 5000)]
+    private static partial Regex Comment();
+
+    [GeneratedRegex(@"^\| `src/LlmEmbed/(?<room>\w+)`", RegexOptions.Multiline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 5000)]
+    private static partial Regex MappedRoom();
+}
