@@ -2,20 +2,21 @@ using LlmEmbed.Engine;
 
 namespace LlmEmbed.Benchmarks;
 
-/// <summary>The share of the matrix product rate, measured in turn with it, that extraction reaches on texts of about 64 tokens.</summary>
+/// <summary>The share of the matrix product rate that reading reaches on texts of about 64 tokens. The two are measured in turn.</summary>
 internal static class Hardware
 {
     /// <param name="checkpoints">As PATH:DEPTH; none for the starters at their default views.</param>
     public static int Run(string[] checkpoints)
     {
         List<string[]> rows = [];
-        IEnumerable<(string, string?)> given = checkpoints.Select(text => (text[..text.LastIndexOf(':')], (string?)text[(text.LastIndexOf(':') + 1)..]));
-        foreach ((string backbone, string? depths) in checkpoints.Length > 0 ? given : Bench.Starters.Select(name => (name, (string?)null)))
+        IEnumerable<(string, string?)> starters = Bench.Starters.Select(name => (name, (string?)null));
+        foreach ((string backbone, string? depths) in checkpoints.Length > 0 ? checkpoints.Select(Parse) : starters)
         {
-            Dictionary<Precision, Measurement> rates = new() { [Precision.Fp32] = new(), [Precision.Int8] = new() }, shares = new() { [Precision.Fp32] = new(), [Precision.Int8] = new() };
+            Dictionary<Precision, Measurement> rates = new() { [Precision.Fp32] = new(), [Precision.Int8] = new() };
+            Dictionary<Precision, Measurement> shares = new() { [Precision.Fp32] = new(), [Precision.Int8] = new() };
+            double flops = (double)Bench.Inspect(backbone, ViewSelection.At(depths), Bench.Runtime)["flops_per_token"]!;
             using TextEncoder fp32 = Bench.Load(backbone, Precision.Fp32, depths), int8 = Bench.Load(backbone, Precision.Int8, depths);
             string[] texts = Bench.Texts(depths is null ? 600 : 40, 50);
-            double flops = 2.0 * fp32.Backbone.ParameterCount(fp32.Views.Max(view => view.Depth));
             for (int i = 0; i < Bench.Repetitions; i++)
             {
                 foreach (TextEncoder encoder in new[] { fp32, int8 })
@@ -25,9 +26,19 @@ internal static class Hardware
                     shares[encoder.Precision].Add(100 * rate * flops / peak);
                 }
             }
-            rows.AddRange(rates.Keys.Select(precision => new[] { Path.GetFileName(fp32.Name), $"{precision}", rates[precision].Show(), shares[precision].Show("0") }));
-            rows.Add([Path.GetFileName(fp32.Name), "int8 / fp32", (rates[Precision.Int8].Median / rates[Precision.Fp32].Median).ToString("0.00"), ""]);
+            string name = Path.GetFileName(fp32.Name);
+            rows.AddRange(rates.Keys.Select(precision => new[] { name, $"{precision}", rates[precision].Show(), shares[precision].Show("0") }));
+            rows.Add([name, "int8 / fp32", (rates[Precision.Int8].Median / rates[Precision.Fp32].Median).ToString("0.00"), ""]);
         }
-        return Bench.Table($"Median of {Bench.Repetitions} repetitions (range), measured in turn.", ["backbone", "precision", "tokens/s", "% of the matrix product rate"], rows);
+        return Bench.Table(
+            $"Median of {Bench.Repetitions} repetitions (range), measured in turn.",
+            ["backbone", "precision", "tokens/s", "% of the matrix product rate"],
+            rows);
+    }
+
+    private static (string Backbone, string? Depths) Parse(string checkpoint)
+    {
+        int colon = checkpoint.LastIndexOf(':');
+        return (checkpoint[..colon], checkpoint[(colon + 1)..]);
     }
 }

@@ -13,7 +13,8 @@ internal static class Latency
         List<string[]> rows = [];
         foreach (Precision precision in new[] { Precision.Fp32, Precision.Int8 })
         {
-            using TextClassifier classifier = TextClassifier.Train(examples, new() { Encoder = new() { Precision = precision, ModelFolders = [Path.Combine(Bench.Root(), "models")] } });
+            TrainingOptions options = new() { Recipe = new Recipe.Automatic { Precision = precision } };
+            using TextClassifier classifier = TextClassifier.Train(examples, options, Bench.Runtime);
             List<double> elapsedMs = [];
             foreach (string text in texts)
             {
@@ -25,7 +26,7 @@ internal static class Latency
 
             string model = Path.Combine(folder.FullName, $"{precision}");
             classifier.Save(model);
-            FreshProcess(model, texts[0], folder); // quantizes, the affair of the first start of all
+            FreshProcess(model, texts[0], folder); // quantizes, which only the first start of all does
             Measurement seconds = new(), megabytes = new();
             for (int i = 0; i < Bench.Repetitions; i++)
             {
@@ -33,18 +34,21 @@ internal static class Latency
                 seconds.Add(elapsed);
                 megabytes.Add(most / 1e6);
             }
-            rows.Add([$"{precision}", sorted[sorted.Length / 2].ToString("0.0"), sorted[sorted.Length * 99 / 100].ToString("0.0"), seconds.Show("0.00"), megabytes.Show()]);
+            string p50 = sorted[sorted.Length / 2].ToString("0.0"), p99 = sorted[sorted.Length * 99 / 100].ToString("0.0");
+            rows.Add([$"{precision}", p50, p99, seconds.Show("0.00"), megabytes.Show()]);
         }
         folder.Delete(recursive: true);
         return Bench.Table(
-            $"200 texts of 20 words, one after the other, in a loaded classifier; `llmembed predict` of one text in a fresh process, median of {Bench.Repetitions} repetitions (range).",
+            "200 texts of 20 words, one after the other, in a loaded classifier; `llmembed predict` of one text in a fresh process, median of " +
+                $"{Bench.Repetitions} repetitions (range).",
             ["precision", "p50, ms", "p99, ms", "fresh process, s", "its most memory, MB"],
             rows);
     }
 
     private static (double Seconds, long MostBytes) FreshProcess(string model, string text, DirectoryInfo cache)
     {
-        ProcessStartInfo command = new("dotnet", [Path.Combine(AppContext.BaseDirectory, "llmembed.dll"), "predict", model, text, "--models", Path.Combine(Bench.Root(), "models")])
+        string program = Path.Combine(AppContext.BaseDirectory, "llmembed.dll");
+        ProcessStartInfo command = new("dotnet", [program, "predict", model, text, "--models", Path.Combine(Bench.Root(), "models")])
         {
             RedirectStandardOutput = true,
             UseShellExecute = false,

@@ -10,7 +10,8 @@ internal static class LlamaCpp
     {
         string file = Bench.StarterGguf();
         List<string[]> rows = [];
-        using TextEncoder int8 = Bench.Load(file, Precision.Int8, "-1", maxTokens: 1024), fp32 = Bench.Load(file, Precision.Fp32, "-1", maxTokens: 1024);
+        using TextEncoder int8 = Bench.Load(file, Precision.Int8, "-1", maxTokens: 1024);
+        using TextEncoder fp32 = Bench.Load(file, Precision.Fp32, "-1", maxTokens: 1024);
         foreach ((int words, int count) in new[] { (12, 160), (50, 48), (400, 8) })
         {
             string[] texts = Bench.Texts(count, words);
@@ -36,8 +37,13 @@ internal static class LlamaCpp
             string length = $"{tokens / count}";
             rows.Add([length, "LlmEmbed int8", ours.Show(), ""]);
             rows.Add([length, "LlmEmbed fp32", ours32.Show(), (ours.Median / ours32.Median).ToString("0.0")]);
-            rows.AddRange(theirs.Select(pair => new[] { length, $"llama.cpp {pair.Key}", pair.Value.Show(), (ours.Median / pair.Value.Median).ToString("0.0") }));
+            foreach ((string name, Measurement rate) in theirs)
+                rows.Add([length, $"llama.cpp {name}", rate.Show(), (ours.Median / rate.Median).ToString("0.0")]);
         }
-        return Bench.Table($"SmolLM2-135M, all 30 blocks; median of {Bench.Repetitions} repetitions (range), measured in turn; llama.cpp at the better of one by one and batched.", ["tokens per text", "engine", "tokens/s", "int8 is faster by"], rows);
+        return Bench.Table(
+            $"SmolLM2-135M, all 30 blocks; median of {Bench.Repetitions} repetitions (range), measured in turn; " +
+                "llama.cpp at the better of one by one and batched.",
+            ["tokens per text", "engine", "tokens/s", "int8 is faster by"],
+            rows);
     }
 }

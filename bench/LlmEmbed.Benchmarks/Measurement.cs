@@ -16,23 +16,35 @@ internal sealed class Measurement
 
     public void Add(double value) => _values.Add(value);
 
-    /// <summary>"4,712 (4,650 to 4,790)": median and range; nothing where nothing was measured.</summary>
-    public string Show(string format = "N0") => _values.Count == 0
-        ? ""
-        : string.Create(CultureInfo.InvariantCulture, $"{Median.ToString(format, CultureInfo.InvariantCulture)} ({_values.Min().ToString(format, CultureInfo.InvariantCulture)} to {_values.Max().ToString(format, CultureInfo.InvariantCulture)})");
+    /// <summary>Median and range, such as "4,712 (4,650 to 4,790)"; empty if nothing was measured.</summary>
+    public string Show(string format = "N0")
+    {
+        string Number(double value) => value.ToString(format, CultureInfo.InvariantCulture);
+        return _values.Count == 0 ? "" : $"{Number(Median)} ({Number(_values.Min())} to {Number(_values.Max())})";
+    }
 }
 
 internal static class Bench
 {
-    /// <summary>Fewer only to try a benchmark out.</summary>
+    /// <summary>How often each measurement is repeated. Fewer repetitions serve only to try a benchmark out.</summary>
     public static int Repetitions { get; set; } = 5;
 
+    /// <summary>The two backbones that come with the project: a decoder and an encoder.</summary>
     public static readonly string[] Starters = ["smollm2-135m-instruct", "all-minilm-l6-v2"];
+
+    /// <summary>
+    /// The prompt behind which training reads a decoder's texts if its tokenizer puts nothing before them. To encoders it makes no difference.
+    /// </summary>
+    public const string LineBreakPrompt = "\n{text}";
+
+    /// <summary>Backbones are found in the repository's own models.</summary>
+    public static RuntimeOptions Runtime { get; } = new() { ModelFolders = [Path.Combine(Root(), "models")] };
 
     /// <summary>Texts of so many words, drawn from the sample data.</summary>
     public static string[] Texts(int count, int words, int seed = 1)
     {
-        string[] all = File.ReadAllLines(Path.Combine(Root(), "samples", "support-requests", "train.csv")).Skip(1).SelectMany(line => line.Split([' ', ',', '"'], StringSplitOptions.RemoveEmptyEntries)).ToArray();
+        IEnumerable<string> lines = File.ReadAllLines(Path.Combine(Root(), "samples", "support-requests", "train.csv")).Skip(1);
+        string[] all = [.. lines.SelectMany(line => line.Split([' ', ',', '"'], StringSplitOptions.RemoveEmptyEntries))];
         Random random = new(seed);
         return [.. Enumerable.Range(0, count).Select(_ => string.Join(' ', Enumerable.Range(0, words).Select(_ => all[random.Next(all.Length)])))];
     }
@@ -41,11 +53,24 @@ internal static class Bench
     public static string[] ReadTexts(string file)
     {
         using TableReader table = TableReader.Open(file);
-        int column = TableColumns.Text(table, null);
+        int column = table.TextColumn();
         return [.. table.Rows().Select(row => table.Text(row, column) ?? "")];
     }
 
-    /// <summary>Tokens per second, the engine being warm.</summary>
+    /// <summary>The labelled texts of a file to train on, or a sample of so many.</summary>
+    public static IReadOnlyList<LabeledText> ReadForTraining(string file, int? count = null)
+    {
+        LabeledTable table = LabeledTable.ReadForTraining(file);
+        return (count is int most ? table.Sample(most, seed: 1) : table).Examples;
+    }
+
+    /// <summary>The labelled texts of a file to measure on.</summary>
+    public static IReadOnlyList<LabeledText> ReadForTesting(string file) => LabeledTable.Read(file).Examples;
+
+    /// <summary>The name of a data set: that of the folder that its file lies in.</summary>
+    public static string DataSetOf(string file) => Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(file)))!;
+
+    /// <summary>Tokens per second of an encoder that is warm.</summary>
     public static double Rate(TextEncoder encoder, string[] texts)
     {
         long start = Stopwatch.GetTimestamp();
@@ -53,22 +78,33 @@ internal static class Bench
         return statistics.Tokens / Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
+    /// <summary>Opens and compiles a backbone, so that the first measurement does not pay for it.</summary>
     public static TextEncoder Load(string backbone, Precision precision, string? depths = null, int maxTokens = 256)
     {
-        TextEncoder encoder = TextEncoder.Load(backbone, new() { Precision = precision, Depths = depths, MaxTokens = maxTokens, ModelFolders = [Path.Combine(Root(), "models")] });
-        encoder.Encode(Texts(64, 20, seed: 2)); // compiles
+        EncoderOptions options = new() { Precision = precision, Views = ViewSelection.At(depths), MaxTokens = maxTokens };
+        TextEncoder encoder = TextEncoder.Load(backbone, options, Runtime);
+        encoder.Encode(Texts(64, 20, seed: 2));
         return encoder;
     }
 
+    /// <summary>What <see cref="Inspection"/> says of reading a checkpoint.</summary>
+    public static JsonNode Inspect(string backbone, ViewSelection views, RuntimeOptions runtime) =>
+        JsonNode.Parse(Inspection.Of(backbone, new EncoderOptions { Views = views }, runtime).ToJson())!["would_run"]!;
+
     public static string StarterGguf() => Directory.GetFiles(Path.Combine(Root(), "models", Starters[0]), "*.gguf").Single();
 
-    /// <summary>Runs a program in bench/peers; its last line is JSON.</summary>
+    /// <summary>Runs a program in bench/peers. The last line that it prints is JSON.</summary>
     /// <param name="program">What to run.</param>
     /// <param name="arguments">Its arguments.</param>
     /// <param name="without">Variables of the environment that it does not get.</param>
     public static JsonNode Json(string program, string[] arguments, string[]? without = null)
     {
-        ProcessStartInfo start = new(program, arguments) { RedirectStandardOutput = true, UseShellExecute = false, WorkingDirectory = Path.Combine(Root(), "bench", "peers") };
+        ProcessStartInfo start = new(program, arguments)
+        {
+            RedirectStandardOutput = true,
+            UseShellExecute = false,
+            WorkingDirectory = Path.Combine(Root(), "bench", "peers"),
+        };
         foreach (string variable in without ?? []) start.Environment.Remove(variable);
         using Process process = Process.Start(start)!;
         string output = process.StandardOutput.ReadToEnd();
@@ -76,7 +112,10 @@ internal static class Bench
         return JsonNode.Parse(output.Trim().Split('\n')[^1])!;
     }
 
-    /// <summary>Most bytes that a running process had in memory, pages of mapped files included, which the system can drop at any time; 0 once it has ended.</summary>
+    /// <summary>
+    /// The most bytes that a running process had in memory, pages of mapped files included, which the system can drop at any time; 0 once it has
+    /// ended.
+    /// </summary>
     public static long MostMemoryOf(Process process)
     {
         try

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace LlmEmbed.Benchmarks;
 
 /// <summary>A curve as a self-contained SVG.</summary>
@@ -16,25 +14,29 @@ internal static class Plot
     public static void Write(string path, string title, string x, string y, IReadOnlyList<(double X, double Y)> points, bool isLogarithmic = false)
     {
         double Scale(double value) => isLogarithmic ? Math.Log10(value) : value;
-        double left = isLogarithmic ? Scale(points[0].X) : 0, right = Scale(points[^1].X), low = isLogarithmic ? Scale(points.Min(point => point.Y)) : 0, high = Scale(points.Max(point => point.Y));
+        double left = isLogarithmic ? Scale(points[0].X) : 0, right = Scale(points[^1].X);
+        double low = isLogarithmic ? Scale(points.Min(point => point.Y)) : 0, high = Scale(points.Max(point => point.Y));
         if (high <= low) high = low + 1;
         if (right <= left) right = left + 1;
         double PlaceX(double value) => Left + (Width - Left - Right) * (Scale(value) - left) / (right - left);
         double PlaceY(double value) => Height - Bottom - (Height - Top - Bottom) * (Scale(value) - low) / (high - low);
         using StreamWriter svg = new(path);
         void Line(FormattableString text) => svg.WriteLine(FormattableString.Invariant(text));
-        Line($"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {Width} {Height}" role="img" font-family="system-ui, sans-serif" font-size="12">""");
-        svg.WriteLine("<style>svg { color: #1d2530; background: #fff } @media (prefers-color-scheme: dark) { svg { color: #e6e9ee; background: #14181f } } text { fill: currentColor }</style>");
+        const string Font = "font-family=\"system-ui, sans-serif\" font-size=\"12\"";
+        Line($"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {Width} {Height}" role="img" {Font}>""");
+        const string Light = "svg { color: #1d2530; background: #fff }", Dark = "svg { color: #e6e9ee; background: #14181f }";
+        svg.WriteLine($"<style>{Light} @media (prefers-color-scheme: dark) {{ {Dark} }} text {{ fill: currentColor }}</style>");
         Line($"""<text x="{Left}" y="24" font-size="15">{title}</text>""");
         Line($"""<path d="M{Left},{Top}V{Height - Bottom}H{Width - Right}" fill="none" stroke="currentColor" stroke-opacity=".4"/>""");
         Line($"""<text x="{(Left + Width - Right) / 2}" y="{Height - 12}" text-anchor="middle">{x}</text>""");
         Line($"""<text transform="translate(16,{(Top + Height - Bottom) / 2}) rotate(-90)" text-anchor="middle">{y}</text>""");
-        Line($"""<polyline fill="none" stroke="#0072b2" stroke-width="2" points="{string.Join(' ', points.Select(point => FormattableString.Invariant($"{PlaceX(point.X):0.#},{PlaceY(point.Y):0.#}")))}"/>""");
+        string curve = string.Join(' ', points.Select(point => FormattableString.Invariant($"{PlaceX(point.X):0.#},{PlaceY(point.Y):0.#}")));
+        Line($"""<polyline fill="none" stroke="#0072b2" stroke-width="2" points="{curve}"/>""");
         foreach ((double px, double py) in points)
         {
             Line($"""<circle cx="{PlaceX(px):0.#}" cy="{PlaceY(py):0.#}" r="3.5" fill="#0072b2"/>""");
-            Line($"""<text x="{PlaceX(px):0.#}" y="{Height - Bottom + 16}" text-anchor="middle">{px.ToString("N0", CultureInfo.InvariantCulture)}</text>""");
-            Line($"""<text x="{Left - 6}" y="{PlaceY(py) + 4:0.#}" text-anchor="end" font-size="10">{py.ToString("G3", CultureInfo.InvariantCulture)}</text>""");
+            Line($"""<text x="{PlaceX(px):0.#}" y="{Height - Bottom + 16}" text-anchor="middle">{px:N0}</text>""");
+            Line($"""<text x="{Left - 6}" y="{PlaceY(py) + 4:0.#}" text-anchor="end" font-size="10">{py:G3}</text>""");
         }
         svg.WriteLine("</svg>");
     }

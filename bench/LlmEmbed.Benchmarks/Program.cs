@@ -42,23 +42,28 @@ static int Usage()
     Console.Error.WriteLine(
         """
         dotnet run --configuration Release --project bench/LlmEmbed.Benchmarks -- [--repetitions N] BENCHMARK
-          hardware [PATH:DEPTH]...   share of the machine's matrix product rate that extraction reaches, fp32 and int8; of the starters or of checkpoints, each with the depth to cut at
+          hardware [PATH:DEPTH]...   share of the machine's matrix product rate that reading reaches, fp32 and int8; of the starters, or of
+                                     checkpoints, each with the depth to cut at
           llama.cpp [FILE.gguf]...   tokens per second beside llama.cpp on the starter's file and on others (after: npm install --prefix bench/peers)
           write-gguf FORMAT FILE     the starter's file as Q8_0, Q5_0, Q4_0 or F16, for that
-          onnxruntime                all-MiniLM-L6-v2 beside onnxruntime-node on an exported-style graph (after: npm install --prefix bench/peers)
-          transformers.js FILE       the same from texts to embeddings beside Transformers.js, on the first 2,000 texts (after: npm install --prefix bench/peers)
+          onnxruntime                all-MiniLM-L6-v2 beside onnxruntime-node on a graph as exporters write it
+                                     (after: npm install --prefix bench/peers)
+          transformers.js FILE       the same from texts to embeddings beside Transformers.js, on the first 2,000 texts
+                                     (after: npm install --prefix bench/peers)
           latency                    one text at a time through a loaded classifier, and by a fresh process
           scaling                    time against depth and against length
           scaling-rows [MOST]        10,000, 100,000 and 1,000,000 short texts through predict: rate and memory
           padding FILE...            padding among the tokens that are computed
           similarity FILE [TEXTS]    how close int8 is to fp32 at each candidate view, on the first 300 texts
-          logistic [FILE | ROWS COLUMNS]  logistic regression beside scikit-learn (after: apt install python3-sklearn libopenblas0-pthread); without arguments synthetic features of sst2's size
+          logistic [FILE | ROWS COLUMNS]  logistic regression beside scikit-learn (after: apt install python3-sklearn libopenblas0-pthread); without
+                                     arguments on synthetic features of sst2's size
           head-epoch [ROWS]          one epoch of the reference head at the paper's size against the matrix product rate
           end-to-end TRAIN [BACKBONE]...  training from file to classifier against the engine alone, then with the embeddings in the cache
           reading TRAIN [TEXTS]      seconds that recipe auto reads beside those of the released recipe for the same texts
           few-labels TRAIN [TEST]    accuracy with 5, 20 and 100 examples of each class, ten draws; without TEST on a fifth of TRAIN
           write-7b FOLDER [BLOCKS]   a LLaMA-2-7B-shaped fp16 checkpoint with random weights, 13.5 GB with all 32 blocks
-          memory FOLDER LIMIT [TEXTS]  that checkpoint in at most LIMIT GB of memory, beside some of its blocks in memory; 60 texts of a hundred tokens
+          memory FOLDER LIMIT [TEXTS]  that checkpoint in at most LIMIT GB of memory, beside some of its blocks in memory; 60 texts of a hundred
+                                     tokens
         """);
     return 2;
 }

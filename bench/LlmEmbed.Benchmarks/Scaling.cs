@@ -4,7 +4,7 @@ using LlmEmbed.Data;
 
 namespace LlmEmbed.Benchmarks;
 
-/// <summary>What a token costs at each depth cut and at each length, and what rows of a stream cost; with plots in docs/results.</summary>
+/// <summary>What a token costs at each cut depth and at each length, and what rows of a stream cost; with plots in docs/results.</summary>
 internal static class Scaling
 {
     private static readonly int[] Depths = [6, 12, 18, 24, 30], Words = [8, 16, 32, 64, 128, 256, 512];
@@ -14,18 +14,20 @@ internal static class Scaling
         string[] medium = Bench.Texts(200, 50);
         List<string[]> rows = [];
         (double, double)[] depths = [.. Depths.Select(depth => ((double)depth, Measure($"{depth}", medium, "depth", depth, rows)))];
-        (double, double)[] lengths = [.. Words.Select(words => ((double)words, Measure("24", Bench.Texts(Math.Max(8, 10_000 / words), words), "words", words, rows)))];
+        string[] OfLength(int words) => Bench.Texts(Math.Max(8, 10_000 / words), words);
+        (double, double)[] lengths = [.. Words.Select(words => ((double)words, Measure("24", OfLength(words), "words", words, rows)))];
         Plot.Write(Result("scaling-depth.svg"), "SmolLM2-135M, int8: time against depth", "blocks that run", "µs per token", depths);
         Plot.Write(Result("scaling-length.svg"), "SmolLM2-135M, int8, 24 blocks: time against length", "words per text", "µs per token", lengths);
-        return Bench.Table($"SmolLM2-135M, int8; median of {Bench.Repetitions} repetitions (range).", ["varied", "value", "tokens/s", "µs per token"], rows);
+        return Bench.Table(
+            $"SmolLM2-135M, int8; median of {Bench.Repetitions} repetitions (range).", ["varied", "value", "tokens/s", "µs per token"], rows);
     }
 
     /// <summary>Synthetic texts of eight words through predict's pipeline, from an enumeration to a file.</summary>
     public static int Rows(int most)
     {
-        EncoderOptions encoder = new() { Precision = Precision.Int8, ModelFolders = [Path.Combine(Bench.Root(), "models")] };
+        Recipe recipe = new Recipe.Automatic { Backbones = [Bench.Starters[1]], Precision = Precision.Int8 };
         LabeledText[] examples = [.. Bench.Texts(40, 8).Select((text, i) => new LabeledText(text, i % 2 == 0 ? "a" : "b"))];
-        using TextClassifier classifier = TextClassifier.Train(examples, new() { Backbones = [Bench.Starters[1]], Encoder = encoder });
+        using TextClassifier classifier = TextClassifier.Train(examples, new() { Recipe = recipe }, Bench.Runtime);
         string[] words = Bench.Texts(1, 2000)[0].Split(' ');
         string output = Path.GetTempFileName();
         List<string[]> rows = [];
@@ -34,11 +36,16 @@ internal static class Scaling
         {
             (double seconds, double bytes) = Predict(classifier, words, count, output);
             points.Add((count, seconds));
-            rows.Add([count.ToString("N0", CultureInfo.InvariantCulture), seconds.ToString("0.0", CultureInfo.InvariantCulture), (count / seconds).ToString("N0", CultureInfo.InvariantCulture), (bytes / 1e6).ToString("N0", CultureInfo.InvariantCulture)]);
+            string Show(double value, string format = "N0") => value.ToString(format, CultureInfo.InvariantCulture);
+            rows.Add([Show(count), Show(seconds, "0.0"), Show(count / seconds), Show(bytes / 1e6)]);
         }
         File.Delete(output);
-        Plot.Write(Result("scaling-rows.svg"), "all-MiniLM-L6-v2, int8: time against rows", "texts of eight words", "seconds", points, isLogarithmic: true);
-        return Bench.Table("all-MiniLM-L6-v2, int8, texts of eight words from an enumeration to a CSV file; one run each.", ["rows", "seconds", "rows/s", "most memory of the process, MB"], rows);
+        const string Title = "all-MiniLM-L6-v2, int8: time against rows";
+        Plot.Write(Result("scaling-rows.svg"), Title, "texts of eight words", "seconds", points, isLogarithmic: true);
+        return Bench.Table(
+            "all-MiniLM-L6-v2, int8, texts of eight words from an enumeration to a CSV file; one run each.",
+            ["rows", "seconds", "rows/s", "most memory of the process, MB"],
+            rows);
     }
 
     private static (double Seconds, double MostBytes) Predict(TextClassifier classifier, string[] words, int count, string output)
@@ -51,8 +58,7 @@ internal static class Scaling
         double most = 0;
         long start = Stopwatch.GetTimestamp();
         using TableWriter writer = TableWriter.Create(output, ["text", "label"], TableFormat.Csv);
-        foreach ((string[] chunk, (IReadOnlyList<Prediction> predictions, _)) in ChunkPipeline.Run(
-            TextClassifier.InChunks(texts, text => text), rows => classifier.Prepare(rows, CancellationToken.None), request => classifier.Predict(request, CancellationToken.None), CancellationToken.None))
+        foreach ((string[] chunk, IReadOnlyList<Prediction> predictions) in classifier.Predict(texts, text => text))
         {
             foreach ((string text, Prediction prediction) in chunk.Zip(predictions)) writer.Write([text, prediction.Label]);
             most = Math.Max(most, Environment.WorkingSet);

@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Numerics.Tensors;
-using LlmEmbed.Recipes;
+using LlmEmbed.Reading;
 
 namespace LlmEmbed.Benchmarks;
 
-/// <summary>How close int8 is to fp32, view by view, on texts that neither the calibration nor the check of <c>auto</c> has seen.</summary>
+/// <summary>How close int8 is to fp32, view by view, on texts that neither the calibration nor the choice of the precision has seen.</summary>
 internal static class Similarity
 {
     public static int Run(string file, int count = 300)
@@ -18,17 +18,19 @@ internal static class Similarity
 
             TextEmbeddings Read(Precision precision)
             {
-                using TextEncoder encoder = TextEncoder.Load(starter, new() { Precision = precision, ViewsOf = CandidateViews.Of, ModelFolders = [Path.Combine(Bench.Root(), "models")] });
+                EncoderOptions options = new() { Precision = precision, Views = ViewSelection.Candidates };
+                using TextEncoder encoder = TextEncoder.Load(starter, options, Bench.Runtime);
                 return encoder.Encode(texts);
             }
         }
         return Bench.Table(
-            $"{texts.Length} texts of {Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(file)))}; the mean of the texts taken off; noise: variance of the error of a feature by its variance.",
+            $"{texts.Length} texts of {Bench.DataSetOf(file)}; the mean of the texts taken off; " +
+                "noise: variance of the error of a feature by its variance.",
             ["backbone", "view", "centred cosine: mean", "lowest", "noise: mean of the features"],
             rows);
     }
 
-    /// <summary>[N][H], without the mean over the texts.</summary>
+    /// <summary>One view of all texts, without its mean over the texts: [N][H].</summary>
     private static float[][] Centred(TextEmbeddings embeddings, int view)
     {
         float[][] rows = [.. Enumerable.Range(0, embeddings.Count).Select(text => embeddings[text, view].ToArray())];
@@ -41,11 +43,12 @@ internal static class Similarity
     private static string[] RowOf(string backbone, View view, float[][] exact, float[][] quantized)
     {
         double[] cosines = [.. exact.Zip(quantized, (a, b) => (double)TensorPrimitives.CosineSimilarity<float>(a, b))];
-        // A feature that never varies has no noise to speak of.
+        // The noise of a feature is relative to its variance, so a feature that never varies has none.
         int[] features = [.. Enumerable.Range(0, exact[0].Length).Where(feature => exact.Any(row => Math.Abs(row[feature]) > 1e-6))];
-        double noise = features.Average(feature => exact.Zip(quantized, (a, b) => Square(a[feature] - b[feature])).Sum() / exact.Sum(row => Square(row[feature])));
-        return [backbone, PoolingNames.NameOf(view), Show(cosines.Average()), Show(cosines.Min()), Show(noise)];
+        double noise = features.Average(NoiseOf);
+        return [backbone, Poolings.NameOf(view), Show(cosines.Average()), Show(cosines.Min()), Show(noise)];
 
+        double NoiseOf(int feature) => exact.Zip(quantized, (a, b) => Square(a[feature] - b[feature])).Sum() / exact.Sum(row => Square(row[feature]));
         static double Square(double value) => value * value;
         static string Show(double value) => value.ToString("0.0000", CultureInfo.InvariantCulture);
     }

@@ -3,7 +3,6 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text.Json;
 using LlmEmbed.Data;
-using LlmEmbed.Learning;
 
 namespace LlmEmbed.Cli;
 
@@ -12,7 +11,8 @@ internal static class CommonOptions
 {
     public static Option<string[]> Backbones() => new("--backbone")
     {
-        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name in the local Hugging Face cache. Repeat it to fuse several. Default: both starter backbones.",
+        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name in the local Hugging Face cache. Repeat " +
+            "it to fuse several. Default: both starter backbones.",
         HelpName = "NAME|DIR|FILE.gguf",
     };
 
@@ -25,33 +25,40 @@ internal static class CommonOptions
 
     public static Option<string?> Depths() => new("--depths")
     {
-        Description = "Depths to keep: numbers (0 = embeddings, L = last), -1 from the end, 50% of the blocks, last5, all; comma-separated. Default: from the middle of the network.",
+        Description = "Depths to keep: numbers (0 = embeddings, L = last), -1 from the end, 50% of the blocks, last5, all; comma-separated. " +
+            "Default: from the middle of the network.",
         HelpName = "LIST",
     };
 
     public static Option<IReadOnlyList<Pooling>?> Poolings() => new("--pooling")
     {
-        Description = "Poolings, comma-separated: mean, mean-skip-first, last, first, max, pooler, mean-with-pads.",
+        Description = "Poolings, comma-separated: " +
+            $"{string.Join("; ", LlmEmbed.Reading.Poolings.Known.Select(kind => $"{kind.Name}: {kind.Description}"))}.",
         HelpName = "LIST",
         CustomParser = Parser<IReadOnlyList<Pooling>?>(value =>
-            value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(PoolingNames.Parse).ToArray()),
+            value.Split(
+                ',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(LlmEmbed.Reading.Poolings.Parse).ToArray()),
     };
 
     public static Option<int?> MaxTokens() => Count(
-        "--max-tokens", "N", "Longest input in tokens, special tokens included; longer texts lose their end and are counted. Default: 256 or the model's limit.");
+        "--max-tokens", "N", "Longest input in tokens, special tokens included; longer texts lose their end and are counted. Default: 256 or the " +
+        "model's limit.");
 
     public static Option<string?> Prompt() => new("--prompt")
     {
-        Description = "Text around each text, e.g. 'Review: {text}\\nSentiment:' (\\n is a new line). Long texts lose their end, never the prompt. train also knows {labels}, the classes, and 'auto' for a prompt that lists them, and tries decoders with and without it. Default: none.",
+        Description = "Text around each text, e.g. 'Review: {text}\\nSentiment:' (\\n is a new line). Long texts lose their end, never the prompt. " +
+            "train also knows {labels}, the classes, and 'auto' for a prompt that lists them, and tries decoders with and without it. Default: none.",
         HelpName = "…{text}…",
         CustomParser = Parser(value => (string?)value.Replace("\\n", "\n", StringComparison.Ordinal)),
     };
 
-    public static Option<int?> PadTo() => Count("--pad-to", "N", "Pad every text to N tokens, for the released LLMEmbed recipe (with --pooling mean-with-pads).");
+    public static Option<int?> PadTo() =>
+        Count("--pad-to", "N", "Pad every text to N tokens, for the released LLMEmbed recipe (with --pooling mean-with-pads).");
 
     public static Option<string?> Cache() => new("--cache")
     {
-        Description = $"Folder that keeps embeddings, so that nothing is computed twice and interrupted runs resume; 'none' keeps nothing. Default: {DefaultCache}.",
+        Description = "Folder that keeps embeddings, so that nothing is computed twice and interrupted runs resume; 'none' keeps nothing. " +
+            $"Default: {DefaultCache}.",
         HelpName = "DIR|none",
     };
 
@@ -63,17 +70,20 @@ internal static class CommonOptions
 
     public static Option<bool> NoWords() => new("--no-words")
     {
-        Description = "Keep to hidden states. By default the logits of a regression on words and pairs of words are added where unseen training texts are clearly the better for it.",
+        Description = "Keep to hidden states. By default the logits of a regression on words and pairs of words are added where unseen training " +
+            "texts are clearly the better for it.",
     };
 
     public static Option<bool> NoAttention() => new("--no-attention")
     {
-        Description = "Keep to poolings that are fixed. By default a view is added whose weights of tokens are learned, from 1,000 texts on, where unseen training texts are clearly the better for it; its tokens' states take up to 1 GiB of memory and of the cache.",
+        Description = "Keep to poolings that are fixed. By default a view is added whose weights of tokens are learned, from 1,000 texts on, where " +
+            "unseen training texts are clearly the better for it; its tokens' states take up to 1 GiB of memory and of the cache.",
     };
 
     public static Option<TimeSpan?> Budget() => new("--budget")
     {
-        Description = "Time to get along with, e.g. 90s, 5m or 1h: fewer texts and fewer blocks are read where all would take longer. Default: what it takes.",
+        Description = "Time to get along with, e.g. 90s, 5m or 1h: fewer texts and fewer blocks are read where all would take longer. Default: " +
+            "what it takes.",
         HelpName = "TIME",
         CustomParser = Parser<TimeSpan?>(ParseTime),
     };
@@ -87,9 +97,11 @@ internal static class CommonOptions
 
     public static Option<int?> Threads() => Count("--threads", "N", "Threads of the engine. Default: one for each physical core.");
 
-    public static Option<string?> TextColumn() => new("--text-column") { Description = "Column that holds the text. Default: text, sentence, content or review.", HelpName = "NAME" };
+    public static Option<string?> TextColumn() =>
+        new("--text-column") { Description = "Column that holds the text. Default: text, sentence, content or review.", HelpName = "NAME" };
 
-    public static Option<string?> LabelColumn() => new("--label-column") { Description = "Column that holds the label. Default: label, class, category or target.", HelpName = "NAME" };
+    public static Option<string?> LabelColumn() =>
+        new("--label-column") { Description = "Column that holds the label. Default: label, class, category or target.", HelpName = "NAME" };
 
     public static Option<TableFormat?> Format() => Format("--format", "csv, tsv, jsonl, parquet or lines, for files whose extension does not say.");
 
@@ -97,28 +109,42 @@ internal static class CommonOptions
     {
         Description = description,
         HelpName = "FORMAT",
-        CustomParser = Parser<TableFormat?>(value => TableFormats.Parse(value)),
+        CustomParser = Parser<TableFormat?>(value => TableFormat.Parse(value)),
     };
 
-    public static Option<FusionOperators> Fusion() => new("--fusion")
+    public static Option<HeadOptions?> Head() => new("--head")
     {
-        Description = "How the co-occurrence head (also of the reference recipes) fuses views: cooccurrence, mean, max, concat, or several joined by +. Default: cooccurrence.",
-        HelpName = "A+B",
-        CustomParser = Parser(value => FusionNames.Find(value)
-            ?? throw new LlmEmbedException($"--fusion is '{value}', expected one or several of {FusionNames.KnownNames}, joined by +.")),
+        Description = "linear (logistic regression), mlp, cooccurrence (LLMEmbed's head), nearest-mean, or auto: linear unless another is clearly " +
+            "better on unseen training " +
+            "texts. Default: auto.",
+        HelpName = string.Join('|', HeadOptions.ByName.Keys),
+        CustomParser = Parser(value => HeadOptions.ByName.GetValueOrDefault(value)
+            ?? throw new LlmEmbedException($"--head is '{value}', expected {string.Join(" or ", HeadOptions.ByName.Keys)}.")),
     };
 
-    public static Option<bool> SkipBadRows() => new("--skip-bad-rows") { Description = "Leave out rows without text or label and classes with one example, and count them." };
+    public static Option<FusionOperators?> Fusion() => new("--fusion")
+    {
+        Description = "How the co-occurrence head (also of the reference recipes) fuses views: cooccurrence, mean, max, concat, or several joined " +
+            "by +. Default: cooccurrence.",
+        HelpName = "A+B",
+        CustomParser = Parser<FusionOperators?>(value => ParseFusion(value)),
+    };
+
+    public static Option<bool> SkipBadRows() =>
+        new("--skip-bad-rows") { Description = "Leave out rows without text or label and classes with one example, and count them." };
 
     public static Option<int?> Examples() => Count("--examples", "N", "Train on a sample of N examples, the classes in their shares. Default: all.");
 
-    public static Option<string?> Report() => new("--report") { Description = "Also write what was measured as a self-contained HTML page.", HelpName = "FILE.html" };
+    public static Option<string?> Report() =>
+        new("--report") { Description = "Also write what was measured as a self-contained HTML page.", HelpName = "FILE.html" };
 
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object on standard output instead of text." };
 
     /// <summary>Where embeddings are kept unless told otherwise: the user's cache folder.</summary>
     public static string DefaultCache => Path.Combine(
-        Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache ? cache : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache"),
+        Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache
+            ? cache
+            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache"),
         "llmembed");
 
     public static string? CacheFolder(string? option, string? fallback) => option switch
@@ -145,14 +171,29 @@ internal static class CommonOptions
             : throw new LlmEmbedException($"{name} is '{value}', expected a whole number of at least 1.")),
     };
 
+    private static FusionOperators ParseFusion(string value)
+    {
+        string[] known = [.. Enum.GetValues<FusionOperators>().Select(NameOf)], parts = value.Split('+', StringSplitOptions.TrimEntries);
+        if (parts.Except(known, StringComparer.Ordinal).Any())
+            throw new LlmEmbedException($"--fusion is '{value}', expected one or several of {string.Join(", ", known.Skip(1))}, joined by +.");
+        return parts.Select(part => Enum.GetValues<FusionOperators>()[Array.IndexOf(known, part)]).Aggregate((fusion, part) => fusion | part);
+    }
+
     /// <summary>"4GB", "500 MB".</summary>
     private static long? ParseSize(string value)
     {
         (string Unit, double Bytes)[] units = [("GB", 1e9), ("MB", 1e6)];
         foreach ((string unit, double bytes) in units)
-            if (value.EndsWith(unit, StringComparison.OrdinalIgnoreCase) && double.TryParse(value.AsSpan()[..^2], NumberStyles.AllowDecimalPoint | NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out double number) && number > 0)
-                return (long)(number * bytes);
+            if (NumberBefore(unit, value, StringComparison.OrdinalIgnoreCase) is { } number) return (long)(number * bytes);
         throw new LlmEmbedException($"--memory is '{value}', expected a size such as 4GB or 800MB.");
+    }
+
+    /// <summary>The number above 0 before a unit; null if the value is something else.</summary>
+    private static double? NumberBefore(string unit, string value, StringComparison comparison)
+    {
+        if (!value.EndsWith(unit, comparison)) return null;
+        const NumberStyles Style = NumberStyles.AllowDecimalPoint | NumberStyles.AllowTrailingWhite;
+        return double.TryParse(value.AsSpan()[..^unit.Length], Style, CultureInfo.InvariantCulture, out double number) && number > 0 ? number : null;
     }
 
     /// <summary>"90s", "5m", "1.5h".</summary>
@@ -160,8 +201,7 @@ internal static class CommonOptions
     {
         (string Unit, double Seconds)[] units = [("s", 1), ("m", 60), ("h", 3600)];
         foreach ((string unit, double seconds) in units)
-            if (value.EndsWith(unit, StringComparison.Ordinal) && double.TryParse(value.AsSpan()[..^1], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number) && number is > 0 and < 1e6)
-                return TimeSpan.FromSeconds(number * seconds);
+            if (NumberBefore(unit, value, StringComparison.Ordinal) is < 1e6 and var number) return TimeSpan.FromSeconds(number * seconds);
         throw new LlmEmbedException($"--budget is '{value}', expected a time such as 90s, 5m or 1h.");
     }
 
@@ -169,7 +209,7 @@ internal static class CommonOptions
     public static Option<T> Choice<T>(string name, string description)
         where T : struct, Enum
     {
-        string[] known = Enum.GetNames<T>().Select(JsonNamingPolicy.KebabCaseLower.ConvertName).ToArray();
+        string[] known = [.. Enum.GetValues<T>().Select(NameOf)];
         return new(name)
         {
             Description = description,
@@ -179,6 +219,10 @@ internal static class CommonOptions
                 : throw new LlmEmbedException($"{name} is '{value}', expected {string.Join(" or ", known)}.")),
         };
     }
+
+    /// <summary>A member of an enumeration as the command line writes it.</summary>
+    public static string NameOf<T>(T member)
+        where T : struct, Enum => JsonNamingPolicy.KebabCaseLower.ConvertName(member.ToString());
 
     /// <summary>Makes a value that cannot be read an error of the command line, which ends with its own exit code.</summary>
     private static Func<ArgumentResult, T?> Parser<T>(Func<string, T> parse) => argument =>

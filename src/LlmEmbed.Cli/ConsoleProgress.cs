@@ -3,15 +3,19 @@ using Spectre.Console;
 
 namespace LlmEmbed.Cli;
 
-/// <summary>Shows the progress of long work on standard error: bars with rate and remaining time on a terminal, one line per finished stage elsewhere. Standard output stays free for data.</summary>
+/// <summary>
+/// Shows the progress of long work on standard error: bars with rate and remaining time on a terminal, one line per finished stage elsewhere.
+/// Standard output stays free for data.
+/// </summary>
 internal static class ConsoleProgress
 {
-    public static T Show<T>(Func<IProgress<WorkProgress>, T> work)
+    public static T Show<T>(Terminal terminal, Func<IProgress<WorkProgress>, T> work)
     {
-        if (Console.IsErrorRedirected) return work(new Lines());
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
+        if (!terminal.IsErrorWindow) return work(new Lines(terminal.Error));
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(terminal.Error) });
         return console.Progress()
-            .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+            .Columns(
+                new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
             .Start(context => work(new Bars(context)));
     }
 
@@ -37,7 +41,8 @@ internal static class ConsoleProgress
             lock (_lock)
             {
                 if (!_stages.TryGetValue(value.Stage, out (ProgressTask Task, long Start) stage))
-                    _stages[value.Stage] = stage = (context.AddTask(Markup.Escape(value.Stage), maxValue: Math.Max(1, value.Total - value.Kept)), Stopwatch.GetTimestamp());
+                    _stages[value.Stage] = stage = (
+                        context.AddTask(Markup.Escape(value.Stage), maxValue: Math.Max(1, value.Total - value.Kept)), Stopwatch.GetTimestamp());
                 stage.Task.Description = Markup.Escape(Describe(value, Stopwatch.GetElapsedTime(stage.Start)));
                 // What was kept from before is no work done now: it would make the remaining time too short.
                 stage.Task.Value = value.Done >= value.Total ? stage.Task.MaxValue : value.Done - value.Kept;
@@ -47,7 +52,7 @@ internal static class ConsoleProgress
     }
 
     /// <summary>A line at the end of each stage, and now and then before it.</summary>
-    private sealed class Lines : IProgress<WorkProgress>
+    private sealed class Lines(TextWriter error) : IProgress<WorkProgress>
     {
         private static readonly TimeSpan Interval = TimeSpan.FromSeconds(30);
 
@@ -62,7 +67,7 @@ internal static class ConsoleProgress
                 (long start, long lastLine) = _stages.GetValueOrDefault(value.Stage, (now, now));
                 bool finished = value.Done >= value.Total;
                 bool due = finished || Stopwatch.GetElapsedTime(lastLine, now) >= Interval;
-                if (due) Console.Error.WriteLine(Describe(value, Stopwatch.GetElapsedTime(start, now)));
+                if (due) error.WriteLine(Describe(value, Stopwatch.GetElapsedTime(start, now)));
                 if (finished) _stages.Remove(value.Stage);
                 else _stages[value.Stage] = (start, due ? now : lastLine);
             }

@@ -5,10 +5,11 @@ namespace LlmEmbed.Cli;
 /// <summary>What a command took, as names and values of a report's page.</summary>
 internal static class CostFacts
 {
-    public static (string Name, string Value) Parameters(TextClassifier classifier) => ("Parameters that run", $"{classifier.ParameterCount / 1e6:0.0} million");
+    public static (string Name, string Value) Parameters(TextClassifier classifier) =>
+        ("Parameters that run", $"{classifier.ParameterCount / 1e6:0.0} million");
 
-    public static IEnumerable<(string Name, string Value)> Reading(TextClassifier classifier, IEnumerable<EncodingStatistics> statistics) =>
-        classifier.Encoders.Zip(statistics, (encoder, part) => ($"Reading with {encoder.Name}", new EncodingTotals().Add(part).Describe(encoder.MaxTokens)));
+    public static IEnumerable<(string Name, string Value)> Reading(IEnumerable<BackboneReading> reading) =>
+        reading.Select(part => ($"Reading with {part.Name}", new EncodingTotals().Add(part.Statistics).Describe(part.MaxTokens)));
 
     public static (string Name, string Value) Duration(string stage, TimeSpan elapsed) => (stage, $"{elapsed.TotalSeconds:0.0} s");
 

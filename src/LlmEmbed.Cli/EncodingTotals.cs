@@ -48,7 +48,4 @@ internal sealed class EncodingTotals
         ["padded_tokens"] = PaddedTokens,
         ["seconds"] = Math.Round(Elapsed.TotalSeconds, 3),
     };
-
-    /// <summary>"int8 (centred cosine of int8 with fp32 0.995)".</summary>
-    public static string Describe(TextEncoder encoder) => PrecisionNames.NameOf(encoder.Precision) + (encoder.PrecisionReason.Length > 0 ? $" ({encoder.PrecisionReason})" : "");
 }

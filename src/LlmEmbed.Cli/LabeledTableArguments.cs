@@ -16,7 +16,23 @@ internal sealed class LabeledTableArguments
         foreach (Option option in new Option[] { _textColumn, _labelColumn, _format, _skipBadRows }) command.Add(option);
     }
 
-    public LabeledTableOptions Read(ParseResult parsed) => new()
+    /// <summary>Reads texts to measure on: every row has a text and a label.</summary>
+    public LabeledTable Read(Terminal terminal, string path, ParseResult parsed)
+    {
+        LabeledTableOptions options = Options(parsed);
+        using TableReader table = terminal.OpenTable(path, options.Format);
+        return LabeledTable.Read(table, options);
+    }
+
+    /// <summary>Reads texts to train on: there are at least two classes with two examples each.</summary>
+    public LabeledTable ReadForTraining(Terminal terminal, string path, ParseResult parsed)
+    {
+        LabeledTableOptions options = Options(parsed);
+        using TableReader table = terminal.OpenTable(path, options.Format);
+        return LabeledTable.ReadForTraining(table, options);
+    }
+
+    private LabeledTableOptions Options(ParseResult parsed) => new()
     {
         TextColumn = parsed.GetValue(_textColumn),
         LabelColumn = parsed.GetValue(_labelColumn),

@@ -49,15 +49,16 @@ internal sealed class PredictionColumns
     public IEnumerable<TableValue> Values(Prediction prediction)
     {
         yield return prediction.Label;
-        yield return prediction.IsEmpty ? new TableValue(null) : Number(prediction.Probability);
+        yield return prediction.IsEmpty ? default : Number(prediction.Probability);
         for (int rank = 1; rank < _top; rank++)
         {
             yield return prediction.IsEmpty ? "" : prediction.Ranked[rank].Label;
-            yield return prediction.IsEmpty ? new TableValue(null) : Number(prediction.Ranked[rank].Probability);
+            yield return prediction.IsEmpty ? default : Number(prediction.Ranked[rank].Probability);
         }
         if (!_all) yield break;
-        Dictionary<string, double> probabilities = prediction.Ranked.ToDictionary(item => item.Label, item => item.Probability, StringComparer.Ordinal);
-        foreach (string label in _labels) yield return prediction.IsEmpty ? new TableValue(null) : Number(probabilities[label]);
+        Dictionary<string, double> probabilities = prediction.Ranked.ToDictionary(
+            item => item.Label, item => item.Probability, StringComparer.Ordinal);
+        foreach (string label in _labels) yield return prediction.IsEmpty ? default : Number(probabilities[label]);
     }
 
     /// <summary>Six digits: more would be noise of fp32.</summary>

@@ -8,7 +8,11 @@ namespace LlmEmbed.Cli;
 internal sealed class ReportArguments
 {
     private readonly Option<string?> _report = CommonOptions.Report();
-    private readonly Option<string?> _pictures = new("--pictures") { Description = "Also write each chart of the page as an SVG file.", HelpName = "DIR" };
+    private readonly Option<string?> _pictures = new("--pictures")
+    {
+        Description = "Also write each chart of the page as an SVG file.",
+        HelpName = "DIR",
+    };
 
     public void AddTo(Command command)
     {
@@ -21,28 +25,17 @@ internal sealed class ReportArguments
     /// <param name="output">A folder that this work makes, so that a report in it cannot be tried before; or null.</param>
     public void RequireWritable(ParseResult parsed, string? output = null)
     {
-        if (parsed.GetValue(_pictures) is string folder && File.Exists(folder)) throw new LlmEmbedException($"{folder} is a file, expected a folder for the pictures (--pictures).") { FilePath = folder };
+        if (parsed.GetValue(_pictures) is string folder && File.Exists(folder))
+            throw new LlmEmbedException($"{folder} is a file, expected a folder for the pictures (--pictures).") { FilePath = folder };
         if (parsed.GetValue(_report) is not string path) return;
-        if (output is null || Path.GetDirectoryName(Path.GetFullPath(path)) != Path.TrimEndingDirectorySeparator(Path.GetFullPath(output))) AtomicFile.RequireWritable(path);
+        if (output is null || Path.GetDirectoryName(Path.GetFullPath(path)) != Path.TrimEndingDirectorySeparator(Path.GetFullPath(output)))
+            AtomicFile.RequireWritable(path);
     }
 
     /// <summary>To be called last: what was printed is not lost where a file cannot be written after all.</summary>
     public void Write(ParseResult parsed, EvaluationPage page)
     {
-        if (parsed.GetValue(_report) is string path) AtomicFile.WriteText(path, page.ToHtml());
-        if (parsed.GetValue(_pictures) is string folder) WritePictures(folder, page);
-    }
-
-    private static void WritePictures(string folder, EvaluationPage page)
-    {
-        try
-        {
-            Directory.CreateDirectory(folder);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new LlmEmbedException($"{folder}: the folder cannot be made: {FileProblem.Describe(exception)} Name another one for --pictures.", exception) { FilePath = folder };
-        }
-        foreach (Chart chart in page.Charts) AtomicFile.WriteText(Path.Combine(folder, $"{chart.File}.svg"), chart.Drawing.StandAlone(chart.Title));
+        if (parsed.GetValue(_report) is string path) page.Save(path);
+        if (parsed.GetValue(_pictures) is string folder) page.SavePictures(folder);
     }
 }

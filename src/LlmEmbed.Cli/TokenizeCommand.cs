@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Text.Json;
-using LlmEmbed.Checkpoints;
 using LlmEmbed.Data;
 using LlmEmbed.Tokenization;
 
@@ -9,34 +8,50 @@ namespace LlmEmbed.Cli;
 /// <summary>llmembed tokenize: shows the ids and tokens that a backbone would see.</summary>
 internal static class TokenizeCommand
 {
-    public static Command Create()
+    public static Command Create(Terminal terminal)
     {
         Option<string> backbone = CommonOptions.Backbone();
-        Option<string> data = new("--data") { Description = "JSON lines with a text column (csv, tsv, parquet and lines work too); '-' is standard input.", HelpName = "FILE", DefaultValueFactory = _ => "-" };
+        Option<string> data = new("--data")
+        {
+            Description = "JSON lines with a text column (csv, tsv, parquet and lines work too); '-' is standard input.",
+            HelpName = "FILE",
+            DefaultValueFactory = _ => "-",
+        };
         Option<TableFormat?> format = CommonOptions.Format();
         Option<string?> textColumn = CommonOptions.TextColumn();
         Option<bool> noSpecialTokens = new("--no-special-tokens") { Description = "Leave out the tokens that the model adds around a text." };
         Option<int?> maxTokens = CommonOptions.Count("--max-tokens", "N", "Cut texts to N tokens, special tokens included. Default: no limit.");
         Option<string[]> models = CommonOptions.ModelFolders();
-        Command command = new("tokenize", "Print the token ids of each text as one JSON line: {\"ids\": [...], \"tokens\": [...]}. A folder with only tokenizer files is enough.")
+        Command command = new(
+            "tokenize",
+            "Print the token ids of each text as one JSON line: {\"ids\": [...], \"tokens\": [...]}. A folder with only tokenizer files is enough.")
         {
             backbone, data, format, textColumn, noSpecialTokens, maxTokens, models,
         };
         command.SetAction((parsed, cancellation) =>
         {
-            Tokenizer tokenizer = Tokenizer.Load(BackboneLocator.Find(parsed.GetRequiredValue(backbone), parsed.GetValue(models) ?? []).Path);
+            Tokenizer tokenizer = Tokenizer.Load(parsed.GetRequiredValue(backbone), parsed.GetValue(models));
             string path = parsed.GetRequiredValue(data);
-            using TableReader table = TableReader.Open(path, parsed.GetValue(format) ?? (path == "-" ? TableFormat.JsonLines : null));
-            Run(tokenizer, table, TableColumns.Text(table, parsed.GetValue(textColumn)), parsed.GetValue(maxTokens), !parsed.GetValue(noSpecialTokens), cancellation);
+            using TableReader table = terminal.OpenTable(path, parsed.GetValue(format) ?? (path == "-" ? TableFormat.JsonLines : null));
+            Run(
+                terminal,
+                tokenizer,
+                table,
+                table.TextColumn(parsed.GetValue(textColumn)),
+                parsed.GetValue(maxTokens),
+                !parsed.GetValue(noSpecialTokens),
+                cancellation);
             return Task.FromResult(ExitCode.Success);
         });
         return command;
     }
 
-    private static void Run(Tokenizer tokenizer, TableReader table, int column, int? maxTokens, bool addSpecialTokens, CancellationToken cancellation)
+    private static void Run(
+        Terminal terminal, Tokenizer tokenizer, TableReader table, int column, int? maxTokens, bool addSpecialTokens, CancellationToken cancellation)
     {
-        using Stream output = Console.OpenStandardOutput();
-        using Utf8JsonWriter json = new(output, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        using Stream output = terminal.OpenOutput();
+        using Utf8JsonWriter json = new(
+            output, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
         foreach (TableRow row in table.Rows())
         {
             cancellation.ThrowIfCancellationRequested();

@@ -1,6 +1,9 @@
 namespace LlmEmbed;
 
-/// <summary>Turns texts into pooled hidden states of one frozen backbone.</summary>
+/// <summary>
+/// Turns texts into pooled hidden states of one frozen backbone. <see cref="TextEncoder"/> implements it; a test may have an implementation of its
+/// own.
+/// </summary>
 public interface ITextEncoder : IDisposable
 {
     /// <summary>The backbone's name.</summary>

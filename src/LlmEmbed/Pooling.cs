@@ -7,12 +7,15 @@ public enum Pooling
     Mean,
 
     /// <summary>
-    /// Mean over all tokens but the first, which in decoders carries activations 10³ to 10⁴ times the rest. A text of one token is read behind a line break by a decoder where no view
+    /// Mean over all tokens but the first, which in decoders carries activations 10³ to 10⁴ times the rest. A text of one token is read behind a line
+    /// break by a decoder where no view
     /// (<see cref="Mean"/>, <see cref="First"/>, <see cref="Max"/>) wants the first token; elsewhere it keeps that token.
     /// </summary>
     MeanSkipFirst,
 
-    /// <summary>The last token: in a decoder the only one that has seen the whole text. Of a text of one token see <see cref="MeanSkipFirst"/>.</summary>
+    /// <summary>
+    /// The last token: in a decoder the only one that has seen the whole text. Of a text of one token see <see cref="MeanSkipFirst"/>.
+    /// </summary>
     Last,
 
     /// <summary>The first token: the classification token of encoders.</summary>
@@ -24,11 +27,14 @@ public enum Pooling
     /// <summary>BERT's pooler: tanh(W·h₀ + b) on the first token of the last depth. Only for checkpoints that carry one.</summary>
     Pooler,
 
-    /// <summary>Mean over all positions, padding included, as the released LLMEmbed recipe has it. Needs <see cref="EncoderOptions.PadTo"/>.</summary>
+    /// <summary>
+    /// Mean over all positions, padding included, as the released LLMEmbed recipe has it. Needs <see cref="EncoderOptions.PadTo"/>.
+    /// </summary>
     MeanWithPads,
 
     /// <summary>
-    /// Mean over the tokens of <see cref="Mean"/> or, in decoders, <see cref="MeanSkipFirst"/>, weighted by the softmax of their products with a query [H]: attention pooling with one
+    /// Mean over the tokens of <see cref="Mean"/> or, in decoders, <see cref="MeanSkipFirst"/>, weighted by the softmax of their products with a
+    /// query [H]: attention pooling with one
     /// learned query. Training learns it from labelled texts, so it cannot be asked for.
     /// </summary>
     Attention,

@@ -5,8 +5,20 @@ public sealed class TextEmbeddings
 {
     private readonly float[] _values;
 
-    internal TextEmbeddings(IReadOnlyList<View> views, int hiddenSize, float[] values, EncodingStatistics statistics)
+    /// <summary>Embeddings made by hand, for an implementation of <see cref="ITextEncoder"/>.</summary>
+    /// <param name="views">The D views.</param>
+    /// <param name="hiddenSize">H.</param>
+    /// <param name="values">[N,D,H], text after text; kept, not copied.</param>
+    /// <param name="statistics">What the encoding met and cost.</param>
+    /// <exception cref="ArgumentException">The values are not N rows of D × H.</exception>
+    public TextEmbeddings(IReadOnlyList<View> views, int hiddenSize, float[] values, EncodingStatistics statistics)
     {
+        ArgumentNullException.ThrowIfNull(views);
+        ArgumentNullException.ThrowIfNull(values);
+        ArgumentNullException.ThrowIfNull(statistics);
+        if (values.Length != (long)statistics.Texts * views.Count * hiddenSize)
+            throw new ArgumentException(
+                $"{values.Length} values are not {statistics.Texts} texts of {views.Count} views with {hiddenSize} numbers each.", nameof(values));
         Views = views;
         HiddenSize = hiddenSize;
         _values = values;
@@ -14,7 +26,7 @@ public sealed class TextEmbeddings
     }
 
     /// <summary>N, the number of texts.</summary>
-    public int Count => _values.Length / RowLength;
+    public int Count => Statistics.Texts;
 
     /// <summary>The D views, in the order of the second axis.</summary>
     public IReadOnlyList<View> Views { get; }
@@ -24,6 +36,9 @@ public sealed class TextEmbeddings
 
     /// <summary>What the encoding met and cost.</summary>
     public EncodingStatistics Statistics { get; }
+
+    /// <summary>The same embeddings, with the time of the whole call.</summary>
+    internal TextEmbeddings Within(TimeSpan elapsed) => new(Views, HiddenSize, _values, Statistics with { Elapsed = elapsed });
 
     /// <summary>D × H, the number of values per text.</summary>
     public int RowLength => Views.Count * HiddenSize;
@@ -48,7 +63,14 @@ public sealed class TextEmbeddings
 /// <param name="Elapsed">Wall-clock time of the call.</param>
 /// <param name="TextsWithoutTokens">Indexes of texts that gave no token at all; their rows are zeros.</param>
 public sealed record EncodingStatistics(
-    int Texts, int ComputedTexts, int CachedTexts, int TruncatedTexts, long Tokens, long PaddedTokens, TimeSpan Elapsed, IReadOnlyList<int> TextsWithoutTokens)
+    int Texts,
+    int ComputedTexts,
+    int CachedTexts,
+    int TruncatedTexts,
+    long Tokens,
+    long PaddedTokens,
+    TimeSpan Elapsed,
+    IReadOnlyList<int> TextsWithoutTokens)
 {
     /// <summary>The same, the texts being these rows of a longer list.</summary>
     internal EncodingStatistics AtRows(int[] rows) => this with { TextsWithoutTokens = [.. TextsWithoutTokens.Select(text => rows[text])] };

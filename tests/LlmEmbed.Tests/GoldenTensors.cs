@@ -4,7 +4,9 @@ using System.Text.Json;
 
 namespace LlmEmbed.Tests;
 
-/// <summary>The tensors of a fixture's safetensors file, read without the library's own reader so that neither can hide the other's mistake.</summary>
+/// <summary>
+/// The tensors of a fixture's safetensors file, read without the library's own reader so that neither can hide the other's mistake.
+/// </summary>
 internal sealed class GoldenTensors
 {
     private readonly byte[] _file;

@@ -2,7 +2,10 @@ using Xunit;
 
 namespace LlmEmbed.Tests;
 
-/// <summary>Tests that change what the whole process shares: environment variables, the working folder, the console. They run one after the other, beside no other test.</summary>
+/// <summary>
+/// Tests that change what the whole process shares: environment variables, the working folder, the console. They run one after the other, beside no
+/// other test.
+/// </summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class ProcessState
 {

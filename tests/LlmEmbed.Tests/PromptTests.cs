@@ -1,5 +1,3 @@
-using LlmEmbed.Reading;
-using LlmEmbed.Reports;
 using LlmEmbed.Tokenization;
 using Xunit;
 
@@ -9,7 +7,13 @@ public sealed class PromptTests : IDisposable
 {
     private const string Review = "Review: {text}\nSentiment:";
 
-    private static readonly string[] Texts = ["the ship sailed at dawn", "so funny", "Oil prices rose again on Tuesday, by more than anybody had expected.", "x"];
+    private static readonly string[] Texts =
+    [
+        "the ship sailed at dawn",
+        "so funny",
+        "Oil prices rose again on Tuesday, by more than anybody had expected.",
+        "x",
+    ];
 
     private readonly TemporaryFolder _folder = new();
 
@@ -21,7 +25,8 @@ public sealed class PromptTests : IDisposable
     [MemberData(nameof(Decoders))]
     public void The_last_token_of_a_prompt_is_that_of_the_whole_text(string backbone)
     {
-        TextEmbeddings whole = Encode(backbone, null, Pooling.Last, texts: [.. Texts.Select(text => Review.Replace("{text}", text, StringComparison.Ordinal))]);
+        TextEmbeddings whole = Encode(
+            backbone, null, Pooling.Last, texts: [.. Texts.Select(text => Review.Replace("{text}", text, StringComparison.Ordinal))]);
         Vectors.AssertSame(whole, Encode(backbone, Review, Pooling.Last), 1e-5f);
     }
 
@@ -34,10 +39,13 @@ public sealed class PromptTests : IDisposable
         Assert.True(once.Statistics.Tokens < again.Statistics.Tokens);
         foreach (Pooling pooling in new[] { Pooling.Mean, Pooling.MeanSkipFirst, Pooling.Max, Pooling.Last })
         {
-            using TextEncoder both = Load(backbone, Review, [new View(1, pooling), new View(1, Pooling.First)]), alone = Load(backbone, Review, [new View(1, pooling)]);
-            TextEmbeddings expected = both.Encode(Texts, cancellationToken: Cancellation), actual = alone.Encode(Texts, cancellationToken: Cancellation);
+            using TextEncoder both = Load(
+                backbone, Review, [new View(1, pooling), new View(1, Pooling.First)]), alone = Load(backbone, Review, [new View(1, pooling)]);
+            TextEmbeddings expected = both.Encode(
+                Texts, cancellationToken: Cancellation), actual = alone.Encode(Texts, cancellationToken: Cancellation);
             for (int text = 0; text < Texts.Length; text++)
-                Vectors.AssertClose(expected[text, 0], actual[text, 0], 1e-5f * expected[text, 0].ToArray().Max(MathF.Abs), $"{pooling}, text {text}");
+                Vectors.AssertClose(
+                    expected[text, 0], actual[text, 0], 1e-5f * expected[text, 0].ToArray().Max(MathF.Abs), $"{pooling}, text {text}");
         }
     }
 
@@ -56,7 +64,9 @@ public sealed class PromptTests : IDisposable
     {
         // At depth 0 a token's state depends on its place but not on what follows, so only what stands behind the text may differ.
         Vectors.AssertSame(Encode("bert", "a {text}", Pooling.Mean, depth: 0), Encode("bert", "a {text} b c", Pooling.Mean, depth: 0), 1e-6f);
-        Assert.Throws<Xunit.Sdk.TrueException>(() => Vectors.AssertSame(Encode("bert", "a {text}", Pooling.Last, depth: 0), Encode("bert", "a {text} b c", Pooling.Last, depth: 0), 1e-6f));
+        Assert.Throws<Xunit.Sdk.TrueException>(
+            () => Vectors.AssertSame(
+                Encode("bert", "a {text}", Pooling.Last, depth: 0), Encode("bert", "a {text} b c", Pooling.Last, depth: 0), 1e-6f));
     }
 
     [Fact]
@@ -81,14 +91,16 @@ public sealed class PromptTests : IDisposable
     [InlineData("no place")]
     [InlineData("{text} and {text}")]
     public void A_prompt_without_one_place_for_the_text_is_refused(string prompt) =>
-        Assert.Contains("must hold {text} exactly once", Assert.Throws<LlmEmbedException>(() => Load("bert", prompt, null)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "must hold {text} exactly once", Assert.Throws<LlmEmbedException>(() => Load("bert", prompt, null)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Classes_are_listed_where_the_prompt_asks_for_them()
     {
         Assert.Equal("a, b: {text}", PromptTemplate.Fill("{labels}: {text}", ["a", "b"]));
         Assert.Contains("Possible labels: a, b.", PromptTemplate.Fill("auto", ["a", "b"]), StringComparison.Ordinal);
-        Assert.DoesNotContain("labels", PromptTemplate.Fill("auto", [.. Enumerable.Range(0, 99).Select(i => $"class {i}")]), StringComparison.Ordinal);
+        Assert.DoesNotContain(
+            "labels", PromptTemplate.Fill("auto", [.. Enumerable.Range(0, 99).Select(i => $"class {i}")]), StringComparison.Ordinal);
         Assert.Null(PromptTemplate.Fill(null, ["a", "b"]));
     }
 
@@ -97,14 +109,18 @@ public sealed class PromptTests : IDisposable
     [InlineData(null, 2)]
     public void A_classifier_keeps_its_prompt(string? depths, int most)
     {
-        TrainingOptions options = Requests.Options("llama-gqa");
-        options = options with { Encoder = options.Encoder with { Depths = depths, Prompt = "One of {labels}: {text}\nLabel:", Precision = Precision.Fp32 } };
+        const string Prompt = "One of {labels}: {text}\nLabel:";
+        TrainingOptions options = depths is null
+            ? Requests.Options("llama-gqa").With(recipe => recipe with { Prompt = Prompt, Precision = Precision.Fp32 })
+            : Requests.Options(ViewSelection.At(depths), "llama-gqa").WithFixed(
+                recipe => recipe with { Prompt = Prompt, Precision = Precision.Fp32 });
         using TextClassifier trained = Requests.Train(Requests.Generate(60), options);
         trained.Save(_folder.File("model"));
-        using TextClassifier loaded = TextClassifier.Load(_folder.File("model"), new() { ModelFolders = [Repository.Fixtures] });
-        Assert.InRange(loaded.Encoders.Count, 1, most);
-        Assert.Equal(trained.Encoders.Select(encoder => encoder.Prompt), loaded.Encoders.Select(encoder => encoder.Prompt));
-        if (depths is not null) Assert.Equal("One of billing, delivery, technical: {text}\nLabel:", loaded.Encoders[0].Prompt);
+        using TextClassifier loaded = Requests.LoadClassifier(_folder.File("model"));
+        string?[] prompts = PromptsOf(loaded);
+        Assert.InRange(prompts.Length, 1, most);
+        Assert.Equal(PromptsOf(trained), prompts);
+        if (depths is not null) Assert.Equal("One of billing, delivery, technical: {text}\nLabel:", prompts[0]);
         Prediction expected = trained.Predict("the parcel is late"), actual = loaded.Predict("the parcel is late");
         Assert.Equal((expected.Label, expected.Probability), (actual.Label, actual.Probability));
     }
@@ -118,31 +134,29 @@ public sealed class PromptTests : IDisposable
     {
         LabeledText[] examples = Requests.Generate(60);
         using TextClassifier trained = Requests.Train(examples, Requests.Options(backbone));
-        TextEncoder encoder = trained.Encoders.Single();
-        Assert.Equal(prompt, encoder.Prompt);
-        Assert.Equal(backbone, Fusion.NameOf(encoder));
-        Assert.Equal(prompt is not null, ClassifierFacts.Choices(trained)[0].Value.EndsWith("behind a line break", StringComparison.Ordinal));
+        Assert.Equal([prompt], PromptsOf(trained));
+        Assert.Equal(backbone, trained.Parts.Reader.Backbones.Single().Name);
+        Assert.Equal(prompt is not null, trained.Facts[0].Value.EndsWith("behind a line break", StringComparison.Ordinal));
 
         trained.Save(_folder.File("model"));
-        using TextClassifier loaded = TextClassifier.Load(_folder.File("model"), new() { ModelFolders = [Repository.Fixtures] });
-        Assert.Equal((prompt, backbone), (loaded.Encoders[0].Prompt, Fusion.NameOf(loaded.Encoders[0])));
+        using TextClassifier loaded = Requests.LoadClassifier(_folder.File("model"));
+        Assert.Equal((prompt, backbone), (PromptsOf(loaded)[0], loaded.Parts.Reader.Backbones[0].Name));
         Assert.Equal(trained.Predict("the parcel is late").Probability, loaded.Predict("the parcel is late").Probability);
     }
 
     [Fact]
     public void A_prompt_that_is_a_line_break_is_not_tried_twice()
     {
-        TrainingOptions options = Requests.Options("llama-gqa");
-        using TextClassifier trained = Requests.Train(Requests.Generate(60), options with { Encoder = options.Encoder with { Prompt = "\n{text}" } });
+        TrainingOptions options = Requests.Options("llama-gqa").With(recipe => recipe with { Prompt = "\n{text}" });
+        using TextClassifier trained = Requests.Train(Requests.Generate(60), options);
         Assert.Single(trained.Training!.Selection!.Encoding);
     }
 
     [Fact]
     public void Views_that_are_asked_for_are_read_without_a_line_break()
     {
-        TrainingOptions options = Requests.Options("llama-gqa");
-        using TextClassifier trained = Requests.Train(Requests.Generate(60), options with { Encoder = options.Encoder with { Depths = "1" } });
-        Assert.Null(trained.Encoders[0].Prompt);
+        using TextClassifier trained = Requests.Train(Requests.Generate(60), Requests.Options(ViewSelection.At("1"), "llama-gqa"));
+        Assert.Null(PromptsOf(trained)[0]);
     }
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -153,6 +167,11 @@ public sealed class PromptTests : IDisposable
         return encoder.Encode(texts ?? Texts, cancellationToken: Cancellation);
     }
 
-    private static TextEncoder Load(string backbone, string? prompt, IReadOnlyList<View>? views) =>
-        TextEncoder.Load(backbone, new() { Prompt = prompt, Views = views, Precision = Precision.Fp32, ModelFolders = [Repository.Fixtures, Repository.Models] });
+    private static TextEncoder Load(string backbone, string? prompt, IReadOnlyList<View>? views)
+    {
+        ViewSelection selection = views is null ? ViewSelection.Default : ViewSelection.Of(views);
+        return Requests.LoadEncoder(backbone, new() { Prompt = prompt, Views = selection, Precision = Precision.Fp32 });
+    }
+
+    private static string?[] PromptsOf(TextClassifier classifier) => [.. classifier.Parts.Reader.Backbones.Select(backbone => backbone.Plan.Prompt)];
 }

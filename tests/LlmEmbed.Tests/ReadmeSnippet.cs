@@ -11,7 +11,8 @@ internal static class ReadmeSnippet
             new("I was charged twice", "billing"), new("Please refund my invoice", "billing"), new("The price is wrong", "billing"),
             new("My parcel is late", "delivery"), new("Where is the courier?", "delivery"), new("Ship it to another address", "delivery"),
         ];
-        using TextClassifier trained = TextClassifier.Train(requests, new() { Backbones = ["all-minilm-l6-v2"], HeldOutShare = 0.3 });
+        TrainingOptions options = new() { Recipe = new Recipe.Automatic { Backbones = ["all-minilm-l6-v2"] }, HeldOutShare = 0.3 };
+        using TextClassifier trained = TextClassifier.Train(requests, options);
         Console.WriteLine($"Right on held-out requests: {trained.Training!.HeldOut!.Accuracy:P0}");
         trained.Save("my-model");
 

@@ -15,15 +15,22 @@ public sealed partial class ReadmeTests
     {
         string[] paths = MappedPaths();
         Assert.NotEmpty(paths);
-        Assert.All(paths, path => Assert.True(Path.Exists(Path.Combine(Repository.Root, path)), $"README.md: '{FileMapTitle}' names {path}, which does not exist."));
+        Assert.All(
+            paths,
+            path => Assert.True(
+                Path.Exists(Path.Combine(Repository.Root, path)), $"README.md: '{FileMapTitle}' names {path}, which does not exist."));
     }
 
     [Fact]
     public void Every_folder_of_the_library_is_in_the_file_map()
     {
         string library = Path.Combine(Repository.Root, "src", "LlmEmbed");
-        IEnumerable<string> folders = Directory.EnumerateDirectories(library).Select(folder => Path.GetFileName(folder)).Where(name => name is not ("bin" or "obj"));
-        string[] missing = [.. folders.Select(name => $"src/LlmEmbed/{name}").Except(MappedPaths().Select(path => path.TrimEnd('/')), StringComparer.Ordinal)];
+        IEnumerable<string> folders = Directory.EnumerateDirectories(library).Select(folder => Path.GetFileName(folder)).Where(
+            name => name is not ("bin" or "obj"));
+        string[] missing =
+        [
+            .. folders.Select(name => $"src/LlmEmbed/{name}").Except(MappedPaths().Select(path => path.TrimEnd('/')), StringComparer.Ordinal),
+        ];
         Assert.True(missing.Length == 0, $"README.md: '{FileMapTitle}' has no line for {string.Join(", ", missing)}.");
     }
 
@@ -33,7 +40,8 @@ public sealed partial class ReadmeTests
         string example = FirstExample().Match(Readme).Groups["code"].Value;
         string tested = File.ReadAllText(Path.Combine(Repository.Root, "tests", "LlmEmbed.Tests", "ReadmeSnippet.cs")).ReplaceLineEndings("\n");
         string region = Region().Match(tested).Groups["code"].Value;
-        string unindented = string.Join('\n', region.Split('\n').Select(line => line.StartsWith("        ", StringComparison.Ordinal) ? line[8..] : line));
+        string unindented = string.Join(
+            '\n', region.Split('\n').Select(line => line.StartsWith("        ", StringComparison.Ordinal) ? line[8..] : line));
         Assert.Equal(unindented, example);
     }
 
@@ -60,9 +68,19 @@ public sealed partial class ReadmeTests
     [GeneratedRegex(@"^\| *`(?<path>[^`]+)`", RegexOptions.Multiline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex MapLine();
 
-    [GeneratedRegex(@"^```csharp\n(?<code>.*?)^```$", RegexOptions.Multiline | RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [
+        GeneratedRegex(
+            @"^```csharp\n(?<code>.*?)^```$",
+            RegexOptions.Multiline | RegexOptions.Singleline | RegexOptions.ExplicitCapture,
+            matchTimeoutMilliseconds: 1000),
+    ]
     private static partial Regex FirstExample();
 
-    [GeneratedRegex(@"^ *// README:begin\n(?<code>.*?)^ *// README:end$", RegexOptions.Multiline | RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [
+        GeneratedRegex(
+            @"^ *// README:begin\n(?<code>.*?)^ *// README:end$",
+            RegexOptions.Multiline | RegexOptions.Singleline | RegexOptions.ExplicitCapture,
+            matchTimeoutMilliseconds: 1000),
+    ]
     private static partial Regex Region();
 }

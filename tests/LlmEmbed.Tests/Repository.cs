@@ -2,7 +2,9 @@ using Xunit;
 
 namespace LlmEmbed.Tests;
 
-/// <summary>Where the tests find files: fixtures and starter backbones in the repository, published tokenizers and data sets beside it where they exist.</summary>
+/// <summary>
+/// Where the tests find files: fixtures and starter backbones in the repository, published tokenizers and data sets beside it where they exist.
+/// </summary>
 internal static class Repository
 {
     public static string Root { get; } = FindRoot();

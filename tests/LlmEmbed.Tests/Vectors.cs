@@ -28,7 +28,8 @@ internal static class Vectors
             for (int view = 0; view < expected.Views.Count; view++)
             {
                 float largest = expected[text, view].ToArray().Max(MathF.Abs);
-                AssertClose(expected[text, view], actual[place?.Invoke(text) ?? text, view], tolerance * largest, $"text {text}, {expected.Views[view]}");
+                AssertClose(
+                    expected[text, view], actual[place?.Invoke(text) ?? text, view], tolerance * largest, $"text {text}, {expected.Views[view]}");
             }
         }
     }

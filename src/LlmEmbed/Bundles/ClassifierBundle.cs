@@ -3,28 +3,31 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using LlmEmbed.Checkpoints;
+using LlmEmbed.Evaluation;
 using LlmEmbed.Files;
 using LlmEmbed.Learning;
 using LlmEmbed.Reading;
+using LlmEmbed.Recipes;
 using LlmEmbed.Reports;
 
 namespace LlmEmbed.Bundles;
 
 /// <summary>
-/// A trained classifier as a folder: <c>classifier.json</c> (what it is), <c>head.safetensors</c> (what was trained), <c>terms.txt</c> (words and pairs of words, one a line, where they
-/// count), <c>README.md</c> (a model card) and, where something was measured, <c>report.json</c> and <c>report.html</c>, without texts of the data and without times. Nothing in it is executable. Backbones are not part of it: they are named, with checksums.
+/// A trained classifier as a folder: <c>classifier.json</c> (what it is), <c>head.safetensors</c> (what was trained), <c>terms.txt</c> (words and
+/// pairs of words, one a line, where they
+/// count), <c>README.md</c> (a model card) and, where something was measured, <c>report.json</c> and <c>report.html</c>, without texts of the data
+/// and without times. Nothing in it is executable. Backbones are not part of it: they are named, with checksums.
 /// </summary>
 internal static class ClassifierBundle
 {
     private const string FormatName = "llmembed-classifier";
-    private const int FormatVersion = 4;
+    private const int FormatVersion = 5;
     private const string ManifestFile = "classifier.json";
     private const string HeadFile = "head.safetensors";
     private const string TermsFile = "terms.txt";
 
-    private static readonly JsonSerializerOptions Json = new()
+    private static readonly JsonSerializerOptions Json = new(HeadSentences.Json)
     {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         WriteIndented = true,
         RespectNullableAnnotations = true,
         RespectRequiredConstructorParameters = true,
@@ -39,17 +42,18 @@ internal static class ClassifierBundle
     {
         if (File.Exists(folder)) throw new LlmEmbedException($"{folder} is a file; a classifier is saved as a folder.") { FilePath = folder };
         if (Directory.Exists(folder) && !IsBundle(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
-            throw new LlmEmbedException($"{folder} is not empty and holds no classifier. Name another folder, so that nothing of yours is overwritten.") { FilePath = folder };
+            throw new LlmEmbedException(
+                $"{folder} is not empty and holds no classifier. Name another folder, so that nothing of yours is overwritten.")
+            { FilePath = folder };
     }
 
     /// <summary>Writes beside the target and renames, so that the folder appears whole or not at all.</summary>
     /// <param name="classifier">The classifier.</param>
     /// <param name="folder">Where to.</param>
-    /// <param name="report">What was measured on texts that the classifier was not trained on; null takes its held-out report.</param>
-    public static void Save(TextClassifier classifier, string folder, EvaluationReport? report = null)
+    /// <param name="report">What was measured on texts that the classifier was not trained on; null if nothing was.</param>
+    public static void Save(TrainedClassifier classifier, string folder, EvaluationReport? report)
     {
         RequireUsable(folder);
-        report ??= classifier.Training?.HeldOut;
         string target = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
         string temporary = $"{target}.{Guid.NewGuid():N}{AtomicFile.TemporarySuffix}";
         try
@@ -58,14 +62,17 @@ internal static class ClassifierBundle
             Manifest manifest = Describe(classifier);
             AtomicFile.WriteText(Path.Combine(temporary, ManifestFile), JsonSerializer.Serialize(manifest, Json) + "\n");
             WriteHead(Path.Combine(temporary, HeadFile), classifier.Head);
-            if (classifier.Head.Lexical is { } lexical) AtomicFile.WriteText(Path.Combine(temporary, TermsFile), string.Concat(lexical.Terms.Select(term => $"{term}\n")));
+            if (classifier.Head.Find<LexicalHead>() is { } words)
+                AtomicFile.WriteText(Path.Combine(temporary, TermsFile), string.Concat(words.Terms.Select(term => $"{term}\n")));
             AtomicFile.WriteText(Path.Combine(temporary, "README.md"), ModelCard(manifest, report));
             if (report is not null) WriteReport(temporary, classifier, report);
             Replace(temporary, target);
         }
         catch (Exception exception) when (WritingProblem(exception) is { } problem)
         {
-            throw new LlmEmbedException($"{folder}: the classifier cannot be written: {FileProblem.Describe(problem)} Nothing of it was kept.", exception) { FilePath = folder };
+            throw new LlmEmbedException(
+                $"{folder}: the classifier cannot be written: {FileProblem.Describe(problem)} Nothing of it was kept.", exception)
+            { FilePath = folder };
         }
         finally
         {
@@ -81,41 +88,59 @@ internal static class ClassifierBundle
         _ => null,
     };
 
-    public static TextClassifier Load(string folder, ClassifierOptions options)
+    /// <param name="folder">A folder that <see cref="Save"/> wrote.</param>
+    /// <param name="backbones">Holds the backbones, which are looked for by name or path and recognized by checksum.</param>
+    /// <param name="work">Told about the opening of backbones.</param>
+    /// <exception cref="LlmEmbedException">The folder is no classifier, is damaged or of another format, or a backbone is missing or
+    /// changed.</exception>
+    public static TrainedClassifier Load(string folder, OpenBackbones backbones, Work work)
     {
         Manifest manifest = ReadManifest(folder);
         HeadTensor[] tensors = ReadTensors(Path.Combine(folder, HeadFile));
-        List<TextEncoder> encoders = [];
-        return Disposal.OnFailure(encoders, () =>
-        {
-            foreach (BackboneEntry entry in manifest.Backbones) encoders.Add(OpenBackbone(entry, folder, options, tensors));
-            return new TextClassifier(encoders, manifest.Labels, ReadHead(folder, manifest, tensors, Fusion.LayoutOf(encoders), options.Threads ?? Environment.ProcessorCount), training: null);
-        });
+        FeatureReader reader = FeatureReader.Open(
+            manifest.Backbones.Select(
+                entry => (OpenBackbone(entry, folder, backbones, work), PlanOf(entry, folder, tensors))), backbones.Runtime, work);
+        return Disposal.OnFailure([reader], () => new TrainedClassifier(
+            reader,
+            manifest.Labels,
+            ReadHead(folder, manifest, tensors, reader.Layout, backbones.Runtime.Threads ?? Environment.ProcessorCount),
+            manifest.Examples));
     }
 
     /// <summary>What a classifier is, without its backbones being there.</summary>
     public static Manifest ReadManifest(string folder)
     {
         string path = Path.Combine(folder, ManifestFile);
-        if (!Directory.Exists(folder)) throw new LlmEmbedException($"{folder}: there is no such folder, expected one that 'llmembed train' wrote.") { FilePath = folder };
-        if (!IsBundle(folder)) throw new LlmEmbedException($"{folder} holds no {ManifestFile}: it is no classifier that 'llmembed train' wrote.") { FilePath = folder };
+        if (!Directory.Exists(folder))
+            throw new LlmEmbedException($"{folder}: there is no such folder, expected one that 'llmembed train' wrote.") { FilePath = folder };
+        if (!IsBundle(folder))
+            throw new LlmEmbedException($"{folder} holds no {ManifestFile}: it is no classifier that 'llmembed train' wrote.") { FilePath = folder };
         try
         {
             JsonObject json = JsonObject.Create(StrictJson.Parse(File.ReadAllBytes(path))) ?? throw new JsonException("it is null");
             // Versions first: a newer file may hold anything else.
             if ((string?)json["format"] != FormatName) throw new JsonException($"'format' is not \"{FormatName}\"");
             int version = (int?)json["format_version"] ?? throw new JsonException("'format_version' is missing");
-            if (version > FormatVersion)
-                throw new LlmEmbedException($"{path} has format version {version}; this llmembed reads up to version {FormatVersion}. Update llmembed, or train the classifier again.") { FilePath = path };
-            if (((string[])["labels", "head", "backbones", "examples"]).FirstOrDefault(key => json[key] is null) is { } missing) throw new JsonException($"'{missing}' is missing");
+            if (version < 1) throw new JsonException("Expected a 'format_version' from 1 on.");
+            if (version != FormatVersion)
+            {
+                string what = version > FormatVersion ? "Update llmembed, or train the classifier again." : "Train the classifier again.";
+                throw new LlmEmbedException($"{path} has format version {version}; this llmembed reads version {FormatVersion}. {what}")
+                { FilePath = path };
+            }
+            if (((string[])["labels", "head", "backbones", "examples"]).FirstOrDefault(key => json[key] is null) is { } missing)
+                throw new JsonException($"'{missing}' is missing");
             Manifest manifest = json.Deserialize<Manifest>(Json)!;
             Check(manifest);
             return manifest;
         }
-        catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException or LlmEmbedException { FilePath: null })
+        catch (Exception exception) when (
+            exception is JsonException or InvalidOperationException or FormatException or NotSupportedException
+                or LlmEmbedException { FilePath: null })
         {
             string problem = exception is JsonException json ? StrictJson.Describe(json) : exception.Message;
-            throw new LlmEmbedException($"{path} is damaged: {problem} Restore the folder or train the classifier again.", exception) { FilePath = path };
+            throw new LlmEmbedException($"{path} is damaged: {problem} Restore the folder or train the classifier again.", exception)
+            { FilePath = path };
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -131,51 +156,67 @@ internal static class ClassifierBundle
             if (!condition) throw new JsonException($"Expected {expected}.");
         }
 
-        Require(manifest.FormatVersion >= 1, "a 'format_version' from 1 on");
-        Require(manifest.Labels.Count >= 2 && manifest.Labels.All(label => label is not null) && manifest.Labels.Distinct(StringComparer.Ordinal).Count() == manifest.Labels.Count, "at least two different 'labels'");
+        Require(
+            manifest.Labels.Count >= 2 && manifest.Labels.All(label => label is not null)
+                && manifest.Labels.Distinct(StringComparer.Ordinal).Count() == manifest.Labels.Count,
+            "at least two different 'labels'");
         Require(manifest.Head.Temperature > 0 && double.IsFinite(manifest.Head.Temperature), "a 'temperature' above 0");
         Require(manifest.Head.Terms is null or >= 0, "a number of 'terms' from 0 on");
         Require(manifest.Backbones.Count > 0 && manifest.Backbones.All(backbone => backbone is not null), "at least one backbone");
         foreach (BackboneEntry entry in manifest.Backbones)
         {
             Require(IsSha256(entry.WeightsSha256) && IsSha256(entry.TokenizerSha256), $"two SHA-256 for the backbone '{entry.Name}'");
-            Require(PrecisionNames.Find(entry.Precision) is Precision.Fp32 or Precision.Int8, $"the precision fp32 or int8 for the backbone '{entry.Name}'");
+            Require(
+                PrecisionNames.Find(entry.Precision) is Precision.Fp32 or Precision.Int8,
+                $"the precision fp32 or int8 for the backbone '{entry.Name}'");
             Require(entry.Views.Count > 0 && entry.Views.All(view => view is not null), $"at least one view of the backbone '{entry.Name}'");
-            foreach (ViewEntry view in entry.Views) PoolingNames.Parse(view.Pooling);
+            foreach (ViewEntry view in entry.Views) Poolings.Parse(view.Pooling);
         }
     }
 
     private static bool IsSha256(string text) => text.Length == 64 && text.All(char.IsAsciiHexDigitLower);
 
-    private static Manifest Describe(TextClassifier classifier) => new(
+    private static Manifest Describe(TrainedClassifier classifier) => new(
         FormatName,
         FormatVersion,
         classifier.Labels,
-        new HeadEntry(classifier.Head.Head.Kind, classifier.Head.Head.Settings.DeepClone().AsObject(), classifier.Head.Temperature, classifier.Head.Choice, classifier.Head.Details.DeepClone().AsObject(), classifier.Head.Lexical?.Terms.Count),
-        classifier.Encoders.Select(encoder => new BackboneEntry(
-            encoder.Name,
-            encoder.Source,
-            encoder.Checkpoint.Config.ModelType,
-            encoder.WeightsSha256,
-            encoder.TokenizerSha256,
-            encoder.Views.Select(view => new ViewEntry(view.Depth, PoolingNames.NameOf(view.Pooling))).ToArray(),
-            encoder.MaxTokens,
-            encoder.PadTo,
-            PrecisionNames.NameOf(encoder.Precision),
-            encoder.Prompt)).ToArray(),
-        classifier.Training?.Examples ?? 0);
+        new HeadEntry(
+            classifier.Head.Head.Kind,
+            classifier.Head.Head.Settings.DeepClone().AsObject(),
+            classifier.Head.Temperature,
+            classifier.Head.Decisions,
+            classifier.Head.Find<LexicalHead>()?.Terms.Count),
+        [.. classifier.Reader.Backbones.Select(Describe)],
+        classifier.Examples);
+
+    private static BackboneEntry Describe(BackboneReader reader)
+    {
+        (OpenBackbone backbone, BackbonePlan plan) = (reader.Backbone, reader.Plan);
+        return new BackboneEntry(
+            backbone.Name,
+            backbone.Source,
+            backbone.Checkpoint.Config.ModelType,
+            backbone.WeightsSha256,
+            backbone.TokenizerSha256,
+            [.. plan.Views.Select(view => new ViewEntry(view.Depth, Poolings.NameOf(view.Pooling)))],
+            plan.MaxTokens,
+            plan.PadTo,
+            PrecisionNames.NameOf(plan.Precision),
+            plan.Prompt);
+    }
 
     private static void WriteHead(string path, TrainedHead head)
     {
-        using SafetensorsWriter writer = SafetensorsWriter.Create(path, [], head.Tensors.Select(tensor => new SafetensorsLayout(tensor.Name, "F32", tensor.Shape[1..])).ToArray());
+        using SafetensorsWriter writer = SafetensorsWriter.Create(
+            path, [], head.Tensors.Select(tensor => new SafetensorsLayout(tensor.Name, "F32", tensor.Shape[1..])).ToArray());
         foreach (HeadTensor tensor in head.Tensors) writer.Append<float>(tensor.Name, tensor.Values);
         writer.Commit();
     }
 
-    private static void WriteReport(string folder, TextClassifier classifier, EvaluationReport report)
+    private static void WriteReport(string folder, TrainedClassifier classifier, EvaluationReport report)
     {
         AtomicFile.WriteText(Path.Combine(folder, "report.json"), report.ToJson() + "\n");
-        EvaluationPage page = new("Text classifier", report) { Choices = ClassifierFacts.Choices(classifier), Selection = classifier.Training?.Selection };
+        EvaluationPage page = new("Text classifier", report) { Choices = ClassifierFacts.Choices(classifier), Selection = classifier.Selection };
         AtomicFile.WriteText(Path.Combine(folder, "report.html"), page.ToHtml());
     }
 
@@ -189,7 +230,10 @@ internal static class ClassifierBundle
     {
         string path = Path.Combine(folder, HeadFile);
         return tensors.FirstOrDefault(tensor => tensor.Name == AttentionView.TensorName)?.Values
-            ?? throw new LlmEmbedException($"{path}: the tensor '{AttentionView.TensorName}' is missing, which a view with attention pooling needs. Restore the folder or train the classifier again.") { FilePath = path };
+            ?? throw new LlmEmbedException(
+                $"{path}: the tensor '{AttentionView.TensorName}' is missing, which a view with attention pooling needs. Restore the folder or " +
+                "train the classifier again.")
+            { FilePath = path };
     }
 
     private static TrainedHead ReadHead(string folder, Manifest manifest, HeadTensor[] tensors, FeatureLayout layout, int threads)
@@ -198,11 +242,9 @@ internal static class ClassifierBundle
         HeadEntry entry = manifest.Head;
         try
         {
-            return new TrainedHead(HeadTrainer.Load(entry.Kind, entry.Settings, tensors, layout, manifest.Labels.Count, threads), entry.Temperature, entry.Choice, entry.Details)
-            {
-                Attention = layout.Views.FirstOrDefault(view => view.Pooling == Pooling.Attention) is { } view ? new AttentionView(view.Backbone, view.Depth, QueryOf(tensors, folder)) : null,
-                Lexical = entry.Terms is int count ? LexicalHead.Load(ReadTerms(Path.Combine(folder, TermsFile), count), tensors, manifest.Labels.Count) : null,
-            };
+            string[]? terms = entry.Terms is int count ? ReadTerms(Path.Combine(folder, TermsFile), count) : null;
+            SavedHead saved = new(entry.Settings, tensors, layout, manifest.Labels.Count, terms, threads);
+            return new TrainedHead(HeadTrainer.Load(entry.Kind, saved), entry.Temperature, entry.Decisions) { Additions = Addition.LoadAll(saved) };
         }
         catch (LlmEmbedException exception) when (exception.FilePath is null)
         {
@@ -212,7 +254,8 @@ internal static class ClassifierBundle
 
     private static string[] ReadTerms(string path, int count)
     {
-        LlmEmbedException Damaged(string problem, Exception? inner = null) => new($"{path} {problem} Restore the folder or train the classifier again.", inner) { FilePath = path };
+        LlmEmbedException Damaged(string problem, Exception? inner = null) =>
+            new($"{path} {problem} Restore the folder or train the classifier again.", inner) { FilePath = path };
         string[] terms;
         try
         {
@@ -227,34 +270,30 @@ internal static class ClassifierBundle
         return terms;
     }
 
-    /// <summary>Looks where the training found the backbone, then by its name, and takes only the very same weights and tokenizer.</summary>
-    private static TextEncoder OpenBackbone(BackboneEntry entry, string folder, ClassifierOptions options, HeadTensor[] tensors)
+    private static BackbonePlan PlanOf(BackboneEntry entry, string folder, HeadTensor[] tensors)
     {
-        EncoderOptions encoderOptions = new()
+        View[] views = [.. entry.Views.Select(view => new View(view.Depth, Poolings.Parse(view.Pooling)))];
+        return new BackbonePlan(views, entry.MaxTokens, PrecisionNames.Find(entry.Precision)!.Value)
         {
-            Views = entry.Views.Select(view => new View(view.Depth, PoolingNames.Parse(view.Pooling))).ToArray(),
-            MaxTokens = entry.MaxTokens,
-            AttentionQuery = entry.Views.Any(view => PoolingNames.Parse(view.Pooling) == Pooling.Attention) ? QueryOf(tensors, folder) : null,
+            AttentionQuery = views.Any(view => view.Pooling == Pooling.Attention) ? QueryOf(tensors, folder) : null,
             PadTo = entry.PadTo,
             Prompt = entry.Prompt,
-            Precision = PrecisionNames.Find(entry.Precision)!.Value,
-            MemoryBytes = options.MemoryBytes,
-            WeightsFolder = options.WeightsFolder,
-            Threads = options.Threads,
-            CacheFolder = options.CacheFolder,
-            ModelFolders = options.ModelFolders,
         };
+    }
+
+    /// <summary>Looks where the training found the backbone, then by its name, and takes only the very same weights and tokenizer.</summary>
+    private static OpenBackbone OpenBackbone(BackboneEntry entry, string folder, OpenBackbones backbones, Work work)
+    {
         List<string> problems = [];
         foreach (string place in new[] { entry.Source, entry.Name }.Distinct(StringComparer.Ordinal))
         {
-            if (BackboneLocator.TryFind(place, options.ModelFolders) is not { } located) continue;
+            if (BackboneLocator.TryFind(place, backbones.Runtime.ModelFolders) is not { } located) continue;
             try
             {
-                TextEncoder encoder = TextEncoder.Load(place, encoderOptions);
-                if (encoder.WeightsSha256 == entry.WeightsSha256 && encoder.TokenizerSha256 == entry.TokenizerSha256) return encoder;
-                string part = encoder.WeightsSha256 == entry.WeightsSha256 ? "tokenizer" : "weights or config.json";
+                OpenBackbone backbone = backbones.Open(place, located, work);
+                if (backbone.WeightsSha256 == entry.WeightsSha256 && backbone.TokenizerSha256 == entry.TokenizerSha256) return backbone;
+                string part = backbone.WeightsSha256 == entry.WeightsSha256 ? "tokenizer" : "weights or config.json";
                 problems.Add($"{located.Path} differs in its {part} from the one it was trained with");
-                encoder.Dispose();
             }
             catch (LlmEmbedException exception)
             {
@@ -264,7 +303,8 @@ internal static class ClassifierBundle
         }
         string problem = problems.Count > 0 ? string.Join("; ", problems) : "it was not found";
         throw new LlmEmbedException(
-            $"{folder} needs the backbone '{entry.Name}' ({entry.ModelType}, SHA-256 {entry.WeightsSha256[..12]}…, trained from {entry.Source}): {problem}. " +
+            $"{folder} needs the backbone '{entry.Name}' ({entry.ModelType}, SHA-256 {entry.WeightsSha256[..12]}…, trained from {entry.Source}): " +
+            $"{problem}. " +
             $"Put that backbone in a folder named {entry.Name} and give the folder above it with --models or {BackboneLocator.ModelsVariable}.")
         { FilePath = folder };
     }
@@ -293,17 +333,30 @@ internal static class ClassifierBundle
     {
         StringBuilder card = new();
         card.Append("# Text classifier\n\n");
-        card.Append(CultureInfo.InvariantCulture, $"Chooses among {manifest.Labels.Count} classes: {string.Join(", ", manifest.Labels.Select(InOneLine))}.\n");
-        card.Append(CultureInfo.InvariantCulture, $"Trained on {manifest.Examples} examples, on top of frozen language models; run it with `llmembed predict`.\n\n");
+        card.Append(
+            CultureInfo.InvariantCulture,
+            $"Chooses among {manifest.Labels.Count} classes: {string.Join(", ", manifest.Labels.Select(InOneLine))}.\n");
+        card.Append(
+            CultureInfo.InvariantCulture,
+            $"Trained on {manifest.Examples} examples, on top of frozen language models; run it with `llmembed predict`.\n\n");
         card.Append("| backbone | depth:pooling | at most | SHA-256 of the weights |\n|---|---|---|---|\n");
         foreach (BackboneEntry entry in manifest.Backbones)
-            card.Append(CultureInfo.InvariantCulture, $"| {entry.Name} ({entry.ModelType}) | {string.Join(", ", entry.Views.Select(view => $"{view.Depth}:{view.Pooling}"))} | {entry.MaxTokens} tokens | {entry.WeightsSha256} |\n");
-        card.Append(CultureInfo.InvariantCulture, $"\nHead: {manifest.Head.Choice}.\n");
-        if (manifest.Head.Terms is int terms) card.Append(CultureInfo.InvariantCulture, $"\n`{TermsFile}` lists the {terms:N0} words and pairs of words, each from two training texts or more.\n");
+            card.Append(
+                CultureInfo.InvariantCulture,
+                $"| {entry.Name} ({entry.ModelType}) | {string.Join(", ", entry.Views.Select(view => $"{view.Depth}:{view.Pooling}"))} | " +
+                $"{entry.MaxTokens} tokens | {entry.WeightsSha256} |\n");
+        card.Append(CultureInfo.InvariantCulture, $"\nHead: {HeadSentences.Of(manifest.Head.Decisions)}.\n");
+        if (manifest.Head.Terms is int terms)
+            card.Append(
+                CultureInfo.InvariantCulture,
+                $"\n`{TermsFile}` lists the {terms:N0} words and pairs of words, each from two training texts or more.\n");
         if (report is null) return card.ToString();
-        card.Append(CultureInfo.InvariantCulture, $"\nMeasured on {report.Count} texts that it was not trained on: {report}.\n\n| class | precision | recall | F1 | texts |\n|---|---|---|---|---|\n");
-        foreach (EvaluationReport.ClassScore score in report.Classes)
-            card.Append(CultureInfo.InvariantCulture, $"| {InOneLine(score.Label)} | {score.Precision:P1} | {score.Recall:P1} | {score.F1:P1} | {score.Support} |\n");
+        card.Append(CultureInfo.InvariantCulture, $"\nMeasured on {report.Count} texts that it was not trained on: {report}.\n\n");
+        card.Append("| class | precision | recall | F1 | texts |\n|---|---|---|---|---|\n");
+        foreach (ClassScore score in report.Classes)
+            card.Append(
+                CultureInfo.InvariantCulture,
+                $"| {InOneLine(score.Label)} | {score.Precision:P1} | {score.Recall:P1} | {score.F1:P1} | {score.Support} |\n");
         return card.ToString();
     }
 
@@ -311,12 +364,22 @@ internal static class ClassifierBundle
     private static string InOneLine(string label) => label.ReplaceLineEndings(" ").Replace("|", "\\|", StringComparison.Ordinal);
 
     /// <summary>classifier.json.</summary>
-    internal sealed record Manifest(string Format, int FormatVersion, IReadOnlyList<string> Labels, HeadEntry Head, IReadOnlyList<BackboneEntry> Backbones, int Examples);
+    internal sealed record Manifest(
+        string Format, int FormatVersion, IReadOnlyList<string> Labels, HeadEntry Head, IReadOnlyList<BackboneEntry> Backbones, int Examples);
 
-    internal sealed record HeadEntry(string Kind, JsonObject Settings, double Temperature, string Choice, JsonObject Details, int? Terms = null);
+    internal sealed record HeadEntry(string Kind, JsonObject Settings, double Temperature, HeadDecisions Decisions, int? Terms = null);
 
     internal sealed record BackboneEntry(
-        string Name, string Source, string ModelType, string WeightsSha256, string TokenizerSha256, IReadOnlyList<ViewEntry> Views, int MaxTokens, int? PadTo, string Precision, string? Prompt = null);
+        string Name,
+        string Source,
+        string ModelType,
+        string WeightsSha256,
+        string TokenizerSha256,
+        IReadOnlyList<ViewEntry> Views,
+        int MaxTokens,
+        int? PadTo,
+        string Precision,
+        string? Prompt = null);
 
     internal sealed record ViewEntry(int Depth, string Pooling);
 }

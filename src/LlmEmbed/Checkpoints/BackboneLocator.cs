@@ -1,45 +1,56 @@
 namespace LlmEmbed.Checkpoints;
 
-/// <summary>Finds a backbone by what a user calls it: a folder, a file, the name of a folder under models/, or a repository in the local Hugging Face cache.</summary>
+/// <summary>
+/// Finds a backbone by the name that a user gives it: a folder, a file, the name of a folder under models/, or a repository in the local Hugging Face
+/// cache.
+/// </summary>
 internal static class BackboneLocator
 {
-    /// <summary>Environment variable with further folders of models, separated as in PATH.</summary>
+    /// <summary>The environment variable that lists further folders of models, separated as in PATH.</summary>
     public const string ModelsVariable = "LLMEMBED_MODELS";
 
     /// <summary>The backbones that come with the project.</summary>
     public static readonly IReadOnlyList<string> Starters = ["smollm2-135m-instruct", "all-minilm-l6-v2"];
 
-    /// <exception cref="LlmEmbedException">Nothing is there; the message lists where was looked.</exception>
-    public static LocatedBackbone Find(string name, IReadOnlyList<string> modelFolders) => TryFind(name, modelFolders) ?? throw new LlmEmbedException(
-        $"Backbone '{name}' was not found: it is no file or folder, and none of these folders holds it: {string.Join(", ", Places(modelFolders).DefaultIfEmpty("(none)"))}. " +
-        $"Give the path of a checkpoint folder or .gguf file, or name a folder of models with --models or {ModelsVariable}.")
-    { FilePath = name };
+    /// <param name="name">A path, or a name to look for.</param>
+    /// <param name="modelFolders">Folders of models that are searched before the usual ones.</param>
+    /// <exception cref="LlmEmbedException">Nothing was found; the message lists the folders that were searched.</exception>
+    public static LocatedBackbone Find(string name, IReadOnlyList<string> modelFolders)
+    {
+        if (TryFind(name, modelFolders) is { } found) return found;
+        string searched = string.Join(", ", Places(modelFolders).DefaultIfEmpty("(none)"));
+        string message = $"Backbone '{name}' was not found: it is no file or folder, and none of these folders holds it: {searched}. " +
+            $"Give the path of a checkpoint folder or .gguf file, or name a folder of models with --models or {ModelsVariable}.";
+        throw new LlmEmbedException(message) { FilePath = name };
+    }
 
-    /// <inheritdoc cref="Find"/>
-    /// <returns>Null where nothing is there.</returns>
+    /// <summary>As <see cref="Find"/>, but null if nothing was found.</summary>
     public static LocatedBackbone? TryFind(string name, IReadOnlyList<string> modelFolders)
     {
         if (name.Length == 0) return null;
         if (Path.Exists(name))
         {
             string path = Path.TrimEndingDirectorySeparator(Path.GetFullPath(name));
-            return new(Path.GetFileName(path), Checkpoint.FileOrFolder(path));
+            return new LocatedBackbone(Path.GetFileName(path), CheckpointFormat.FileOrFolder(path));
         }
         foreach (string folder in Places(modelFolders))
         {
             string candidate = Path.Combine(folder, name);
-            if (Path.Exists(candidate)) return new(name, Checkpoint.FileOrFolder(Path.GetFullPath(candidate)));
+            if (Path.Exists(candidate)) return new LocatedBackbone(name, CheckpointFormat.FileOrFolder(Path.GetFullPath(candidate)));
         }
-        return FindInHubCache(name) is string snapshot ? new(name, Checkpoint.FileOrFolder(snapshot)) : null;
+        return FindInHubCache(name) is string snapshot ? new LocatedBackbone(name, CheckpointFormat.FileOrFolder(snapshot)) : null;
     }
 
     private static IEnumerable<string> Places(IReadOnlyList<string> modelFolders) => modelFolders.Concat(UsualFolders());
 
-    /// <summary>models/ in the working folder and above it, and beside the program.</summary>
+    /// <summary>
+    /// The folders that the environment variable lists, then models/ in the working folder, beside the program, and in the folders above both.
+    /// </summary>
     private static IEnumerable<string> UsualFolders()
     {
-        string[] variable = (Environment.GetEnvironmentVariable(ModelsVariable) ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries);
-        return variable.Concat(Ancestors(Environment.CurrentDirectory)).Concat(Ancestors(AppContext.BaseDirectory)).Distinct(StringComparer.Ordinal);
+        string variable = Environment.GetEnvironmentVariable(ModelsVariable) ?? "";
+        return variable.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+            .Concat(Ancestors(Environment.CurrentDirectory)).Concat(Ancestors(AppContext.BaseDirectory)).Distinct(StringComparer.Ordinal);
 
         static IEnumerable<string> Ancestors(string start)
         {
@@ -64,6 +75,7 @@ internal static class BackboneLocator
     }
 }
 
-/// <param name="Name">What the backbone is called: the name it was asked for by, or the last part of its path.</param>
+/// <summary>A backbone that was found.</summary>
+/// <param name="Name">The name by which it was asked for, or the last part of its path.</param>
 /// <param name="Path">A folder with config.json, or a .gguf file.</param>
 internal sealed record LocatedBackbone(string Name, string Path);

@@ -1,10 +1,12 @@
 using System.Buffers.Binary;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Checkpoints;
 
 /// <summary>
-/// GGUF's quantized formats. A block holds small whole numbers and the scales (and minima) that turn them into weights; the K formats give each of
-/// 8 or 16 groups of a block a scale of its own. Products are rounded to fp32 in the order of the reference, so the values are bit-equal.
+/// GGUF's quantized formats. A block holds small whole numbers and the scales (and minima) that turn them into weights. The K formats give each of
+/// 8 or 16 groups of a block a scale of its own. Products are rounded to fp32 in the order of the reference implementation, so that values are
+/// bit-equal.
 /// </summary>
 internal static class BlockFormats
 {
@@ -12,41 +14,47 @@ internal static class BlockFormats
     private const int SuperBlock = 256;
     private const int HalfBytes = 2;
 
-    /// <summary>The 16 levels of the IQ4 formats, denser around zero as weights are.</summary>
+    /// <summary>The 16 levels of the IQ4 formats, which lie denser around zero, as weights do.</summary>
     private static readonly sbyte[] UnevenLevels = [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113];
 
     private delegate void BlockWidener(ReadOnlySpan<byte> block, Span<float> values);
 
-    public static WeightFormat Q4_0 { get; } = Create("Q4_0", Block, 18, WidenQ4_0);
+    public static NumberFormat Q4_0 { get; } = Create("Q4_0", Block, 18, WidenQ4_0);
 
-    public static WeightFormat Q4_1 { get; } = Create("Q4_1", Block, 20, WidenQ4_1);
+    public static NumberFormat Q4_1 { get; } = Create("Q4_1", Block, 20, WidenQ4_1);
 
-    public static WeightFormat Q5_0 { get; } = Create("Q5_0", Block, 22, WidenQ5_0);
+    public static NumberFormat Q5_0 { get; } = Create("Q5_0", Block, 22, WidenQ5_0);
 
-    public static WeightFormat Q5_1 { get; } = Create("Q5_1", Block, 24, WidenQ5_1);
+    public static NumberFormat Q5_1 { get; } = Create("Q5_1", Block, 24, WidenQ5_1);
 
-    public static WeightFormat Q8_0 { get; } = Create("Q8_0", Block, 34, WidenQ8_0);
+    public static NumberFormat Q8_0 { get; } = Create("Q8_0", Block, 34, WidenQ8_0);
 
-    public static WeightFormat Q2_K { get; } = Create("Q2_K", SuperBlock, 84, WidenQ2_K);
+    public static NumberFormat Q2_K { get; } = Create("Q2_K", SuperBlock, 84, WidenQ2_K);
 
-    public static WeightFormat Q3_K { get; } = Create("Q3_K", SuperBlock, 110, WidenQ3_K);
+    public static NumberFormat Q3_K { get; } = Create("Q3_K", SuperBlock, 110, WidenQ3_K);
 
-    public static WeightFormat Q4_K { get; } = Create("Q4_K", SuperBlock, 144, WidenQ4_K);
+    public static NumberFormat Q4_K { get; } = Create("Q4_K", SuperBlock, 144, WidenQ4_K);
 
-    public static WeightFormat Q5_K { get; } = Create("Q5_K", SuperBlock, 176, WidenQ5_K);
+    public static NumberFormat Q5_K { get; } = Create("Q5_K", SuperBlock, 176, WidenQ5_K);
 
-    public static WeightFormat Q6_K { get; } = Create("Q6_K", SuperBlock, 210, WidenQ6_K);
+    public static NumberFormat Q6_K { get; } = Create("Q6_K", SuperBlock, 210, WidenQ6_K);
 
-    public static WeightFormat IQ4_NL { get; } = Create("IQ4_NL", Block, 18, WidenIQ4_NL);
+    public static NumberFormat IQ4_NL { get; } = Create("IQ4_NL", Block, 18, WidenIQ4_NL);
 
-    public static WeightFormat IQ4_XS { get; } = Create("IQ4_XS", SuperBlock, 136, WidenIQ4_XS);
+    public static NumberFormat IQ4_XS { get; } = Create("IQ4_XS", SuperBlock, 136, WidenIQ4_XS);
 
-    private static WeightFormat Create(string name, int blockValues, int blockBytes, BlockWidener widen) => new(name, blockValues, blockBytes, (stored, values) =>
+    private static NumberFormat Create(string name, int blockValues, int blockBytes, BlockWidener widen)
     {
-        for (int i = 0; i < stored.Length / blockBytes; i++) widen(stored.Slice(i * blockBytes, blockBytes), values.Slice(i * blockValues, blockValues));
-    });
+        return new NumberFormat(name, blockValues, blockBytes, WidenBlocks);
 
-    /// <summary>Scale, then 16 bytes: value j in the low half of byte j, value j + 16 in its high half, both less 8.</summary>
+        void WidenBlocks(ReadOnlySpan<byte> stored, Span<float> values)
+        {
+            for (int i = 0; i < stored.Length / blockBytes; i++)
+                widen(stored.Slice(i * blockBytes, blockBytes), values.Slice(i * blockValues, blockValues));
+        }
+    }
+
+    /// <summary>A scale, then 16 bytes: value j is the low half of byte j, value j + 16 its high half, each minus 8.</summary>
     private static void WidenQ4_0(ReadOnlySpan<byte> block, Span<float> values)
     {
         float scale = Half(block);
@@ -105,7 +113,10 @@ internal static class BlockFormats
         for (int j = 0; j < Block; j++) values[j] = (sbyte)quants[j] * scale;
     }
 
-    /// <summary>16 bytes of scales (low half) and minima (high half) for groups of 16, 64 bytes of 2-bit values, scale of scales, scale of minima.</summary>
+    /// <summary>
+    /// 16 bytes of scales (low half) and minima (high half) for groups of 16 values, 64 bytes of 2-bit values, the scale of the scales, that of the
+    /// minima.
+    /// </summary>
     private static void WidenQ2_K(ReadOnlySpan<byte> block, Span<float> values)
     {
         float scale = Half(block[80..]);
@@ -121,7 +132,8 @@ internal static class BlockFormats
     }
 
     /// <summary>
-    /// 32 bytes of third bits, 64 bytes of 2-bit values, 12 bytes of 16 scales of 6 bits, scale of scales. A third bit that is not set takes 4 away.
+    /// 32 bytes of third bits, 64 bytes of 2-bit values, 12 bytes of 16 scales of 6 bits, the scale of the scales. A third bit that is not set
+    /// takes 4 away.
     /// </summary>
     private static void WidenQ3_K(ReadOnlySpan<byte> block, Span<float> values)
     {
@@ -143,7 +155,9 @@ internal static class BlockFormats
         }
     }
 
-    /// <summary>Scale of scales, scale of minima, 12 bytes of 8 scales and minima of 6 bits, 128 bytes of 4-bit values for groups of 32.</summary>
+    /// <summary>
+    /// The scale of the scales, that of the minima, 12 bytes of 8 scales and 8 minima of 6 bits, 128 bytes of 4-bit values for groups of 32 values.
+    /// </summary>
     private static void WidenQ4_K(ReadOnlySpan<byte> block, Span<float> values)
     {
         for (int group = 0; group < 8; group++)
@@ -168,26 +182,30 @@ internal static class BlockFormats
         }
     }
 
-    /// <summary>128 bytes of low 4 bits, 64 bytes of high 2 bits, 16 signed scales for groups of 16, scale of scales.</summary>
+    /// <summary>128 bytes of low 4 bits, 64 bytes of high 2 bits, 16 signed scales for groups of 16 values, the scale of the scales.</summary>
     private static void WidenQ6_K(ReadOnlySpan<byte> block, Span<float> values)
     {
         float scale = Half(block[208..]);
         for (int group = 0; group < 16; group++)
         {
-            // Of each half of 128 values, values 0..63 are the low and 64..127 the high halves of 64 bytes.
+            // In each half of 128 values, values 0 to 63 are the low halves of 64 bytes and values 64 to 127 their high halves.
             (int half, int inHalf) = Math.DivRem(group, 8);
             float groupScale = scale * (sbyte)block[192 + group];
             ReadOnlySpan<byte> low = block.Slice(half * 64 + inHalf % 4 * 16, 16);
             ReadOnlySpan<byte> high = block.Slice(128 + half * 32 + inHalf % 2 * 16, 16);
             Span<float> target = values.Slice(16 * group, 16);
-            for (int j = 0; j < 16; j++) target[j] = groupScale * ((FourBits(low[j], inHalf / 4) | TwoBits(high[j], inHalf) << 4) - 32);
+            for (int j = 0; j < 16; j++)
+                target[j] = groupScale * ((FourBits(low[j], inHalf / 4) | TwoBits(high[j], inHalf) << 4) - 32);
         }
     }
 
     /// <summary>As Q4_0 with uneven levels.</summary>
-    private static void WidenIQ4_NL(ReadOnlySpan<byte> block, Span<float> values) => WidenUneven(Half(block), block.Slice(HalfBytes, 16), values);
+    private static void WidenIQ4_NL(ReadOnlySpan<byte> block, Span<float> values) =>
+        WidenUneven(Half(block), block.Slice(HalfBytes, 16), values);
 
-    /// <summary>Scale of scales, high 2 bits of 8 scales, low 4 bits of them, then the levels of groups of 32 as in IQ4_NL.</summary>
+    /// <summary>
+    /// The scale of the scales, the high 2 bits of 8 scales, their low 4 bits, then the levels of groups of 32 values as in IQ4_NL.
+    /// </summary>
     private static void WidenIQ4_XS(ReadOnlySpan<byte> block, Span<float> values)
     {
         float scale = Half(block);
@@ -208,7 +226,9 @@ internal static class BlockFormats
         }
     }
 
-    /// <summary>The scale and the minimum of a group of Q4_K and Q5_K: those of groups 4 to 7 have their high bits in the bytes of groups 0 to 3.</summary>
+    /// <summary>
+    /// The scale and the minimum of a group of Q4_K and Q5_K. Those of groups 4 to 7 have their high bits in the bytes of groups 0 to 3.
+    /// </summary>
     private static (float Scale, float Minimum) ScaleAndMinimum(ReadOnlySpan<byte> block, int group)
     {
         ReadOnlySpan<byte> packed = block.Slice(4, 12);

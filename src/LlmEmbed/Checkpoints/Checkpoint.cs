@@ -1,178 +1,82 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using LlmEmbed.Files;
 
 namespace LlmEmbed.Checkpoints;
 
-/// <summary>The weights and the configuration of a model: a Hugging Face folder or a GGUF file, with Hugging Face's names for both.</summary>
+/// <summary>
+/// The weights and the configuration of a model, with Hugging Face's names for both, in whichever <see cref="CheckpointFormat"/> they lie on disk.
+/// </summary>
 internal sealed class Checkpoint : IDisposable
 {
-    private const string SingleFile = "model.safetensors";
-    private const string IndexFile = "model.safetensors.index.json";
-    private const string ConfigFile = "config.json";
-    private const string GgufExtension = ".gguf";
+    private readonly CheckpointContent _content;
+    private readonly SemaphoreSlim _hashing = new(1);
+    private string? _sha256;
 
-    private readonly List<IDisposable> _open;
-    private readonly Dictionary<string, Weight> _weights = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, string> _otherTensors = new(StringComparer.Ordinal);
+    private Checkpoint(string path, CheckpointContent content) => (Path, _content) = (path, content);
 
-    private Checkpoint(string path, List<IDisposable> open)
-    {
-        _open = open;
-        Path = FileOrFolder(path);
-        if (System.IO.Path.GetExtension(Path).Equals(GgufExtension, StringComparison.OrdinalIgnoreCase)) (Format, Config, Files) = OpenGguf();
-        else (Format, Config, Files) = OpenFolder();
-    }
-
-    /// <summary>The folder or the GGUF file, the latter also where its folder was named.</summary>
+    /// <summary>The folder or the GGUF file; the GGUF file also if its folder was named.</summary>
     public string Path { get; }
 
-    /// <summary>The format for people: <c>safetensors</c> or <c>GGUF v3, Q4_1</c>.</summary>
-    public string Format { get; }
+    /// <summary>The format for people, for example <c>safetensors</c> or <c>GGUF v3, Q4_1</c>.</summary>
+    public string Format => _content.Format;
 
-    /// <summary>The configuration under Hugging Face's keys, for GGUF translated from its metadata.</summary>
-    public ModelConfig Config { get; }
+    /// <summary>The configuration under Hugging Face's keys; that of a GGUF file is translated from its metadata.</summary>
+    public ModelConfig Config => _content.Config;
 
-    /// <summary>The weights by Hugging Face name, as the file writes it. Tensors of whole numbers are no weights.</summary>
-    public IReadOnlyDictionary<string, Weight> Weights => _weights;
+    /// <summary>The weights by the names that Hugging Face gives them. Tensors of whole numbers are no weights.</summary>
+    public IReadOnlyDictionary<string, Weight> Weights => _content.Weights;
 
     /// <summary>Every file that decides the hidden states, in a stable order.</summary>
-    public IReadOnlyList<string> Files { get; }
+    public IReadOnlyList<string> Files => _content.Files;
 
-    /// <param name="path">A folder as on the Hugging Face hub, a GGUF file, or a folder with nothing but one GGUF file as a model.</param>
+    /// <summary>Opens a checkpoint and checks everything but the values of its weights.</summary>
+    /// <param name="path">A folder as on the Hugging Face hub, a GGUF file, or a folder whose only model is one GGUF file.</param>
+    /// <exception cref="LlmEmbedException">There is no checkpoint, it is damaged, or its format is not implemented.</exception>
     public static Checkpoint Open(string path)
     {
-        List<IDisposable> open = [];
-        try
-        {
-            return new Checkpoint(path, open);
-        }
-        catch
-        {
-            open.ForEach(file => file.Dispose());
-            throw;
-        }
+        path = CheckpointFormat.FileOrFolder(path);
+        return new Checkpoint(path, CheckpointFormat.Of(path).Read(path));
     }
 
     /// <summary>The weight of this name, whose shape must be the expected one; -1 stands for any size.</summary>
+    /// <exception cref="LlmEmbedException">It is missing, has another shape, or holds whole numbers.</exception>
     public Weight Require(string name, params ReadOnlySpan<long> shape)
     {
-        if (_otherTensors.TryGetValue(name, out string? dtype))
-            throw Wrong(Path, $"the tensor '{name}' is stored as {dtype}, expected a floating-point type that can be widened to fp32.");
-        if (!_weights.TryGetValue(name, out Weight? weight))
-            throw Wrong(Path, $"the tensor '{name}' of shape {TensorNames.Show(shape.ToArray())} is missing. {TensorNames.Nearest(name, _weights.Keys)}");
+        if (_content.OtherTensors.TryGetValue(name, out string? dtype))
+            throw Wrong($"the tensor '{name}' is stored as {dtype}, expected a floating-point type that can be widened to fp32.");
+        string expected = TensorNames.Show(shape.ToArray());
+        if (!Weights.TryGetValue(name, out Weight? weight))
+            throw Wrong($"the tensor '{name}' of shape {expected} is missing. {TensorNames.Nearest(name, Weights.Keys)}");
         if (!TensorNames.ShapeFits(weight.Shape, shape))
-            throw Wrong(Path, $"the tensor '{name}' has the shape {TensorNames.Show(weight.Shape)}, expected {TensorNames.Show(shape.ToArray())} by the configuration.");
+            throw Wrong($"the tensor '{name}' has the shape {TensorNames.Show(weight.Shape)}, expected {expected} by the configuration.");
         return weight;
     }
 
-    /// <summary>SHA-256 over the SHA-256 of all <see cref="Files"/>, in hexadecimal. Renaming a file or moving the folder does not change it.</summary>
-    public string Sha256() => FileHash.OfAll(Files);
-
-    /// <summary>A folder without config.json stands for the one .gguf file in it.</summary>
-    public static string FileOrFolder(string path)
+    /// <summary>
+    /// SHA-256 over the SHA-256 of all <see cref="Files"/>, in hexadecimal. It does not change when a file is renamed or the folder moved. It is
+    /// computed once; several threads may ask for it. A large checkpoint takes minutes.
+    /// </summary>
+    /// <param name="progress">Told the bytes read, every 64 MiB.</param>
+    /// <param name="cancellationToken">Stops between two blocks of 1 MiB; a later call begins anew.</param>
+    /// <exception cref="LlmEmbedException">A file cannot be read.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public string Sha256(IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        if (!Directory.Exists(path) || File.Exists(System.IO.Path.Combine(path, ConfigFile))) return path;
-        string[] files = Directory.GetFiles(path, "*" + GgufExtension);
-        return files.Length <= 1 ? files.SingleOrDefault(path) : throw Wrong(path, $"the folder holds {files.Length} GGUF files. Name one of them.");
-    }
-
-    public void Dispose() => _open.ForEach(file => file.Dispose());
-
-    private (string Format, ModelConfig Config, IReadOnlyList<string> Files) OpenGguf()
-    {
-        GgufFile file = GgufFile.Open(Path);
-        _open.Add(file);
-        GgufTranslation translation = new(file);
-        foreach (Weight weight in translation.Weights()) _weights.Add(weight.Name, weight);
-        string mainType = file.Tensors.Values.GroupBy(tensor => tensor.Format.Name).MaxBy(group => group.Sum(tensor => tensor.ByteLength))!.Key;
-        return ($"GGUF v{file.Version}, {mainType}", translation.Config, [Path]);
-    }
-
-    private (string Format, ModelConfig Config, IReadOnlyList<string> Files) OpenFolder()
-    {
-        if (!Directory.Exists(Path))
-            throw Wrong(Path, "there is no such checkpoint, expected a folder with config.json and model.safetensors, or a .gguf file.");
-        string configPath = System.IO.Path.Combine(Path, ConfigFile);
-        if (!File.Exists(configPath))
-            throw Wrong(configPath, "there is no such file, expected a folder as on the Hugging Face hub (config.json, model.safetensors, tokenizer.json) or a .gguf file.");
-        ModelConfig config = new(configPath, ReadObject(configPath));
-        IReadOnlyList<string> weightFiles = File.Exists(System.IO.Path.Combine(Path, SingleFile)) ? OpenSingleFile() : OpenShards();
-        return ("safetensors", config, [configPath, .. weightFiles]);
-    }
-
-    private List<string> OpenSingleFile()
-    {
-        SafetensorsFile file = OpenSafetensors(SingleFile);
-        foreach (SafetensorsTensor tensor in file.Tensors.Values) Add(tensor);
-        return [file.Path];
-    }
-
-    private List<string> OpenShards()
-    {
-        string indexPath = System.IO.Path.Combine(Path, IndexFile);
-        if (!File.Exists(indexPath)) throw NoWeights();
-        if (ReadObject(indexPath)["weight_map"] is not JsonObject weightMap)
-            throw Wrong(indexPath, "'weight_map' is missing or not an object, expected the file of each tensor.");
-        Dictionary<string, SafetensorsFile> shards = new(StringComparer.Ordinal);
-        foreach ((string name, JsonNode? node) in weightMap)
-        {
-            string fileName = ShardName(indexPath, name, node);
-            if (!shards.TryGetValue(fileName, out SafetensorsFile? shard)) shards.Add(fileName, shard = OpenSafetensors(fileName));
-            if (!shard.Tensors.TryGetValue(name, out SafetensorsTensor? tensor))
-                throw Wrong(shard.Path, $"the tensor '{name}' is missing, though {IndexFile} says that it is in this file.");
-            Add(tensor);
-        }
-        return [indexPath, .. shards.Values.Select(shard => shard.Path).Order(StringComparer.Ordinal)];
-    }
-
-    /// <summary>A shard lies beside its index; a name that leads elsewhere is refused, as the index may come from anyone.</summary>
-    private static string ShardName(string indexPath, string tensor, JsonNode? node)
-    {
-        string fileName = node?.GetValueKind() == JsonValueKind.String ? node.GetValue<string>() : "";
-        if (fileName.Length == 0 || fileName is "." or ".." || fileName.AsSpan().IndexOfAny('/', '\\', '\0') >= 0)
-            throw Wrong(indexPath, $"the tensor '{tensor}' is said to be in '{fileName}', expected the name of a file in the same folder.");
-        return fileName;
-    }
-
-    private SafetensorsFile OpenSafetensors(string fileName)
-    {
-        SafetensorsFile file = SafetensorsFile.Open(System.IO.Path.Combine(Path, fileName));
-        _open.Add(file);
-        return file;
-    }
-
-    private void Add(SafetensorsTensor tensor)
-    {
-        if (tensor.Format is null) _otherTensors.Add(tensor.Name, tensor.DType);
-        else _weights.Add(tensor.Name, SafetensorsFile.AsWeight(tensor));
-    }
-
-    private LlmEmbedException NoWeights()
-    {
-        string found = string.Join(", ", Directory.EnumerateFiles(Path).Select(file => System.IO.Path.GetFileName(file)).Order(StringComparer.Ordinal));
-        string advice = File.Exists(System.IO.Path.Combine(Path, "pytorch_model.bin"))
-            ? " pytorch_model.bin is a pickle, which can run code when it is opened and is not read; convert it to safetensors with save_pretrained of Hugging Face transformers."
-            : "";
-        return Wrong(Path, $"expected {SingleFile} or {IndexFile} in the folder, found {found}.{advice}");
-    }
-
-    private static JsonObject ReadObject(string path)
-    {
+        _hashing.Wait(cancellationToken);
         try
         {
-            JsonElement root = StrictJson.Parse(File.ReadAllBytes(path));
-            return root.ValueKind == JsonValueKind.Object ? JsonObject.Create(root)! : throw Wrong(path, "the file is not a JSON object.");
+            return _sha256 ??= FileHash.OfAll(Files, progress, cancellationToken);
         }
-        catch (JsonException exception)
+        finally
         {
-            throw Wrong(path, $"the file is not JSON: {StrictJson.Describe(exception)}", exception);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw Wrong(path, $"the file cannot be read: {FileProblem.Describe(exception)}", exception);
+            _hashing.Release();
         }
     }
 
-    private static LlmEmbedException Wrong(string path, string problem, Exception? cause = null) => new($"{path}: {problem}", cause) { FilePath = path };
+    public void Dispose()
+    {
+        _content.Dispose();
+        _hashing.Dispose();
+    }
+
+    private LlmEmbedException Wrong(string problem) => FileProblem.In(Path, problem);
 }

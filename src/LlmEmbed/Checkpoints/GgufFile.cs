@@ -6,17 +6,17 @@ using LlmEmbed.Files;
 namespace LlmEmbed.Checkpoints;
 
 /// <summary>
-/// One tensor of a GGUF file. <paramref name="Dimensions"/> are as the file lists them, innermost first; <paramref name="Offset"/> counts from the
+/// One tensor of a GGUF file. <paramref name="Dimensions"/> are in the order of the file, innermost first; <paramref name="Offset"/> counts from the
 /// start of the file.
 /// </summary>
-internal sealed record GgufTensor(string Name, WeightFormat Format, IReadOnlyList<long> Dimensions, long Offset)
+internal sealed record GgufTensor(string Name, NumberFormat Format, IReadOnlyList<long> Dimensions, long Offset)
 {
     public long ByteLength => Format.ByteLength(Dimensions.Aggregate(1L, (product, size) => checked(product * size)));
 }
 
 /// <summary>
-/// A GGUF file of version 2 or 3, little endian, memory-mapped: magic, version, counts, metadata, tensor descriptions, then the tensors' aligned bytes.
-/// Everything is checked on opening, in the order of the bytes.
+/// A GGUF file of version 2 or 3, little endian, memory-mapped: magic, version, counts, metadata, tensor descriptions, then the tensors' aligned
+/// bytes. Everything is checked on opening, in the order of the bytes.
 /// </summary>
 internal sealed class GgufFile : IDisposable
 {
@@ -26,7 +26,7 @@ internal sealed class GgufFile : IDisposable
     private const int MaxStringBytes = 1 << 26;
     private const uint DefaultAlignment = 32;
 
-    /// <summary>Strict, as a replaced character would silently change a token.</summary>
+    /// <summary>Strict, because a replaced character would silently change a token.</summary>
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private readonly Dictionary<string, object> _metadata = new(StringComparer.Ordinal);
@@ -66,7 +66,7 @@ internal sealed class GgufFile : IDisposable
 
     public uint Version { get; private set; }
 
-    /// <summary>Scalars as the .NET type of the same width, bool, string, and arrays of these.</summary>
+    /// <summary>The metadata by key: numbers as the .NET type of the same width, bool, string, and arrays of these.</summary>
     public IReadOnlyDictionary<string, object> Metadata => _metadata;
 
     public IReadOnlyDictionary<string, GgufTensor> Tensors => _tensors;
@@ -90,12 +90,15 @@ internal sealed class GgufFile : IDisposable
         }
     }
 
-    /// <summary>A count of entries that take at least <paramref name="minimumBytes"/> each, so it can be checked before anything is allocated.</summary>
+    /// <summary>
+    /// Reads a number of entries of at least <paramref name="minimumBytes"/> each, which is checked before anything is allocated for them.
+    /// </summary>
     private long ReadCount(string entries, int minimumBytes)
     {
         ulong count = ReadUInt64($"the number of {entries}");
-        if (count > (ulong)Math.Min((File.Length - _position) / minimumBytes, Array.MaxLength))
-            throw Wrong($"the file claims {count} {entries} at byte {_position - sizeof(ulong)}, more than the remaining {File.Length - _position} bytes can hold.");
+        long rest = File.Length - _position;
+        if (count > (ulong)Math.Min(rest / minimumBytes, Array.MaxLength))
+            throw Wrong($"the file claims {count} {entries} at byte {_position - sizeof(ulong)}, more than the remaining {rest} bytes can hold.");
         return (long)count;
     }
 
@@ -171,10 +174,11 @@ internal sealed class GgufFile : IDisposable
         for (int i = 0; i < dimensions.Length; i++)
         {
             dimensions[i] = (long)ReadUInt64($"dimension {i} of '{name}'");
-            if (dimensions[i] <= 0) throw Wrong($"the tensor '{name}' has {(ulong)dimensions[i]} as dimension {i}, expected 1 to {long.MaxValue}.");
+            if (dimensions[i] <= 0)
+                throw Wrong($"the tensor '{name}' has {(ulong)dimensions[i]} as dimension {i}, expected 1 to {long.MaxValue}.");
         }
         uint type = ReadUInt32($"the type of '{name}'");
-        if (!GgmlType.Formats.TryGetValue(type, out WeightFormat? format))
+        if (!GgmlType.Formats.TryGetValue(type, out NumberFormat? format))
         {
             string implemented = string.Join(", ", GgmlType.Formats.Values.Select(known => known.Name));
             throw Wrong($"the tensor '{name}' is stored as {GgmlType.Name(type)}, which is not implemented. Implemented are {implemented}.");
@@ -182,13 +186,20 @@ internal sealed class GgufFile : IDisposable
         if (TensorNames.ByteLength(dimensions, elementBytes: sizeof(double)) is null)
             throw Wrong($"the tensor '{name}' claims the dimensions {TensorNames.Show(dimensions)}, more than any file can hold.");
         if (dimensions[0] % format.BlockValues != 0)
-            throw Wrong($"the tensor '{name}' has rows of {dimensions[0]} values, expected a multiple of the {format.BlockValues} values of a {format.Name} block.");
+        {
+            string block = $"the {format.BlockValues} values of a {format.Name} block";
+            throw Wrong($"the tensor '{name}' has rows of {dimensions[0]} values, expected a multiple of {block}.");
+        }
         ulong offset = ReadUInt64($"the offset of '{name}'");
         if (offset > long.MaxValue) throw Wrong($"the tensor '{name}' has the offset {offset}, behind the end of the file.");
-        if (!_tensors.TryAdd(name, new GgufTensor(name, format, dimensions, (long)offset))) throw Wrong($"the tensor '{name}' is described twice.");
+        if (!_tensors.TryAdd(name, new GgufTensor(name, format, dimensions, (long)offset)))
+            throw Wrong($"the tensor '{name}' is described twice.");
     }
 
-    /// <summary>Offsets count from the start of the data, and every tensor must lie in the file, aligned, apart from the others.</summary>
+    /// <summary>
+    /// Turns offsets from the start of the data into offsets from the start of the file. Every tensor must be aligned, lie in the file and not
+    /// overlap another.
+    /// </summary>
     private void PlaceTensors(long dataStart, long alignment)
     {
         long dataBytes = File.Length - dataStart;
@@ -200,8 +211,8 @@ internal sealed class GgufFile : IDisposable
             if (tensor.Offset > dataBytes || tensor.ByteLength > dataBytes - tensor.Offset)
             {
                 throw Wrong(
-                    $"the tensor '{tensor.Name}' takes {tensor.ByteLength} bytes from byte {tensor.Offset} of the data, but the file holds {dataBytes} bytes of data: " +
-                    "it is truncated or damaged.");
+                    $"the tensor '{tensor.Name}' takes {tensor.ByteLength} bytes from byte {tensor.Offset} of the data, " +
+                    $"but the file holds {dataBytes} bytes of data: it is truncated or damaged.");
             }
             GgufTensor placed = tensor with { Offset = dataStart + tensor.Offset };
             if (placed.Offset < free) throw Wrong($"the tensor '{tensor.Name}' overlaps the one before it.");
@@ -220,7 +231,8 @@ internal sealed class GgufFile : IDisposable
     private string ReadString(string what, int maxBytes)
     {
         ulong length = ReadUInt64(what);
-        if (length > (ulong)maxBytes) throw Wrong($"{what} claims {length} bytes at byte {_position - sizeof(ulong)}, expected at most {maxBytes}.");
+        if (length > (ulong)maxBytes)
+            throw Wrong($"{what} claims {length} bytes at byte {_position - sizeof(ulong)}, expected at most {maxBytes}.");
         try
         {
             return Utf8.GetString(Take((long)length, what));
@@ -238,11 +250,15 @@ internal sealed class GgufFile : IDisposable
     private ReadOnlySpan<byte> Take(long length, string what)
     {
         if (length > File.Length - _position)
-            throw Wrong($"the file ends after {File.Length} bytes inside {what}, which needs {length} bytes at byte {_position}: it is truncated or damaged.");
+        {
+            throw Wrong(
+                $"the file ends after {File.Length} bytes inside {what}, which needs {length} bytes at byte {_position}: " +
+                "it is truncated or damaged.");
+        }
         ReadOnlySpan<byte> bytes = File.Span(_position, (int)length);
         _position += length;
         return bytes;
     }
 
-    private LlmEmbedException Wrong(string problem, Exception? cause = null) => new($"{Path}: {problem}", cause) { FilePath = Path };
+    private LlmEmbedException Wrong(string problem, Exception? cause = null) => FileProblem.In(Path, problem, cause);
 }

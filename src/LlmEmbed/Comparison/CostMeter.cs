@@ -7,24 +7,32 @@ namespace LlmEmbed.Comparison;
 /// <param name="Seconds">Wall-clock time.</param>
 /// <param name="CpuSeconds">Processor time of this process, all threads together.</param>
 /// <param name="Joules">Energy of the processor package.</param>
-internal readonly record struct Cost(double Seconds, double CpuSeconds, double Joules)
+public readonly record struct Cost(double Seconds, double CpuSeconds, double Joules)
 {
+    /// <summary>The cost of so many times the work.</summary>
     public static Cost operator *(Cost cost, double factor) => new(cost.Seconds * factor, cost.CpuSeconds * factor, cost.Joules * factor);
 
+    /// <summary>The cost of both.</summary>
     public static Cost operator +(Cost a, Cost b) => new(a.Seconds + b.Seconds, a.CpuSeconds + b.CpuSeconds, a.Joules + b.Joules);
 }
 
-/// <summary>Measures wall-clock time, processor time and energy. Energy comes from the processor's RAPL counters; where they cannot be read it is estimated.</summary>
+/// <summary>
+/// Measures wall-clock time, processor time and energy. Energy comes from the processor's RAPL counters; where they cannot be read it is estimated.
+/// </summary>
 internal sealed class CostMeter
 {
-    /// <summary>What the estimate assumes of a busy core, its share of caches and memory included: about a server processor's power limit by its cores.</summary>
+    /// <summary>
+    /// What the estimate assumes of a busy core, its share of caches and memory included: about a server processor's power limit by its cores.
+    /// </summary>
     public const double AssumedWattsPerCore = 5;
 
     private const string RaplFolder = "/sys/class/powercap";
 
     /// <summary>Packages only: their sub-zones are parts of them.</summary>
     private static readonly string[] Packages =
-        Directory.Exists(RaplFolder) ? [.. Directory.EnumerateDirectories(RaplFolder, "intel-rapl:*").Where(zone => zone.Count(c => c == ':') == 1 && CanRead(zone))] : [];
+        Directory.Exists(RaplFolder)
+            ? [.. Directory.EnumerateDirectories(RaplFolder, "intel-rapl:*").Where(zone => zone.Count(c => c == ':') == 1 && CanRead(zone))]
+            : [];
 
     private readonly long _start = Stopwatch.GetTimestamp();
     private readonly TimeSpan _cpu = CpuTime();
@@ -36,7 +44,8 @@ internal sealed class CostMeter
     /// <summary>How energy was found, for people.</summary>
     public static string EnergySource => MeasuresEnergy
         ? "energy of the processor packages by their RAPL counters, everything that ran on them included"
-        : string.Create(CultureInfo.InvariantCulture, $"energy estimated as processor time × {AssumedWattsPerCore} W, since this system shows no RAPL counters");
+        : string.Create(
+            CultureInfo.InvariantCulture, $"energy estimated as processor time × {AssumedWattsPerCore} W, since this system shows no RAPL counters");
 
     /// <summary>Since the meter was made.</summary>
     public Cost Read()
@@ -61,7 +70,9 @@ internal sealed class CostMeter
 
     /// <summary>The counter starts over at its range.</summary>
     private static double Difference(string zone, long before, long after) =>
-        after >= before ? after - before : after - before + long.Parse(File.ReadAllText(Path.Combine(zone, "max_energy_range_uj")), CultureInfo.InvariantCulture);
+        after >= before
+            ? after - before
+            : after - before + long.Parse(File.ReadAllText(Path.Combine(zone, "max_energy_range_uj")), CultureInfo.InvariantCulture);
 
     private static bool CanRead(string zone)
     {

@@ -3,12 +3,17 @@ using LlmEmbed.Models;
 
 namespace LlmEmbed.Comparison;
 
-/// <summary>Keys and values of B rows of at most T tokens, [B,kv,T,d] for each block. The engine reads them and writes the new ones behind, in place.</summary>
-internal sealed class KeyValueCache(int blocks, HeadShape heads, int rows, int capacity)
+/// <summary>
+/// Keys and values of B rows of at most T tokens, [B,kv,T,d] for each block. The engine reads them and writes the new ones behind, in place.
+/// </summary>
+internal sealed class KeyValueCache(int blocks, KeptHeads heads, int rows, int capacity)
 {
-    private readonly int _rowValues = checked(heads.PaddedWidth * capacity);
+    private readonly int _rowValues = checked(heads.Width * capacity);
     private readonly (string Name, float[] Values)[] _buffers =
-        [.. Enumerable.Range(0, blocks).SelectMany(block => new[] { $"keys_{block}", $"values_{block}" }).Select(name => (name, new float[checked(rows * heads.PaddedWidth * capacity)]))];
+        [
+            .. Enumerable.Range(0, blocks).SelectMany(block => new[] { $"keys_{block}", $"values_{block}" }).Select(
+                name => (name, new float[checked(rows * heads.Width * capacity)])),
+        ];
 
     /// <summary>Adds a block's inputs and outputs to the graph.</summary>
     public BlockCache Declare(OnnxGraph graph, int block)
@@ -16,8 +21,8 @@ internal sealed class KeyValueCache(int blocks, HeadShape heads, int rows, int c
         string[] names = [_buffers[2 * block].Name, _buffers[2 * block + 1].Name];
         foreach (string name in names)
         {
-            graph.Input(name, OnnxType.Float, null, heads.Heads, capacity, heads.PaddedSize);
-            graph.Output(Grown(name), OnnxType.Float, null, heads.Heads, capacity, heads.PaddedSize);
+            graph.Input(name, OnnxType.Float, null, heads.Heads, capacity, heads.Size);
+            graph.Output(Grown(name), OnnxType.Float, null, heads.Heads, capacity, heads.Size);
         }
         return new BlockCache(names[0], names[1], Grown(names[0]), Grown(names[1]));
     }
@@ -28,8 +33,8 @@ internal sealed class KeyValueCache(int blocks, HeadShape heads, int rows, int c
         foreach ((string name, float[] values) in _buffers)
         {
             Memory<float> memory = values.AsMemory(firstRow * _rowValues);
-            feeds.Add(name, memory, count, heads.Heads, capacity, heads.PaddedSize);
-            results.Add(Grown(name), memory, count, heads.Heads, capacity, heads.PaddedSize);
+            feeds.Add(name, memory, count, heads.Heads, capacity, heads.Size);
+            results.Add(Grown(name), memory, count, heads.Heads, capacity, heads.Size);
         }
     }
 

@@ -4,7 +4,8 @@ using LlmEmbed.Models;
 namespace LlmEmbed.Comparison;
 
 /// <summary>
-/// A decoder with its language-model head. It holds B rows of tokens that grow: a run of tokens into one row, or one token into each row. Keys and values of what
+/// A decoder with its language-model head. It holds B rows of tokens that grow: a run of tokens into one row, or one token into each row. Keys and
+/// values of what
 /// a row holds are kept, so that no token is read twice, and a row can be cut back to an earlier length at no cost.
 /// </summary>
 internal sealed class LanguageModel : IDisposable
@@ -23,17 +24,21 @@ internal sealed class LanguageModel : IDisposable
     private readonly float[] _logProbabilities;
 
     /// <param name="backbone">The architecture, which must have a language-model head.</param>
-    /// <param name="layersOf">Layers in the wanted precision for a graph.</param>
+    /// <param name="newLayers">Begins a network in the wanted precision.</param>
     /// <param name="rows">B.</param>
     /// <param name="capacity">The most tokens of a row.</param>
     /// <param name="threads">Engine threads, 0 for one per physical core.</param>
-    public LanguageModel(Backbone backbone, Func<OnnxGraph, Layers> layersOf, int rows, int capacity, int threads)
+    public LanguageModel(Backbone backbone, Func<Layers> newLayers, int rows, int capacity, int threads)
     {
         (_backbone, Rows, Capacity) = (backbone, rows, capacity);
-        (_lengths, _states, _logProbabilities) = (new int[rows], new float[rows * backbone.HiddenSize], new float[checked(rows * backbone.VocabularySize)]);
-        _cache = new KeyValueCache(backbone.BlockCount, backbone.KeyValueHeads, rows, capacity);
-        _blocks = new GraphSession(BlocksGraph(layersOf), threads);
-        _head = new GraphSession(HeadGraph(), threads);
+        (_lengths, _states, _logProbabilities) = (
+            new int[rows], new float[rows * backbone.HiddenSize], new float[checked(rows * backbone.VocabularySize)]);
+        _cache = new KeyValueCache(backbone.BlockCount, backbone.KeptHeads, rows, capacity);
+        Layers blocks = newLayers(), head = newLayers();
+        AddBlocks(blocks);
+        _blocks = blocks.Compile(threads);
+        AddHead(head);
+        _head = head.Compile(threads);
     }
 
     /// <summary>B.</summary>
@@ -46,7 +51,7 @@ internal sealed class LanguageModel : IDisposable
     public long TokensRead { get; private set; }
 
     /// <summary>Bytes of keys and values of one token.</summary>
-    public static long CacheBytes(Backbone backbone) => 2L * sizeof(float) * backbone.BlockCount * backbone.KeyValueHeads.PaddedWidth;
+    public static long CacheBytes(Backbone backbone) => 2L * sizeof(float) * backbone.BlockCount * backbone.KeptHeads.Width;
 
     /// <summary>Tokens in a row.</summary>
     public int Length(int row) => _lengths[row];
@@ -83,7 +88,10 @@ internal sealed class LanguageModel : IDisposable
         (_lengths[first], _lengths[second]) = (_lengths[second], _lengths[first]);
     }
 
-    /// <summary>[rows,V]: for each of the first rows the log-probability of every token to come next. Asked for after <see cref="Read"/> or <see cref="Step"/>, before <see cref="Cut"/>.</summary>
+    /// <summary>
+    /// [rows,V]: for each of the first rows the log-probability of every token to come next. Asked for after <see cref="Read"/> or
+    /// <see cref="Step"/>, before <see cref="Cut"/>.
+    /// </summary>
     /// <returns>Valid until the next call.</returns>
     public ReadOnlySpan<float> LogProbabilities(int rows)
     {
@@ -119,32 +127,29 @@ internal sealed class LanguageModel : IDisposable
     }
 
     /// <summary>Token embeddings [B,T,H] → the last token's state [B,H].</summary>
-    private OnnxGraph BlocksGraph(Func<OnnxGraph, Layers> layersOf)
+    private void AddBlocks(Layers layers)
     {
-        OnnxGraph graph = new();
+        OnnxGraph graph = layers.Graph;
         AttentionInputs inputs = new(
             graph.Input(Embeddings, OnnxType.Float, null, null, _backbone.HiddenSize),
             Lengths: "",
             Capacity)
         {
-            Growing = new(graph.Input(LastIndex, OnnxType.Int32, [null]), graph.Input(TotalLength, OnnxType.Int32), block => _cache.Declare(graph, block)),
+            Growing = new(
+                graph.Input(LastIndex, OnnxType.Int32, [null]), graph.Input(TotalLength, OnnxType.Int32), block => _cache.Declare(graph, block)),
         };
         graph.Input(LastPosition, OnnxType.Int64, null, 2);
         string state = "";
-        _backbone.Forward(layersOf(graph), inputs, new BlockRange(0, _backbone.BlockCount), (_, hidden) => state = hidden);
+        _backbone.Forward(layers, inputs, new BlockRange(0, _backbone.BlockCount), (_, hidden) => state = hidden);
         graph.Output(graph.Node("GatherND", [state, LastPosition]), "state", OnnxType.Float, null, _backbone.HiddenSize);
-        return graph;
     }
 
-    /// <summary>[B,H] → [B,V], in fp32 whatever the blocks are in.</summary>
-    private OnnxGraph HeadGraph()
+    /// <summary>[B,H] → [B,V].</summary>
+    private void AddHead(Layers layers)
     {
-        OnnxGraph graph = new();
-        Float32Layers layers = new(_backbone.Checkpoint, graph);
-        ProjectionGroup head = _backbone.LanguageHead!;
+        OnnxGraph graph = layers.Graph;
         string states = graph.Input(nameof(_states), OnnxType.Float, null, _backbone.HiddenSize);
-        string logits = layers.Multiply(layers.Prepare(states, head), head).Value;
+        string logits = layers.Linear(states, _backbone.LanguageHead!);
         graph.Output(graph.Node("LogSoftmax", [logits], ("axis", -1)), "log_probabilities", OnnxType.Float, null, _backbone.VocabularySize);
-        return graph;
     }
 }

@@ -3,7 +3,8 @@ using LlmEmbed.Tokenization;
 namespace LlmEmbed.Comparison;
 
 /// <summary>
-/// How a classification is put to a language model, as token ids. The task and its examples come first, the text follows, and so all texts share their beginning.
+/// How a classification is put to a language model, as token ids. The task and its examples come first, the text follows, and so all texts share
+/// their beginning.
 /// Models whose tokenizer has <c>&lt;|im_start|&gt;</c> and <c>&lt;|im_end|&gt;</c> are addressed in the turns of a chat, all others in plain text.
 /// </summary>
 internal sealed class PromptFormat

@@ -1,4 +1,5 @@
 using LlmEmbed.Evaluation;
+using LlmEmbed.Reading;
 
 namespace LlmEmbed.Comparison;
 
@@ -9,7 +10,8 @@ namespace LlmEmbed.Comparison;
 internal sealed record PromptedTask(IReadOnlyList<string> Labels, IReadOnlyList<LabeledText> Examples, int ReasoningTokens);
 
 /// <summary>
-/// Classifies by prompting a language model, which is what LLMEmbed replaces: the prompt's beginning is read once, each text behind it, and every label is
+/// Classifies by prompting a language model, which is what LLMEmbed replaces: the prompt's beginning is read once, each text behind it, and every
+/// label is
 /// scored by the mean log-probability of its tokens.
 /// </summary>
 internal sealed class PromptedClassifier : IDisposable
@@ -25,12 +27,12 @@ internal sealed class PromptedClassifier : IDisposable
     private readonly int[][] _labels;
     private readonly int _maxTokens, _beginning;
 
-    private PromptedClassifier(TextEncoder encoder, PromptFormat format, PromptedTask task, int[] beginning, int capacity)
+    private PromptedClassifier(BackboneReader reader, PromptFormat format, PromptedTask task, int[] beginning, int capacity)
     {
-        (_task, _format, _maxTokens, _beginning) = (task, format, encoder.MaxTokens, beginning.Length);
+        (_task, _format, _maxTokens, _beginning) = (task, format, reader.Plan.MaxTokens, beginning.Length);
         _labels = [.. task.Labels.Select(format.LabelIds)];
-        int rows = (int)Math.Clamp(CacheBytes / (LanguageModel.CacheBytes(encoder.Backbone) * capacity), 1, MostRows);
-        _model = encoder.OpenLanguageModel(rows, capacity);
+        int rows = (int)Math.Clamp(CacheBytes / (LanguageModel.CacheBytes(reader.Backbone.Model) * capacity), 1, MostRows);
+        _model = new LanguageModel(reader.Backbone.Model, reader.NewLayers, rows, capacity, reader.Threads);
         _model.Read(0, beginning);
         for (int row = 1; row < rows; row++) _model.Copy(0, row);
     }
@@ -46,17 +48,20 @@ internal sealed class PromptedClassifier : IDisposable
     public long ReasoningTokens { get; private set; }
 
     /// <summary>Opens the language model and reads the prompt's beginning.</summary>
-    /// <param name="encoder">Its backbone must have a language-model head.</param>
+    /// <param name="reader">Its backbone must have a language-model head.</param>
     /// <param name="task">What is asked.</param>
     /// <param name="texts">The texts that will be classified, of which the longest must have room.</param>
     /// <returns>Null where the longest prompt has more tokens than the model has positions.</returns>
-    public static PromptedClassifier? TryCreate(TextEncoder encoder, PromptedTask task, IEnumerable<string> texts)
+    public static PromptedClassifier? TryCreate(BackboneReader reader, PromptedTask task, IEnumerable<string> texts)
     {
-        PromptFormat format = new(encoder.Tokenizer);
-        int[] beginning = format.Beginning(task.Labels, task.Examples, encoder.MaxTokens);
-        int answer = task.ReasoningTokens == 0 ? format.BeforeLabel.Length : format.BeforeReasoning.Length + task.ReasoningTokens + format.AfterReasoning.Length;
-        int capacity = beginning.Length + texts.Max(text => format.TextIds(text, encoder.MaxTokens).Length) + answer + task.Labels.Max(label => format.LabelIds(label).Length);
-        return capacity <= encoder.Backbone.MaxTokens ? new PromptedClassifier(encoder, format, task, beginning, capacity) : null;
+        PromptFormat format = new(reader.Backbone.Tokenizer);
+        int[] beginning = format.Beginning(task.Labels, task.Examples, reader.Plan.MaxTokens);
+        int answer = task.ReasoningTokens == 0
+            ? format.BeforeLabel.Length
+            : format.BeforeReasoning.Length + task.ReasoningTokens + format.AfterReasoning.Length;
+        int capacity = beginning.Length + texts.Max(
+            text => format.TextIds(text, reader.Plan.MaxTokens).Length) + answer + task.Labels.Max(label => format.LabelIds(label).Length);
+        return capacity <= reader.Backbone.Model.MaxTokens ? new PromptedClassifier(reader, format, task, beginning, capacity) : null;
     }
 
     /// <summary>[N,C], the mean log-probability of each label's tokens.</summary>
@@ -86,7 +91,10 @@ internal sealed class PromptedClassifier : IDisposable
 
     public void Dispose() => _model.Dispose();
 
-    /// <summary>Each row goes on with its most probable token until it ends its answer or is long enough. Rows that end go behind those that do not, and cost nothing more.</summary>
+    /// <summary>
+    /// Each row goes on with its most probable token until it ends its answer or is long enough. Rows that end go behind those that do not, and cost
+    /// nothing more.
+    /// </summary>
     /// <returns>For each row the text that is in it now.</returns>
     private int[] Reason(int rows, CancellationToken cancellation)
     {

@@ -1,11 +1,12 @@
 using System.Globalization;
 using LlmEmbed.Data;
 using LlmEmbed.Evaluation;
+using LlmEmbed.Reading;
 
 namespace LlmEmbed.Comparison;
 
 /// <summary>How much is prompted: a prompt costs many times what an embedding does.</summary>
-internal sealed record PromptingOptions
+public sealed record PromptingOptions
 {
     /// <summary>Test texts of zero-shot and few-shot prompts, a stratified sample where there are more.</summary>
     public int Texts { get; init; } = 500;
@@ -26,11 +27,18 @@ internal sealed record PromptingOptions
 internal sealed record PromptedResult(string Method, string Note, int[]? Sample, IReadOnlyList<float[]> Probabilities, MethodCost Cost);
 
 /// <summary>
-/// Zero-shot, few-shot and chain-of-thought prompting of one decoder. Scores of labels are measured from their means over some training texts, since a small
+/// Zero-shot, few-shot and chain-of-thought prompting of one decoder. Scores of labels are measured from their means over some training texts, since
+/// a small
 /// model prefers one label whatever the text says (batch calibration, Zhou et al. 2024).
 /// </summary>
 internal sealed class PromptedMethods(
-    TextEncoder encoder, IReadOnlyList<LabeledText> training, string[] labels, int seed, PromptingOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellation)
+    BackboneReader reader,
+    IReadOnlyList<LabeledText> training,
+    string[] labels,
+    int seed,
+    PromptingOptions options,
+    IProgress<WorkProgress>? progress,
+    CancellationToken cancellation)
 {
     private const int MostExamples = 8;
     private const int CalibrationTexts = 32;
@@ -43,7 +51,10 @@ internal sealed class PromptedMethods(
     /// <param name="seeds">Draws of the few-shot examples.</param>
     public IEnumerable<PromptedResult> Run(string[] texts, int[] truth, int seeds)
     {
-        string? obstacle = encoder.Backbone.LanguageHead is null ? $"{encoder.Name} has no language-model head" : encoder.MemoryPlan.IsStreamed ? $"{encoder.Name} does not fit into the memory as a whole" : null;
+        string? obstacle = reader.Backbone.Model.LanguageHead is null
+            ? $"{reader.Backbone.Name} has no language-model head"
+            : reader.MemoryPlan.IsStreamed ? $"{reader.Backbone.Name} does not fit into the memory as a whole"
+            : null;
         if (obstacle is not null)
         {
             LeftOut.Add($"zero-shot, few-shot and chain of thought: {obstacle}");
@@ -53,7 +64,8 @@ internal sealed class PromptedMethods(
         return new[]
         {
             Measure("zero-shot", texts, sample, reasoningTokens: 0, [[]]),
-            Measure("few-shot", texts, sample, reasoningTokens: 0, [.. Enumerable.Range(seed, seeds).Select(draw => DrawInTurns(draw, MostExamples))]),
+            Measure(
+                "few-shot", texts, sample, reasoningTokens: 0, [.. Enumerable.Range(seed, seeds).Select(draw => DrawInTurns(draw, MostExamples))]),
             Measure("chain of thought", texts, reasoned, options.ReasoningTokens, [[]]),
         }.OfType<PromptedResult>();
     }
@@ -68,14 +80,17 @@ internal sealed class PromptedMethods(
         MethodCost cost = default;
         string note = "";
         int done = 0;
-        void Report(int count) => progress?.Report(new WorkProgress($"Prompting {encoder.Name}, {method}", done += count, draws.Length * (asked.Length + calibration.Length), "texts"));
+        void Report(int count) =>
+            progress?.Report(
+                new WorkProgress(
+                    $"Prompting {reader.Backbone.Name}, {method}", done += count, draws.Length * (asked.Length + calibration.Length), "texts"));
         foreach (LabeledText[] examples in draws)
         {
             CostMeter meter = new();
             using PromptedClassifier? classifier = CreateWithExamples(examples, reasoningTokens, [.. asked, .. calibration]);
             if (classifier is null)
             {
-                LeftOut.Add($"{method}: its prompt is longer than the {encoder.Backbone.MaxTokens} positions of {encoder.Name}");
+                LeftOut.Add($"{method}: its prompt is longer than the {reader.Backbone.Model.MaxTokens} positions of {reader.Backbone.Name}");
                 return null;
             }
             float[] means = Means(classifier.Scores(calibration, Report, cancellation));
@@ -86,7 +101,8 @@ internal sealed class PromptedMethods(
             if (probabilities.Count > 1) continue;
             double scale = (double)texts.Length / asked.Length;
             cost = new MethodCost(
-                encoder.Backbone.ParameterCount(encoder.BlockCount) + (long)encoder.Backbone.VocabularySize * encoder.HiddenSize,
+                reader.Backbone.Model.ParameterCount(
+                    reader.Backbone.Model.BlockCount) + (long)reader.Backbone.Model.VocabularySize * reader.HiddenSize,
                 tokensBefore + (long)(scale * (classifier.TokensRead - tokensBefore)),
                 FeatureBytes: 0,
                 preparation,
@@ -101,7 +117,10 @@ internal sealed class PromptedMethods(
         List<string> parts = [classifier.IsChat ? "asked in a chat's turns" : "asked in plain text"];
         if (classifier.ExampleCount > 0) parts.Add($"{classifier.ExampleCount} examples");
         if (reasoned > 0) parts.Add(string.Create(CultureInfo.InvariantCulture, $"{reasoned:0} tokens of reasoning per text"));
-        if (asked < all) parts.Add(string.Create(CultureInfo.InvariantCulture, $"measured on {asked:N0} of {all:N0} test texts; the cost of prediction is computed from theirs"));
+        if (asked < all)
+            parts.Add(
+                string.Create(
+                    CultureInfo.InvariantCulture, $"measured on {asked:N0} of {all:N0} test texts; the cost of prediction is computed from theirs"));
         return string.Join(", ", parts);
     }
 
@@ -109,7 +128,8 @@ internal sealed class PromptedMethods(
     private PromptedClassifier? CreateWithExamples(LabeledText[] examples, int reasoningTokens, string[] texts)
     {
         for (int count = examples.Length; count >= Math.Min(1, examples.Length); count--)
-            if (PromptedClassifier.TryCreate(encoder, new PromptedTask(labels, examples[..count], reasoningTokens), texts) is { } classifier) return classifier;
+            if (PromptedClassifier.TryCreate(reader, new PromptedTask(labels, examples[..count], reasoningTokens), texts) is { } classifier)
+                return classifier;
         return null;
     }
 
@@ -119,13 +139,18 @@ internal sealed class PromptedMethods(
         DeterministicRandom random = new((ulong)draw);
         LabeledText[] shuffled = [.. training];
         random.Shuffle(shuffled.AsSpan());
-        LabeledText[] drawn = [.. shuffled.GroupBy(example => example.Label).SelectMany(group => group.Index()).OrderBy(example => example.Index).Select(example => example.Item).Take(count)];
+        LabeledText[] drawn =
+        [
+            .. shuffled.GroupBy(example => example.Label).SelectMany(group => group.Index()).OrderBy(example => example.Index)
+                .Select(example => example.Item).Take(count),
+        ];
         random.Shuffle(drawn.AsSpan());
         return drawn;
     }
 
     /// <summary>[C].</summary>
-    private float[] Means(float[] scores) => [.. Enumerable.Range(0, labels.Length).Select(label => scores.Where((_, i) => i % labels.Length == label).Average())];
+    private float[] Means(float[] scores) =>
+        [.. Enumerable.Range(0, labels.Length).Select(label => scores.Where((_, i) => i % labels.Length == label).Average())];
 
     /// <summary>[N,C].</summary>
     private static float[] Calibrated(float[] scores, float[] means)

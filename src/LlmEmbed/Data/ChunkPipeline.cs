@@ -1,20 +1,28 @@
 namespace LlmEmbed.Data;
 
-/// <summary>Chunks of rows that are read, computed and used at the same time: while one is computed the next is read and prepared and the last one is used. Order is kept.</summary>
+/// <summary>
+/// Reads, computes and uses chunks of rows at the same time: while one chunk is computed, the next one is read and prepared and the last one is used.
+/// The order of the rows is kept.
+/// </summary>
 internal static class ChunkPipeline
 {
-    /// <param name="chunks">Any number of them, of which three are in memory.</param>
-    /// <param name="prepare">What can be done beside a computation, such as tokenizing.</param>
-    /// <param name="compute">The work that takes long; one chunk at a time.</param>
-    /// <param name="cancellation">Ends the reading at once, even where it waits for input; <paramref name="compute"/> has to see to itself.</param>
+    /// <param name="chunks">Any number of chunks, of which three are in memory.</param>
+    /// <param name="prepare">Work that can be done while another chunk is computed, such as tokenizing.</param>
+    /// <param name="compute">The work that takes long, done for one chunk at a time.</param>
+    /// <param name="cancellationToken">
+    /// Ends the reading at once, even if it waits for input. A computation that is running is not ended by it: <paramref name="compute"/> must look
+    /// at the token itself.
+    /// </param>
     public static IEnumerable<(T[] Rows, TResult Result)> Run<T, TPrepared, TResult>(
-        IEnumerable<T[]> chunks, Func<T[], TPrepared> prepare, Func<TPrepared, TResult> compute, CancellationToken cancellation) => chunks
+        IEnumerable<T[]> chunks, Func<T[], TPrepared> prepare, Func<TPrepared, TResult> compute, CancellationToken cancellationToken) => chunks
         .Select(chunk => (Rows: chunk, Prepared: prepare(chunk)))
-        .MadeAhead(cancellation)
+        .MadeAhead(cancellationToken)
         .Select(chunk => (chunk.Rows, compute(chunk.Prepared)))
         .MadeAhead(CancellationToken.None);
 
-    /// <summary>Rows in chunks of about as much work: each ends with the row that reaches a number of characters, or at a number of rows.</summary>
+    /// <summary>
+    /// Divides rows into chunks of about as much work. A chunk ends with the row with which it reaches a number of characters, or a number of rows.
+    /// </summary>
     public static IEnumerable<T[]> ChunkByLength<T>(this IEnumerable<T> rows, Func<T, string> textOf, int characters, int mostRows)
     {
         List<T> chunk = [];
@@ -31,9 +39,12 @@ internal static class ChunkPipeline
         if (chunk.Count > 0) yield return [.. chunk];
     }
 
-    /// <summary>The same items, each made by another thread while the one before it is used.</summary>
-    /// <param name="source">What makes them.</param>
-    /// <param name="abandon">Ends the wait for an item; whatever makes it is then left alone. None waits until it is made, so that nothing it needs is freed too early.</param>
+    /// <summary>The same items, each made by another thread while the item before it is used.</summary>
+    /// <param name="source">Makes the items.</param>
+    /// <param name="abandon">
+    /// Ends the wait for an item that is being made and leaves the source to itself. If it is never cancelled, the end of the enumeration waits for
+    /// the item, so that nothing that the source needs is freed too early.
+    /// </param>
     private static IEnumerable<T> MadeAhead<T>(this IEnumerable<T> source, CancellationToken abandon)
     {
         IEnumerator<T> items = source.GetEnumerator();

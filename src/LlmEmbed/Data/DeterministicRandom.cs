@@ -1,8 +1,8 @@
 namespace LlmEmbed.Data;
 
 /// <summary>
-/// SplitMix64 (Steele, Lea and Flood 2014): the same numbers for the same seed on every machine and in every version. .NET does not promise that
-/// for <see cref="Random"/>, and a training must be repeatable from its seed.
+/// Random numbers by SplitMix64 (Steele, Lea and Flood 2014): the same numbers for the same seed on every machine and in every version. .NET does not
+/// promise that for <see cref="Random"/>, and a training must be repeatable from its seed.
 /// </summary>
 internal sealed class DeterministicRandom(ulong seed)
 {
@@ -16,7 +16,7 @@ internal sealed class DeterministicRandom(ulong seed)
         return z ^ (z >> 31);
     }
 
-    /// <summary>A number from 0 to <paramref name="bound"/> - 1; the bias of 2^-64 × bound is beyond notice.</summary>
+    /// <summary>A number from 0 to <paramref name="bound"/> - 1; the bias of 2^-64 × bound is too small to matter.</summary>
     public int Next(int bound) => (int)Math.BigMul(NextUInt64(), (ulong)bound, out _);
 
     /// <summary>A number in [0,1) with 53 random bits.</summary>

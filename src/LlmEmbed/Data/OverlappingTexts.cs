@@ -5,21 +5,26 @@ using System.Text;
 namespace LlmEmbed.Data;
 
 /// <summary>
-/// Finds texts that are parts of others. Where phrases stand beside the sentences that they were cut from (sst2 is made so), or texts are repeated, rows that are held
-/// out at random have been seen in training already: accuracy is overrated, and penalties are chosen too weak.
+/// Finds texts that are parts of other texts. Some data sets hold phrases beside the sentences from which they were cut (sst2 does), or hold texts
+/// twice. If rows are held out of them at random, the training has seen these texts already: the accuracy looks too good, and penalties are chosen
+/// too weak.
 /// </summary>
 internal static class OverlappingTexts
 {
-    /// <summary>Shorter phrases occur by chance.</summary>
+    /// <summary>A phrase of fewer words may occur in two texts by chance.</summary>
     private const int LeastWords = 3;
 
-    /// <summary>Parts of longer texts are not looked for: that would take time in the square of their length, and their parts are seldom texts themselves.</summary>
+    /// <summary>
+    /// In texts of more words, no parts are looked for: that takes time in the square of their length, and their parts are seldom texts themselves.
+    /// </summary>
     private const int MostWords = 64;
 
     private const ulong Multiplier = 0x9E3779B97F4A7C15;
 
-    /// <summary>Numbers that are the same for equal texts, and for a text and the longest one that contains it. Case, punctuation and space do not count.</summary>
-    /// <returns>[N].</returns>
+    /// <summary>
+    /// Groups texts that overlap: equal texts, and a text with the longest one that contains it. Case, punctuation and space do not count.
+    /// </summary>
+    /// <returns>[N], for each text the number of its group.</returns>
     public static int[] GroupsOf(IReadOnlyList<string> texts)
     {
         ulong[][] words = [.. texts.Select(WordsOf)];
@@ -30,8 +35,11 @@ internal static class OverlappingTexts
             known.TryAdd((HashOf(words[text]), words[text].Length), text);
             container[text] = known[(HashOf(words[text]), words[text].Length)];
         }
-        // The longest come first, so a text that has a container already has its longest one, and that one's own was found before.
-        foreach (int text in Enumerable.Range(0, container.Length).Where(text => container[text] == text && words[text].Length <= MostWords).OrderByDescending(text => words[text].Length))
+        // The longest texts come first. So the first container that is found for a text is its longest one, and the container of that one is known.
+        IEnumerable<int> longestFirst = Enumerable.Range(0, container.Length)
+            .Where(text => container[text] == text && words[text].Length <= MostWords)
+            .OrderByDescending(text => words[text].Length);
+        foreach (int text in longestFirst)
         {
             ulong[] own = words[text];
             for (int start = 0; start <= own.Length - LeastWords; start++)
@@ -41,14 +49,15 @@ internal static class OverlappingTexts
                 {
                     hash = (hash + own[end]) * Multiplier;
                     int length = end - start + 1;
-                    if (length >= LeastWords && length < own.Length && known.TryGetValue((hash, length), out int part) && container[part] == part) container[part] = container[text];
+                    bool isPart = length >= LeastWords && length < own.Length;
+                    if (isPart && known.TryGetValue((hash, length), out int part) && container[part] == part) container[part] = container[text];
                 }
             }
         }
         return [.. container.Select(text => container[text])];
     }
 
-    /// <summary>The groups of chosen rows; none where there are none.</summary>
+    /// <summary>The groups of chosen rows; empty if there are no groups.</summary>
     public static int[] Select(int[] groups, int[] rows) => groups.Length == 0 ? [] : [.. rows.Select(row => groups[row])];
 
     private static ulong HashOf(ulong[] words) => words.Aggregate(0UL, (hash, word) => (hash + word) * Multiplier);
@@ -62,7 +71,7 @@ internal static class OverlappingTexts
             for (end = start; end < lower.Length && char.IsLetterOrDigit(lower[end]); end++) { }
             if (end > start) words.Add(XxHash3.HashToUInt64(MemoryMarshal.AsBytes(lower[start..end])));
         }
-        // Signs alone are a text too.
+        // A text of punctuation alone counts as one word.
         return words.Count > 0 ? [.. words] : [XxHash3.HashToUInt64(Encoding.UTF8.GetBytes(text))];
     }
 }

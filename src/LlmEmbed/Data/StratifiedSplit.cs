@@ -1,15 +1,17 @@
 namespace LlmEmbed.Data;
 
 /// <summary>
-/// Splits of labelled rows in which every part has its share of every class. They depend on labels, groups and the seed alone. Rows of one group (see
-/// <see cref="OverlappingTexts"/>) stay together, as nearly as the classes allow; no groups are as good as one for each row.
+/// Splits labelled rows so that every part has its share of every class. The result depends on labels, groups and the seed alone. Rows of one group
+/// (see <see cref="OverlappingTexts"/>) stay together, as far as the classes allow. No groups mean the same as a group for each row.
 /// </summary>
 internal static class StratifiedSplit
 {
-    /// <summary>With fewer groups than this, keeping them together would leave parts without rows.</summary>
+    /// <summary>With fewer groups than this, some parts could get no rows if groups were kept together.</summary>
     private const int LeastGroups = 100;
 
-    /// <summary>Sets rows aside; every class of at least two rows is kept in part, and without groups set aside in part.</summary>
+    /// <summary>
+    /// Sets rows aside. Of every class of at least two rows, some are kept; and some are set aside, unless groups prevent it.
+    /// </summary>
     /// <returns>The two parts, each in ascending order.</returns>
     public static (int[] Kept, int[] HeldOut) HoldOut(ReadOnlySpan<int> labels, double fraction, ulong seed, ReadOnlySpan<int> groups = default)
     {
@@ -35,10 +37,11 @@ internal static class StratifiedSplit
     }
 
     /// <summary>
-    /// Deals the rows of each class to folds in turn, each class going on where the one before ended, so that the folds' sizes differ by one at most.
-    /// A class with fewer rows than folds is missing from some folds' held-out part but never from a training part, if it has at least two rows.
+    /// Deals the rows of each class to the folds in turn. Each class goes on where the class before it ended, so that the sizes of the folds differ
+    /// by one at most. A class with fewer rows than folds is missing from the held-out part of some folds, but if it has at least two rows, it is
+    /// never missing from a training part.
     /// </summary>
-    /// <returns>For each row its fold.</returns>
+    /// <returns>[N], for each row its fold.</returns>
     public static int[] Folds(ReadOnlySpan<int> labels, int foldCount, ulong seed, ReadOnlySpan<int> groups = default)
     {
         if (FirstRows(groups) is { } first)
@@ -57,7 +60,9 @@ internal static class StratifiedSplit
         return folds;
     }
 
-    /// <summary>At most <paramref name="count"/> rows, in ascending order; classes keep their shares, and each keeps two rows if it has them.</summary>
+    /// <summary>
+    /// About <paramref name="count"/> rows, in ascending order. Classes keep their shares, and each keeps two rows if it has them.
+    /// </summary>
     public static int[] Sample(ReadOnlySpan<int> labels, int count, ulong seed)
     {
         if (labels.Length <= count) return [.. Enumerable.Range(0, labels.Length)];
@@ -68,7 +73,7 @@ internal static class StratifiedSplit
         return [.. sample.Order()];
     }
 
-    /// <summary>For each row the first of its group; null where every row is alone, or where there are too few groups to split by them.</summary>
+    /// <summary>[N], for each row the first row of its group; null if every row is alone, or if there are too few groups to split by them.</summary>
     private static int[]? FirstRows(ReadOnlySpan<int> groups)
     {
         Dictionary<int, int> firstOf = [];
@@ -81,7 +86,7 @@ internal static class StratifiedSplit
         return firstOf.Count < LeastGroups || firstOf.Count == first.Length ? null : first;
     }
 
-    /// <summary>One row for each group, and its label.</summary>
+    /// <summary>The first row of each group, and its label.</summary>
     private static (int[] Rows, int[] Labels) Units(int[] first, ReadOnlySpan<int> labels)
     {
         List<int> rows = [], own = [];
@@ -94,7 +99,9 @@ internal static class StratifiedSplit
         return ([.. rows], [.. own]);
     }
 
-    /// <summary>A class that lies in one part alone would be missing where that part is left out: its last row moves.</summary>
+    /// <summary>
+    /// Moves the last row of each class whose rows all lie in one part. Otherwise the class would be missing when that part is left out.
+    /// </summary>
     private static void Separate(ReadOnlySpan<int> labels, int[] partOf, int parts)
     {
         Dictionary<int, (int Part, int Last, int Count, bool IsSpread)> classes = [];

@@ -1,18 +1,18 @@
 namespace LlmEmbed.Data;
 
-/// <summary>Finds the columns of text and label where the user did not name them.</summary>
+/// <summary>Finds the columns of text and label if the user did not name them.</summary>
 internal static class TableColumns
 {
-    /// <summary>Tried in this order; exact case first, then any case.</summary>
-    public static readonly IReadOnlyList<string> TextNames = ["text", "sentence", "content", "review"];
+    /// <summary>The usual names of the text, in the order in which they are looked for: each with its exact case first, then with any case.</summary>
+    private static readonly string[] TextNames = ["text", "sentence", "content", "review"];
 
-    /// <inheritdoc cref="TextNames"/>
-    public static readonly IReadOnlyList<string> LabelNames = ["label", "class", "category", "target"];
+    /// <summary>The usual names of the label, looked for in the same way.</summary>
+    private static readonly string[] LabelNames = ["label", "class", "category", "target"];
 
-    /// <summary>The named column, else the first that is called as <see cref="TextNames"/> say, else the only one beside the label.</summary>
+    /// <summary>The named column; else the first with one of <see cref="TextNames"/>; else the only one besides the label.</summary>
     /// <param name="table">The table.</param>
-    /// <param name="name">What the user says, or null.</param>
-    /// <param name="label">The label's column where it is known; else the one that is called as <see cref="LabelNames"/> say, if there is one.</param>
+    /// <param name="name">The name that the user gave, or null.</param>
+    /// <param name="label">The column of the label, if it is known; else the one with one of <see cref="LabelNames"/>, if there is one.</param>
     public static int Text(TableReader table, string? name, int? label = null)
     {
         if (name is not null) return table.ColumnIndex(name);
@@ -22,17 +22,18 @@ internal static class TableColumns
         return others.Length == 1 ? others[0] : throw Unknown(table, "text", TextNames, "--text-column");
     }
 
-    /// <summary>The named column, else the first that is called as <see cref="LabelNames"/> say.</summary>
-    public static int Label(TableReader table, string? name) =>
-        name is not null ? table.ColumnIndex(name) : FirstOf(table, LabelNames) ?? throw Unknown(table, "label", LabelNames, "--label-column");
-
-    /// <summary>Text and label, which cannot be the same column.</summary>
+    /// <summary>The columns of text and label, which cannot be the same one.</summary>
     public static (int Text, int Label) TextAndLabel(TableReader table, string? textName, string? labelName)
     {
         int label = Label(table, labelName);
         int text = Text(table, textName, label);
-        return text != label ? (text, label) : throw table.Error($"the column '{table.Columns[text]}' cannot be text and label at once. {table.ColumnList()}");
+        if (text != label) return (text, label);
+        throw table.Error($"the column '{table.Columns[text]}' cannot be text and label at once. {table.ColumnList()}");
     }
+
+    /// <summary>The named column; else the first with one of <see cref="LabelNames"/>.</summary>
+    private static int Label(TableReader table, string? name) =>
+        name is not null ? table.ColumnIndex(name) : FirstOf(table, LabelNames) ?? throw Unknown(table, "label", LabelNames, "--label-column");
 
     private static int? FirstOf(TableReader table, IReadOnlyList<string> names)
     {
@@ -41,6 +42,10 @@ internal static class TableColumns
         return null;
     }
 
-    private static LlmEmbedException Unknown(TableReader table, string what, IReadOnlyList<string> names, string option) => table.Error(
-        $"no column is called {string.Join(", ", names.SkipLast(1))} or {names[^1]}, so it is not clear which holds the {what}. {table.ColumnList()} Name it with {option}.");
+    private static LlmEmbedException Unknown(TableReader table, string what, IReadOnlyList<string> names, string option)
+    {
+        string usual = $"{string.Join(", ", names.SkipLast(1))} or {names[^1]}";
+        string problem = $"no column is called {usual}, so it is not clear which holds the {what}.";
+        return table.Error($"{problem} {table.ColumnList()} Name it with {option}.");
+    }
 }

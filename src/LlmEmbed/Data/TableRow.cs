@@ -2,22 +2,31 @@ using System.Globalization;
 
 namespace LlmEmbed.Data;
 
-/// <summary>One record of a table.</summary>
-/// <param name="LineNumber">The line where the record starts, counted from 1; of a Parquet file the row.</param>
-/// <param name="Fields">One value per column of the table.</param>
-internal sealed record TableRow(long LineNumber, IReadOnlyList<TableValue> Fields);
+/// <summary>One row of a table.</summary>
+/// <param name="LineNumber">The line on which the row starts, counted from 1; the number of the row for a Parquet file.</param>
+/// <param name="Fields">One value for each column of the table.</param>
+public sealed record TableRow(long LineNumber, IReadOnlyList<TableValue> Fields);
 
 /// <summary>
-/// One field. Numbers and truth values stay the text they were written as, so that nothing is lost between reading and writing.
+/// One field of a table: a text, a JSON value, or nothing (<c>default</c>). Numbers and truth values stay the text as which they were written, so
+/// that nothing is lost between reading and writing. A string converts to a text by itself.
 /// </summary>
-/// <param name="Text">The characters, or null where the field is missing or null.</param>
-/// <param name="IsJson"><paramref name="Text"/> is a JSON number, truth value, object or array and not the content of a string.</param>
-internal readonly record struct TableValue(string? Text, bool IsJson = false)
+public readonly record struct TableValue
 {
-    public bool IsNested => IsJson && Text is ['{' or '[', ..];
+    internal TableValue(string? text, bool isJson) => (Text, IsJson) = (text, isJson);
 
-    /// <summary>JSON knows no infinity and no NaN: these become strings.</summary>
-    public static TableValue Number(double value) => new(value.ToString("R", CultureInfo.InvariantCulture), IsJson: double.IsFinite(value));
+    /// <summary>The characters; null if the field is missing or null.</summary>
+    public string? Text { get; }
 
-    public static implicit operator TableValue(string? text) => new(text);
+    /// <summary>Whether <see cref="Text"/> is a JSON number, truth value, object or array, and not the content of a string.</summary>
+    public bool IsJson { get; }
+
+    /// <summary>Whether the field is a JSON object or array.</summary>
+    internal bool IsNested => IsJson && Text is ['{' or '[', ..];
+
+    /// <summary>A number with as many digits as tell it from its neighbours. JSON knows no infinity and no NaN, so these become texts.</summary>
+    public static TableValue Number(double value) => new(value.ToString("R", CultureInfo.InvariantCulture), isJson: double.IsFinite(value));
+
+    /// <summary>A text, or nothing for null.</summary>
+    public static implicit operator TableValue(string? text) => new(text, isJson: false);
 }

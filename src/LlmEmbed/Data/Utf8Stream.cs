@@ -5,18 +5,20 @@ using System.Text.Unicode;
 namespace LlmEmbed.Data;
 
 /// <summary>
-/// Hands on bytes that are proved to be UTF-8 text, and stops at the first that is not, with its line. Decoders further on would replace it silently,
-/// or know only its offset. Reads forward in blocks, so standard input will do.
+/// Hands on bytes that are proved to be UTF-8 text, and stops at the first byte that is not, with its line. Decoders that follow would replace that
+/// byte silently or know only its offset. It reads forward in blocks, so that it can read standard input.
 /// </summary>
 internal sealed class Utf8Stream(Stream input, TableSource source) : Stream
 {
-    /// <summary>No text to classify is longer; what is longer is no table of texts, and would be read into memory whole.</summary>
+    /// <summary>
+    /// The longest line. No text to classify is longer, so a file with longer lines is no table of texts; and a line is read into memory whole.
+    /// </summary>
     public const int MaxLineBytes = 64 << 20;
 
     private readonly byte[] _block = new byte[1 << 16];
-    private int _next; // first byte not handed on
-    private int _validEnd; // end of the bytes that are proved
-    private int _end; // end of the bytes that are read: behind _validEnd lies at most one unfinished character
+    private int _next; // the first byte that has not been handed on
+    private int _validEnd; // the end of the bytes that are proved
+    private int _end; // the end of the bytes that are read; behind _validEnd lies at most one unfinished character
     private long _lineNumber = 1;
     private int _lineBytes;
     private bool _endsWithReturn;
@@ -98,15 +100,17 @@ internal sealed class Utf8Stream(Stream input, TableSource source) : Stream
 
         int lastBreak = text.LastIndexOfAny((byte)'\n', (byte)'\r');
         _lineBytes = lastBreak < 0 ? _lineBytes + text.Length : text.Length - lastBreak - 1;
-        if (_lineBytes > MaxLineBytes) throw source.Error(_lineNumber, $"the line is longer than {MaxLineBytes >> 20} MiB; expected a text per line. Is this the right file and --format?");
+        if (_lineBytes <= MaxLineBytes) return;
+        throw source.Error(
+            _lineNumber, $"the line is longer than {MaxLineBytes >> 20} MiB; expected a text per line. Is this the right file and --format?");
     }
 
-    /// <summary>The bytes at the end that begin a character which the next block goes on with.</summary>
+    /// <summary>The number of bytes at the end that are the beginning of a character, which goes on in the next block.</summary>
     private static int UnfinishedBytes(ReadOnlySpan<byte> block)
     {
         for (int count = 1; count <= Math.Min(3, block.Length); count++)
         {
-            if ((block[^count] & 0xC0) == 0x80) continue; // a continuation byte: its first byte lies further ahead
+            if ((block[^count] & 0xC0) == 0x80) continue; // a continuation byte, whose character begins further ahead
             return Rune.DecodeFromUtf8(block[^count..], out _, out _) == OperationStatus.NeedMoreData ? count : 0;
         }
 
@@ -118,6 +122,7 @@ internal sealed class Utf8Stream(Stream input, TableSource source) : Stream
         int index = 0;
         while (Rune.DecodeFromUtf8(text[index..], out Rune rune, out int length) == OperationStatus.Done && rune.Value != 0) index += length;
         long line = _lineNumber + LineBreaks(text[..index]) - (_endsWithReturn && index > 0 && text[0] == '\n' ? 1 : 0);
-        return source.Error(line, $"the byte 0x{text[index]:X2} is not UTF-8 text. Save the file as UTF-8 (it may be Windows-1252, UTF-16 or no text at all).");
+        return source.Error(
+            line, $"the byte 0x{text[index]:X2} is not UTF-8 text. Save the file as UTF-8 (it may be Windows-1252, UTF-16 or no text at all).");
     }
 }

@@ -5,7 +5,7 @@ namespace LlmEmbed.Engine;
 /// <summary>The processor's cores.</summary>
 internal static class Cores
 {
-    /// <summary>How many this process may use. Two threads of one core share its units for products, so they count once.</summary>
+    /// <summary>How many cores this process may use. Two hardware threads of one core share its units for products, so they count once.</summary>
     public static int Usable { get; } = Count(Environment.ProcessorCount);
 
     private static int Count(int logical)

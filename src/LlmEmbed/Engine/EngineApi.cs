@@ -6,8 +6,8 @@ using Microsoft.ML.OnnxRuntime;
 namespace LlmEmbed.Engine;
 
 /// <summary>
-/// Registers operators written in C# with the engine, which its managed interface has no way to do: the part of ONNX Runtime's C interface that custom
-/// operators need (onnxruntime_c_api.h; positions in its function table never change, by its own rule).
+/// Registers operators written in C# with the engine, which its managed interface has no way to do: the part of ONNX Runtime's C interface that
+/// custom operators need (onnxruntime_c_api.h; positions in its function table never change, by its own rule).
 /// </summary>
 internal static unsafe class EngineApi
 {
@@ -124,13 +124,15 @@ internal static unsafe class EngineApi
         }
         long rows = 1;
         for (int axis = 0; axis < rank - 1; axis++) rows *= shape[axis];
-        (arguments.InputCount, arguments.Rows, arguments.Length) = (fused.Inputs.Length, checked((int)rows), rank > 1 ? checked((int)shape[rank - 2]) : 1);
+        (arguments.InputCount, arguments.Rows, arguments.Length) =
+            (fused.Inputs.Length, checked((int)rows), rank > 1 ? checked((int)shape[rank - 2]) : 1);
         for (int i = 0; i < fused.Outputs.Length; i++)
         {
             int width = fused.Outputs[i].Width(arguments);
             shape[rank - 1] = width;
             nint value;
-            Check(((delegate* unmanaged[Cdecl]<nint, nuint, long*, nuint, nint*, nint>)Functions[91])(context, (nuint)i, shape, (nuint)rank, &value)); // KernelContext_GetOutput
+            Check(((delegate* unmanaged[Cdecl]<nint, nuint, long*, nuint, nint*, nint>)Functions[91])( // KernelContext_GetOutput
+                context, (nuint)i, shape, (nuint)rank, &value));
             arguments.Outputs[i] = Data(value);
             arguments.OutputWidths[i] = width;
         }
@@ -139,8 +141,15 @@ internal static unsafe class EngineApi
         (arguments.Units, arguments.UnitsPerTask) = fused.UnitsOf(arguments);
         nuint tasks = (nuint)((arguments.Units + arguments.UnitsPerTask - 1) / arguments.UnitsPerTask);
         if (tasks == 1) fused.Run(arguments, 0, arguments.Units);
-        else Check(((delegate* unmanaged[Cdecl]<nint, delegate* unmanaged[Cdecl]<RowArguments*, nuint, void>, nuint, nuint, RowArguments*, nint>)Functions[274])(
-            context, &ComputeTask, tasks, 0, &arguments)); // KernelContext_ParallelFor
+        else Check(ParallelFor(context, &ComputeTask, tasks, &arguments));
+    }
+
+    private static nint ParallelFor(nint context, delegate* unmanaged[Cdecl]<RowArguments*, nuint, void> task, nuint tasks, RowArguments* arguments)
+    {
+        nint function = Functions[274]; // KernelContext_ParallelFor
+        return ((delegate* unmanaged[Cdecl]<
+            nint, delegate* unmanaged[Cdecl]<RowArguments*, nuint, void>, nuint, nuint, RowArguments*, nint>)function)(
+            context, task, tasks, 0, arguments);
     }
 
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]

@@ -2,18 +2,22 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace LlmEmbed.Engine;
 
-/// <summary>A compiled graph, ready to run on this machine's processor. Running is thread-safe. Nothing outside this file knows ONNX Runtime.</summary>
+/// <summary>
+/// A compiled graph, ready to run on this machine's processor. Running is thread-safe. Nothing outside this room knows ONNX Runtime.
+/// </summary>
 internal sealed class GraphSession : IDisposable
 {
     private readonly InferenceSession _session;
-    private readonly IReadOnlyList<WeightBuffer> _weights;
+    private readonly IReadOnlyList<(string Name, WeightBuffer Buffer)> _weights;
+    private WeightStore? _store;
     private readonly List<OrtValue> _initializers = [];
     private readonly IReadOnlyList<string> _outputNames;
 
     /// <summary>Compiles <paramref name="graph"/> and takes over its weights.</summary>
     /// <param name="graph">The graph; it must not be used for another session afterwards.</param>
     /// <param name="threads">Threads within one operator; results do not depend on it.</param>
-    public GraphSession(OnnxGraph graph, int threads)
+    /// <param name="store">Owns weights of the graph that other sessions use too; null if the graph has no such weights.</param>
+    public GraphSession(OnnxGraph graph, int threads, WeightStore? store = null)
     {
         _weights = graph.Weights;
         _outputNames = graph.OutputNames;
@@ -26,19 +30,28 @@ internal sealed class GraphSession : IDisposable
             LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, // what goes wrong is thrown, and said once
         };
         EngineApi.AddOperators(options);
-        foreach (WeightBuffer weight in _weights)
+        foreach ((string name, WeightBuffer weight) in _weights)
         {
-            OrtValue value = OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, ElementType(weight.Type), weight.Shape, weight.Address, weight.ByteLength);
+            OrtValue value = OrtValue.CreateTensorValueWithData(
+                OrtMemoryInfo.DefaultInstance, ElementType(weight.Type), weight.Shape, weight.Address, weight.ByteLength);
             _initializers.Add(value);
-            options.AddInitializer(weight.ValueName, value);
+            options.AddInitializer(name, value);
         }
         // The engine takes weights from memory only in place of external data, and wants the external file to exist.
         DirectoryInfo folder = Directory.CreateTempSubdirectory("llmembed-");
         try
         {
-            File.WriteAllBytes(Path.Combine(folder.FullName, OnnxGraph.WeightPlaceholder), []);
+            File.WriteAllBytes(Path.Combine(folder.FullName, OnnxModel.WeightPlaceholder), []);
             options.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", folder.FullName);
-            _session = Translate(() => new InferenceSession(graph.ToModel(), options));
+            PrePackedWeightsContainer? prePacked = store?.Enter();
+            _store = store;
+            byte[] model = graph.ToModel();
+            _session = Translate(() => prePacked is null ? new InferenceSession(model, options) : new InferenceSession(model, options, prePacked));
+        }
+        catch
+        {
+            Free();
+            throw;
         }
         finally
         {
@@ -54,7 +67,9 @@ internal sealed class GraphSession : IDisposable
         return new GraphResults(Translate(() => _session.Run(runOptions, feeds.Names, feeds.Values, _outputNames)));
     }
 
-    /// <summary>Runs the graph once and writes its outputs into memory that is given, which may be that of an input where the operator allows it.</summary>
+    /// <summary>
+    /// Runs the graph once and writes its outputs into memory that is given, which may be that of an input if the operator allows it.
+    /// </summary>
     public void Run(GraphFeeds feeds, GraphFeeds results)
     {
         using RunOptions runOptions = new();
@@ -68,8 +83,15 @@ internal sealed class GraphSession : IDisposable
     public void Dispose()
     {
         _session.Dispose();
+        Free();
+    }
+
+    /// <summary>Frees the weights that the graph owned and gives the shared ones back.</summary>
+    private void Free()
+    {
         foreach (OrtValue value in _initializers) value.Dispose();
-        foreach (WeightBuffer weight in _weights) weight.Dispose();
+        foreach ((_, WeightBuffer weight) in _weights) weight.Dispose();
+        Interlocked.Exchange(ref _store, null)?.Leave();
     }
 
     /// <summary>The engine's own failures, lack of memory above all, as the library's exception.</summary>
@@ -85,7 +107,8 @@ internal sealed class GraphSession : IDisposable
         }
     }
 
-    internal static Microsoft.ML.OnnxRuntime.Tensors.TensorElementType ElementType(OnnxType type) => (Microsoft.ML.OnnxRuntime.Tensors.TensorElementType)(int)type;
+    internal static Microsoft.ML.OnnxRuntime.Tensors.TensorElementType ElementType(OnnxType type) =>
+        (Microsoft.ML.OnnxRuntime.Tensors.TensorElementType)(int)type;
 }
 
 /// <summary>The values that one run is fed, backed by the caller's arrays without a copy.</summary>
@@ -99,7 +122,8 @@ internal sealed class GraphFeeds : IDisposable
         where T : unmanaged => Add(name, data.AsMemory(), shape);
 
     /// <param name="name">The graph's input.</param>
-    /// <param name="data">At least as many elements as <paramref name="shape"/> asks for; more are ignored, so that buffers can be used again.</param>
+    /// <param name="data">At least as many elements as <paramref name="shape"/> asks for; more are ignored, so that buffers can be used
+    /// again.</param>
     /// <param name="shape">The shape of this run.</param>
     public GraphFeeds Add<T>(string name, Memory<T> data, params long[] shape)
         where T : unmanaged

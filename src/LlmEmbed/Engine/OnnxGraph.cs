@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using LlmEmbed.Files;
 
 namespace LlmEmbed.Engine;
 
@@ -16,8 +15,19 @@ internal enum OnnxType
 }
 
 /// <summary>A named, typed attribute of a node.</summary>
-internal readonly record struct OnnxAttribute(string Name, object Value)
+internal readonly record struct OnnxAttribute
 {
+    /// <exception cref="NotSupportedException">The value is none of long, float, string and long[].</exception>
+    public OnnxAttribute(string name, object value)
+    {
+        if (value is not (long or float or string or long[])) throw new NotSupportedException($"Attribute {name} has the type {value.GetType()}.");
+        (Name, Value) = (name, value);
+    }
+
+    public string Name { get; }
+
+    public object Value { get; }
+
     public static implicit operator OnnxAttribute((string Name, int Value) pair) => new(pair.Name, (long)pair.Value);
 
     public static implicit operator OnnxAttribute((string Name, float Value) pair) => new(pair.Name, pair.Value);
@@ -27,42 +37,75 @@ internal readonly record struct OnnxAttribute(string Name, object Value)
     public static implicit operator OnnxAttribute((string Name, long[] Value) pair) => new(pair.Name, pair.Value);
 }
 
+/// <summary>An operator of the engine, or a layer that is still to be lowered to operators.</summary>
+/// <param name="type">The operator's name; of a layer the name of its kind, for messages.</param>
+/// <param name="inputs">Names of the values that it reads; an empty name stands for an optional input that is left out.</param>
+/// <param name="outputs">Names of the values that it computes; an empty name stands for an optional result that is not wanted.</param>
+/// <param name="attributes">The operator's attributes.</param>
+/// <param name="layer">What a layer computes; null for an operator.</param>
+internal sealed class OnnxNode(string type, string[] inputs, string[] outputs, OnnxAttribute[] attributes, Layer? layer = null)
+{
+    public string Type => type;
+
+    public string[] Inputs => inputs;
+
+    public string[] Outputs => outputs;
+
+    public OnnxAttribute[] Attributes => attributes;
+
+    public Layer? Layer => layer;
+
+    /// <summary>The first input.</summary>
+    public string Input => inputs[0];
+
+    /// <summary>The first output.</summary>
+    public string Output => outputs[0];
+}
+
+/// <summary>A value that a graph declares.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Type">Type of its elements.</param>
+/// <param name="Shape">Its sizes; null stands for a size that differs from run to run.</param>
+internal sealed record OnnxValue(string Name, OnnxType Type, int?[] Shape);
+
+/// <summary>A constant.</summary>
+/// <param name="Name">The name of its value.</param>
+/// <param name="Type">Type of its elements.</param>
+/// <param name="Shape">Its sizes.</param>
+/// <param name="Bytes">Its elements; null if they lie outside the model in a <see cref="WeightBuffer"/>.</param>
+internal sealed record OnnxConstant(string Name, OnnxType Type, long[] Shape, byte[]? Bytes);
+
 /// <summary>
-/// An ONNX model under construction. Values are named by strings: every method that adds a node returns the name of what it computes, so that a forward pass
-/// reads like the formula it implements. Large weights stay outside the model (<see cref="Weight"/>), because a Protocol Buffers message ends at 2 GB.
+/// A network under construction: a list of nodes that can be read and rewritten before it becomes an ONNX model (<see cref="OnnxModel"/>). Values are
+/// named by strings: every method that adds a node returns the name of what it computes, so that a forward pass reads like the formula it implements.
+/// Large weights stay outside the model (<see cref="Weight"/>), because a Protocol Buffers message ends at 2 GB.
 /// </summary>
 internal sealed class OnnxGraph
 {
-    /// <summary>ONNX Runtime's own operators (fused attention, normalisation, quantised products).</summary>
-    public const string ContribDomain = "com.microsoft";
-
-    /// <summary>The file that weights claim to lie in. It is empty: the session supplies their values from memory.</summary>
-    public const string WeightPlaceholder = "weights";
-
-    private const int IrVersion = 10;
-    private const int OpsetVersion = 21;
-
-    private static readonly HashSet<string> ContribOperators = new(StringComparer.Ordinal)
-    {
-        "FusedMatMul", "GroupQueryAttention", "MatMulIntegerToFloat", "QuickGelu", "SkipSimplifiedLayerNormalization",
-    };
-
-    private readonly ProtobufWriter _nodes = new();
-    private readonly ProtobufWriter _initializers = new();
-    private readonly ProtobufWriter _inputs = new();
-    private readonly ProtobufWriter _outputs = new();
-    private readonly List<WeightBuffer> _weights = [];
-    private readonly List<string> _outputNames = [];
+    private readonly List<OnnxNode> _nodes = [];
+    private readonly List<OnnxConstant> _constants = [];
+    private readonly List<OnnxValue> _inputs = [];
+    private readonly List<OnnxValue> _outputs = [];
+    private readonly List<(string Name, WeightBuffer Buffer)> _weights = [];
     private int _values;
 
-    public IReadOnlyList<WeightBuffer> Weights => _weights;
+    public IReadOnlyList<OnnxNode> Nodes => _nodes;
 
-    public IReadOnlyList<string> OutputNames => _outputNames;
+    public IReadOnlyList<OnnxConstant> Constants => _constants;
+
+    public IReadOnlyList<OnnxValue> Inputs => _inputs;
+
+    public IReadOnlyList<OnnxValue> Outputs => _outputs;
+
+    /// <summary>Weights that lie outside the model's bytes, by the names of their values.</summary>
+    public IReadOnlyList<(string Name, WeightBuffer Buffer)> Weights => _weights;
+
+    public IReadOnlyList<string> OutputNames => [.. _outputs.Select(output => output.Name)];
 
     /// <summary>Declares a value that each run feeds; null stands for a size that differs from run to run.</summary>
     public string Input(string name, OnnxType type, params ReadOnlySpan<int?> shape)
     {
-        WriteValueInfo(_inputs, 11, name, type, shape);
+        _inputs.Add(new OnnxValue(name, type, shape.ToArray()));
         return name;
     }
 
@@ -74,19 +117,14 @@ internal sealed class OnnxGraph
     }
 
     /// <summary>Makes a value a result of the model as it is: the node that computes it writes into memory that the caller gives.</summary>
-    public void Output(string name, OnnxType type, params ReadOnlySpan<int?> shape)
-    {
-        WriteValueInfo(_outputs, 12, name, type, shape);
-        _outputNames.Add(name);
-    }
+    public void Output(string name, OnnxType type, params ReadOnlySpan<int?> shape) => _outputs.Add(new OnnxValue(name, type, shape.ToArray()));
 
     /// <summary>A small constant kept inside the model.</summary>
     public string Constant<T>(ReadOnlySpan<T> values, params ReadOnlySpan<long> shape)
         where T : unmanaged
     {
         string name = NextName("constant");
-        byte[] bytes = MemoryMarshal.AsBytes(values).ToArray();
-        WriteTensor(name, TypeOf<T>(), shape, tensor => tensor.Bytes(9, bytes));
+        _constants.Add(new OnnxConstant(name, TypeOf<T>(), shape.ToArray(), MemoryMarshal.AsBytes(values).ToArray()));
         return name;
     }
 
@@ -98,21 +136,14 @@ internal sealed class OnnxGraph
     public string Weight(WeightBuffer weight)
     {
         string name = NextName("weight");
-        weight.ValueName = name;
-        _weights.Add(weight);
-        WriteTensor(name, weight.Type, weight.Shape, static tensor =>
-        {
-            tensor.Message(13, static entry =>
-            {
-                entry.Text(1, "location");
-                entry.Text(2, WeightPlaceholder);
-            });
-            tensor.Int(14, 1); // data_location = EXTERNAL
-        });
+        _weights.Add((name, weight));
+        _constants.Add(new OnnxConstant(name, weight.Type, weight.Shape, Bytes: null));
         return name;
     }
 
-    /// <summary>Adds an operator with one result and returns the result's name. An empty input name stands for an optional input that is left out.</summary>
+    /// <summary>
+    /// Adds an operator with one result and returns the result's name. An empty input name stands for an optional input that is left out.
+    /// </summary>
     public string Node(string operatorType, ReadOnlySpan<string> inputs, params ReadOnlySpan<OnnxAttribute> attributes)
     {
         string output = NextName(operatorType);
@@ -121,38 +152,40 @@ internal sealed class OnnxGraph
     }
 
     /// <summary>Adds an operator with several results; an empty output name stands for an optional result that is not wanted.</summary>
-    public void Node(string operatorType, ReadOnlySpan<string> inputs, ReadOnlySpan<string> outputs, params ReadOnlySpan<OnnxAttribute> attributes)
+    public void Node(string operatorType, ReadOnlySpan<string> inputs, ReadOnlySpan<string> outputs, params ReadOnlySpan<OnnxAttribute> attributes) =>
+        Add(new OnnxNode(operatorType, inputs.ToArray(), outputs.ToArray(), attributes.ToArray()));
+
+    /// <summary>Adds a layer, which has to be lowered before the graph can be compiled (<see cref="Lowering"/>).</summary>
+    /// <returns>The name of what it computes.</returns>
+    public string Node(Layer layer, params ReadOnlySpan<string> inputs)
     {
-        ProtobufWriter node = new();
-        foreach (string input in inputs) node.Text(1, input);
-        foreach (string output in outputs) node.Text(2, output);
-        node.Text(4, operatorType);
-        foreach (OnnxAttribute attribute in attributes) node.Message(5, writer => WriteAttribute(writer, attribute));
-        if (ContribOperators.Contains(operatorType)) node.Text(7, ContribDomain);
-        else if (FusedOperators.All.Any(fused => fused.Name == operatorType)) node.Text(7, EngineApi.Domain);
-        _nodes.Bytes(1, node.Written);
+        string kind = layer.GetType().Name;
+        string output = NextName(kind);
+        Add(new OnnxNode(kind, inputs.ToArray(), [output], [], layer));
+        return output;
     }
+
+    public void Add(OnnxNode node) => _nodes.Add(node);
 
     /// <summary>A fresh name for a value.</summary>
     public string NextName(string kind) => $"{kind}_{_values++}";
 
-    /// <summary>The model as ONNX Runtime reads it: a serialized ModelProto.</summary>
-    public byte[] ToModel()
+    /// <summary>
+    /// The same inputs, outputs, constants and weights without any node. The weights are taken over: this graph must not be used afterwards.
+    /// </summary>
+    public OnnxGraph WithoutNodes()
     {
-        ProtobufWriter model = new();
-        model.Int(1, IrVersion);
-        model.Text(2, "LlmEmbed");
-        model.Bytes(7, [.. _nodes.Written, .. GraphName(), .. _initializers.Written, .. _inputs.Written, .. _outputs.Written]);
-        foreach ((string domain, int version) in new[] { ("", OpsetVersion), (ContribDomain, 1), (EngineApi.Domain, 1) })
-        {
-            model.Message(8, opset =>
-            {
-                opset.Text(1, domain);
-                opset.Int(2, version);
-            });
-        }
-        return model.Written.ToArray();
+        OnnxGraph graph = new() { _values = _values };
+        graph._inputs.AddRange(_inputs);
+        graph._outputs.AddRange(_outputs);
+        graph._constants.AddRange(_constants);
+        graph._weights.AddRange(_weights);
+        return graph;
     }
+
+    /// <summary>The model as ONNX Runtime reads it.</summary>
+    /// <exception cref="InvalidOperationException">A layer has not been lowered to operators.</exception>
+    public byte[] ToModel() => OnnxModel.Serialize(this);
 
     public static OnnxType TypeOf<T>()
         where T : unmanaged => Type.GetTypeCode(typeof(T)) switch
@@ -166,68 +199,4 @@ internal sealed class OnnxGraph
             TypeCode.Boolean => OnnxType.Bool,
             _ => throw new NotSupportedException($"No ONNX type for {typeof(T)}."),
         };
-
-    private static ReadOnlySpan<byte> GraphName()
-    {
-        ProtobufWriter name = new();
-        name.Text(2, "graph");
-        return name.Written;
-    }
-
-    private void WriteTensor(string name, OnnxType type, ReadOnlySpan<long> shape, Action<ProtobufWriter> writeData)
-    {
-        ProtobufWriter tensor = new();
-        foreach (long size in shape) tensor.Int(1, size);
-        tensor.Int(2, (long)type);
-        tensor.Text(8, name);
-        writeData(tensor);
-        _initializers.Bytes(5, tensor.Written);
-    }
-
-    private static void WriteValueInfo(ProtobufWriter writer, int field, string name, OnnxType type, ReadOnlySpan<int?> shape)
-    {
-        ProtobufWriter dimensions = new();
-        foreach (int? size in shape)
-        {
-            dimensions.Message(1, dimension =>
-            {
-                if (size is int known) dimension.Int(1, known);
-            });
-        }
-        writer.Message(field, info =>
-        {
-            info.Text(1, name);
-            info.Message(2, typeProto => typeProto.Message(1, tensor =>
-            {
-                tensor.Int(1, (long)type);
-                tensor.Bytes(2, dimensions.Written);
-            }));
-        });
-    }
-
-    private static void WriteAttribute(ProtobufWriter writer, OnnxAttribute attribute)
-    {
-        writer.Text(1, attribute.Name);
-        switch (attribute.Value)
-        {
-            case float value:
-                writer.Float(2, value);
-                writer.Int(20, 1);
-                break;
-            case long value:
-                writer.Int(3, value);
-                writer.Int(20, 2);
-                break;
-            case string value:
-                writer.Text(4, value);
-                writer.Int(20, 3);
-                break;
-            case long[] values:
-                foreach (long value in values) writer.Int(8, value);
-                writer.Int(20, 7);
-                break;
-            default:
-                throw new NotSupportedException($"Attribute {attribute.Name} has the type {attribute.Value.GetType()}.");
-        }
-    }
 }

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace LlmEmbed.Engine;
 
 /// <summary>
-/// A weight in memory that the garbage collector does not move: either allocated here and filled by the caller, or a view of a memory-mapped checkpoint
-/// (whose owner must outlive the session that uses it).
+/// A weight in memory that the garbage collector does not move: either allocated here and filled by the caller, or a view of a memory-mapped
+/// checkpoint (whose owner must outlive the session that uses it).
 /// </summary>
 internal sealed unsafe class WeightBuffer : IDisposable
 {
@@ -27,9 +27,6 @@ internal sealed unsafe class WeightBuffer : IDisposable
     public nint Address { get; }
 
     public long ByteLength { get; }
-
-    /// <summary>The name under which the graph knows this weight, set when it is added.</summary>
-    public string ValueName { get; set; } = "";
 
     public static WeightBuffer Allocate<T>(params long[] shape)
         where T : unmanaged

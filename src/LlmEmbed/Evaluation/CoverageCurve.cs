@@ -1,30 +1,31 @@
 namespace LlmEmbed.Evaluation;
 
-/// <summary>What became of one text.</summary>
-/// <param name="Truth">Its class.</param>
-/// <param name="Predicted">The class that was most probable.</param>
+/// <summary>The prediction for one text, and the truth.</summary>
+/// <param name="Truth">The true class.</param>
+/// <param name="Predicted">The most probable class.</param>
 /// <param name="Confidence">The probability of that class.</param>
 internal readonly record struct Outcome(int Truth, int Predicted, double Confidence)
 {
     public bool IsRight => Truth == Predicted;
 }
 
-/// <summary>A classifier that keeps silent below a confidence.</summary>
-/// <param name="Threshold">The least confidence that it answers with.</param>
-/// <param name="Share">The share of texts that it then answers.</param>
-/// <param name="Accuracy">The share of these that it gets right.</param>
+/// <summary>What a classifier does that answers only texts for which it is confident enough.</summary>
+/// <param name="Threshold">The lowest confidence at which it answers.</param>
+/// <param name="Share">The share of texts that it answers.</param>
+/// <param name="Accuracy">Of the texts that it answers, the share that it gets right.</param>
 internal readonly record struct CoveragePoint(double Threshold, double Share, double Accuracy);
 
-/// <param name="Accuracy">What is wanted.</param>
-/// <param name="Point">The most texts that can be answered so well; null where even the most confident cannot.</param>
+/// <summary>How many texts can be answered with a wanted accuracy.</summary>
+/// <param name="Accuracy">The wanted accuracy.</param>
+/// <param name="Point">The point of the curve with the most texts; null if not even the most confident texts reach the accuracy.</param>
 internal readonly record struct CoverageTarget(double Accuracy, CoveragePoint? Point);
 
-/// <summary>Answering fewer texts and getting more of them right.</summary>
+/// <summary>The accuracy over the share of texts that are answered: fewer texts, of which more are right.</summary>
 internal static class CoverageCurve
 {
     private static readonly double[] TargetAccuracies = [0.9, 0.95, 0.98, 0.99];
 
-    /// <returns>A point for each confidence that occurs, descending: texts of equal confidence are answered together.</returns>
+    /// <returns>A point for each confidence that occurs, the highest first. Texts of equal confidence are answered together.</returns>
     public static CoveragePoint[] Of(IReadOnlyList<Outcome> outcomes)
     {
         List<CoveragePoint> points = [];

@@ -1,17 +1,16 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using LlmEmbed.Evaluation;
 
-namespace LlmEmbed;
+namespace LlmEmbed.Evaluation;
 
 /// <summary>
-/// How well predicted probabilities agree with the truth. A label that the classifier does not know counts as an error of its text: it is listed after the
-/// classifier's classes, with a recall of 0 and a row of its own in <see cref="ConfusionMatrix"/>.
+/// How well predicted probabilities agree with the truth. A text whose label the classifier does not know counts as an error. Such labels are
+/// listed after the classifier's classes, with a recall of 0 and a row of their own in <see cref="ConfusionMatrix"/>.
 /// </summary>
 public sealed class EvaluationReport
 {
-    /// <summary>Bins of equal width over the highest probability, for <see cref="ExpectedCalibrationError"/>.</summary>
+    /// <summary>The number of bins of equal width over the highest probability, for <see cref="ExpectedCalibrationError"/>.</summary>
     private const int CalibrationBins = 15;
 
     /// <summary>The quantile of the normal distribution for 95 % intervals.</summary>
@@ -28,7 +27,7 @@ public sealed class EvaluationReport
         Classes = ClassScores(labels, ConfusionMatrix);
         int right = Enumerable.Range(0, labels.Count).Sum(c => ConfusionMatrix[c][c]);
         Accuracy = (double)right / Count;
-        (AccuracyLow, AccuracyHigh) = WilsonInterval(right, Count);
+        AccuracyInterval = WilsonInterval(right, Count);
         MacroF1 = Classes.Average(c => c.F1);
         WeightedF1 = Classes.Sum(c => c.F1 * c.Support) / Count;
         MatthewsCorrelation = Matthews(ConfusionMatrix, Count);
@@ -38,7 +37,21 @@ public sealed class EvaluationReport
         ExpectedCalibrationError = Reliability.Sum(bin => bin.Count * Math.Abs(bin.Accuracy - bin.Confidence)) / Count;
         RocAuc = MacroRocAuc(probabilities, truth, predictable);
         Coverage = CoverageCurve.Of(Outcomes);
-        _macroF1Interval = new(() => Resampling.Intervals([.. Outcomes.Select(text => text.Truth)], [.. Outcomes.Select(text => text.Predicted)], labels.Count, seed: 0).MacroF1);
+        _macroF1Interval = new(() =>
+        {
+            int[] truths = [.. Outcomes.Select(text => text.Truth)], predicted = [.. Outcomes.Select(text => text.Predicted)];
+            return Resampling.Intervals(truths, predicted, labels.Count, seed: 0).MacroF1;
+        });
+    }
+
+    /// <summary>Each backbone that read the texts, and what that met and cost; empty if the report was computed from probabilities.</summary>
+    public IReadOnlyList<BackboneReading> Reading { get; private set; } = [];
+
+    /// <summary>The report with what reading its texts met and cost.</summary>
+    internal EvaluationReport With(IReadOnlyList<BackboneReading> reading)
+    {
+        Reading = reading;
+        return this;
     }
 
     /// <summary>The number of texts.</summary>
@@ -47,40 +60,44 @@ public sealed class EvaluationReport
     /// <summary>The share of texts whose most probable class is the true one.</summary>
     public double Accuracy { get; }
 
-    /// <summary>The lower end of the 95 % Wilson interval of <see cref="Accuracy"/>.</summary>
-    public double AccuracyLow { get; }
+    /// <summary>The 95 % interval of <see cref="Accuracy"/> by Wilson's score test.</summary>
+    public Interval AccuracyInterval { get; }
 
-    /// <summary>The upper end of the 95 % Wilson interval of <see cref="Accuracy"/>.</summary>
-    public double AccuracyHigh { get; }
-
-    /// <summary>The mean F1 over all classes, each counting the same however rare.</summary>
+    /// <summary>The mean F1 over all classes. Each class counts the same, however rare it is.</summary>
     public double MacroF1 { get; }
 
-    /// <summary>F1 over all decisions; with one label a text this is <see cref="Accuracy"/>.</summary>
+    /// <summary>
+    /// The 95 % interval of <see cref="MacroF1"/>, by drawing the texts 1000 times with replacement. It is computed when it is first asked for.
+    /// </summary>
+    public Interval MacroF1Interval => _macroF1Interval.Value;
+
+    /// <summary>F1 over all decisions. Each text has one label, so this is <see cref="Accuracy"/>.</summary>
     public double MicroF1 => Accuracy;
 
     /// <summary>The mean F1 over all classes, weighted by their true counts.</summary>
     public double WeightedF1 { get; }
 
-    /// <summary>The classes in the classifier's order, then labels that only the data has.</summary>
+    /// <summary>The scores of the C classes in the classifier's order, then those of labels that only the data has.</summary>
     public IReadOnlyList<ClassScore> Classes { get; }
 
-    /// <summary>Counts of texts by true class (row) and predicted class (column), both in the order of <see cref="Classes"/>.</summary>
+    /// <summary>[C,C], counts of texts by true class (row) and predicted class (column), both in the order of <see cref="Classes"/>.</summary>
     public IReadOnlyList<IReadOnlyList<int>> ConfusionMatrix { get; }
 
-    /// <summary>The mean negative logarithm of the true class's probability.</summary>
+    /// <summary>The mean negative natural logarithm of the probability of the true class.</summary>
     public double LogLoss { get; }
 
-    /// <summary>The mean over texts of the squared error summed over classes, from 0 to 2.</summary>
+    /// <summary>The squared errors of the probabilities, summed over the classes and averaged over the texts: from 0 to 2.</summary>
     public double BrierScore { get; }
 
-    /// <summary>The mean distance between confidence and accuracy over 15 bins of equal width.</summary>
+    /// <summary>The mean distance between confidence (the highest probability) and accuracy, over 15 bins of equal width.</summary>
     public double ExpectedCalibrationError { get; }
 
-    /// <summary>Matthews' correlation coefficient for several classes; 0 where it is undefined.</summary>
+    /// <summary>Matthews' correlation coefficient for several classes; 0 if it is undefined.</summary>
     public double MatthewsCorrelation { get; }
 
-    /// <summary>The mean area under the one-against-rest ROC curves, over the classes for which it is defined; null where there is none.</summary>
+    /// <summary>
+    /// The mean area under the ROC curves of each class against the rest, over the classes for which it is defined; null if it is for none.
+    /// </summary>
     public double? RocAuc { get; }
 
     /// <summary>Confidence and accuracy by bins of confidence.</summary>
@@ -89,14 +106,11 @@ public sealed class EvaluationReport
     /// <summary>What became of each text, in the order of the texts.</summary>
     internal IReadOnlyList<Outcome> Outcomes { get; }
 
-    /// <summary>Accuracy over the share of texts that are answered, from the most confident text to all.</summary>
+    /// <summary>The accuracy if only the most confident texts are answered, for every share of texts.</summary>
     internal IReadOnlyList<CoveragePoint> Coverage { get; }
 
-    /// <summary>The thresholds that give round accuracies.</summary>
+    /// <summary>The thresholds of confidence that give round accuracies.</summary>
     internal IReadOnlyList<CoverageTarget> CoverageTargets => CoverageCurve.Targets(Coverage);
-
-    /// <summary>The 95 % interval of <see cref="MacroF1"/>.</summary>
-    internal Interval MacroF1Interval => _macroF1Interval.Value;
 
     /// <summary>The report as one JSON object.</summary>
     public string ToJson() => ToJsonObject().ToJsonString(new JsonSerializerOptions { WriteIndented = true });
@@ -104,21 +118,29 @@ public sealed class EvaluationReport
     /// <summary>Accuracy with its interval and the main scores, in one line.</summary>
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
-        $"accuracy {Accuracy:P2} ({AccuracyLow:P2} to {AccuracyHigh:P2}), macro-F1 {MacroF1:P2}, log loss {LogLoss:F4}, {Count} texts");
+        $"accuracy {Accuracy:P2} ({AccuracyInterval.Low:P2} to {AccuracyInterval.High:P2}), " +
+        $"macro-F1 {MacroF1:P2}, log loss {LogLoss:F4}, {Count} texts");
 
-    /// <param name="labels">The classes of the probabilities' columns; further labels are ones that the classifier does not know.</param>
+    /// <summary>Compares probabilities with the truth.</summary>
+    /// <param name="labels">The classes of the columns of the probabilities, then labels that the classifier does not know.</param>
     /// <param name="probabilities">[N,C], row after row.</param>
-    /// <param name="truth">For each row the index into <paramref name="labels"/>.</param>
+    /// <param name="truth">[N], for each row the index of its label in <paramref name="labels"/>.</param>
+    /// <exception cref="LlmEmbedException">There is no text, or a probability is no finite number.</exception>
     internal static EvaluationReport Compute(IReadOnlyList<string> labels, ReadOnlySpan<double> probabilities, ReadOnlySpan<int> truth)
     {
         if (truth.IsEmpty) throw new LlmEmbedException("There is nothing to evaluate: 0 labelled texts, expected at least 1.");
         int classCount = probabilities.Length / truth.Length;
         if (classCount * truth.Length != probabilities.Length || classCount < 1 || classCount > labels.Count)
-            throw new ArgumentException($"{probabilities.Length} probabilities do not form rows for {truth.Length} texts and at most {labels.Count} classes.", nameof(probabilities));
+        {
+            throw new ArgumentException(
+                $"{probabilities.Length} probabilities do not form rows for {truth.Length} texts and at most {labels.Count} classes.",
+                nameof(probabilities));
+        }
         for (int i = 0; i < probabilities.Length; i++)
         {
-            if (!double.IsFinite(probabilities[i]))
-                throw new LlmEmbedException($"The probability of class '{labels[i % classCount]}' for text {i / classCount} is {probabilities[i]}, expected a number from 0 to 1.");
+            if (double.IsFinite(probabilities[i])) continue;
+            string which = $"class '{labels[i % classCount]}' for text {i / classCount}";
+            throw new LlmEmbedException($"The probability of {which} is {probabilities[i]}, expected a number from 0 to 1.");
         }
         return new EvaluationReport(labels, probabilities, truth);
     }
@@ -135,8 +157,8 @@ public sealed class EvaluationReport
     {
         ["n"] = Count,
         ["accuracy"] = Accuracy,
-        ["accuracy_low"] = AccuracyLow,
-        ["accuracy_high"] = AccuracyHigh,
+        ["accuracy_low"] = AccuracyInterval.Low,
+        ["accuracy_high"] = AccuracyInterval.High,
         ["macro_f1"] = MacroF1,
         ["macro_f1_low"] = MacroF1Interval.Low,
         ["macro_f1_high"] = MacroF1Interval.High,
@@ -181,15 +203,17 @@ public sealed class EvaluationReport
             return new ClassScore(label, Ratio(right, predicted), Ratio(right, support), Ratio(2 * right, predicted + support), support);
         })];
 
-    /// <summary>The interval of Wilson's score test: unlike the plain normal one it stays within 0 and 1 and has a width at both ends.</summary>
-    private static (double Low, double High) WilsonInterval(int right, int count)
+    /// <summary>
+    /// The interval of Wilson's score test. Unlike the plain interval of the normal distribution, it stays within 0 and 1 and is never of width 0.
+    /// </summary>
+    private static Interval WilsonInterval(int right, int count)
     {
         double share = (double)right / count;
         double z2 = Normal95 * Normal95;
         double centre = share + z2 / (2 * count);
         double reach = Normal95 * Math.Sqrt(share * (1 - share) / count + z2 / (4.0 * count * count));
         double scale = 1 + z2 / count;
-        return (Math.Max(0, (centre - reach) / scale), Math.Min(1, (centre + reach) / scale));
+        return new Interval(Math.Max(0, (centre - reach) / scale), Math.Min(1, (centre + reach) / scale));
     }
 
     private static double Matthews(IReadOnlyList<IReadOnlyList<int>> matrix, double count)
@@ -210,7 +234,7 @@ public sealed class EvaluationReport
 
     private static double MeanLogLoss(ReadOnlySpan<double> probabilities, ReadOnlySpan<int> truth, int predictable)
     {
-        // Clipped by one unit of precision as scikit-learn does: a wrong certainty costs 36, not infinity.
+        // Probabilities are clipped by one unit of precision, as scikit-learn does, so that a wrong certainty costs 36 and not infinity.
         const double Least = 2.220446049250313e-16;
         double sum = 0;
         for (int i = 0; i < truth.Length; i++)
@@ -243,7 +267,7 @@ public sealed class EvaluationReport
             confidence[bin] += text.Confidence;
             if (text.IsRight) right[bin]++;
         }
-        return [.. counts.Select((count, bin) => new ReliabilityBin(count, count == 0 ? 0 : right[bin] / count, count == 0 ? 0 : confidence[bin] / count))];
+        return [.. counts.Select((count, bin) => new ReliabilityBin(count, Ratio(right[bin], count), Ratio(confidence[bin], count)))];
     }
 
     private static Outcome[] OutcomesOf(ReadOnlySpan<double> probabilities, ReadOnlySpan<int> truth, int predictable)
@@ -272,7 +296,10 @@ public sealed class EvaluationReport
         return areas.Count == 0 ? null : areas.Average();
     }
 
-    /// <summary>The share of pairs of a text of the class and one of another in which the former scores higher, ties counting half.</summary>
+    /// <summary>
+    /// The area under the ROC curve: of all pairs of a text of the class and a text of another class, the share in which the former has the higher
+    /// score. Pairs of equal scores count half.
+    /// </summary>
     private static double? AreaUnderRoc(ReadOnlySpan<double> sortedScores, ReadOnlySpan<int> order, ReadOnlySpan<int> truth, int ofClass)
     {
         double others = 0, members = 0, pairs = 0;
@@ -290,7 +317,8 @@ public sealed class EvaluationReport
         return members == 0 || others == 0 ? null : pairs / (members * others);
     }
 
-    private static ReadOnlySpan<double> Row(ReadOnlySpan<double> probabilities, int row, int classCount) => probabilities.Slice(row * classCount, classCount);
+    private static ReadOnlySpan<double> Row(ReadOnlySpan<double> probabilities, int row, int classCount) =>
+        probabilities.Slice(row * classCount, classCount);
 
     private static double ProbabilityOf(int label, ReadOnlySpan<double> row) => label < row.Length ? row[label] : 0;
 
@@ -303,15 +331,23 @@ public sealed class EvaluationReport
             if (values[i] > values[best]) best = i;
         return best;
     }
-
-    /// <summary>The scores of one class.</summary>
-    /// <param name="Label">The class.</param>
-    /// <param name="Precision">The share of the texts predicted to be of this class that are; 0 where none is predicted.</param>
-    /// <param name="Recall">The share of the texts of this class that were found; 0 where there is none.</param>
-    /// <param name="F1">The harmonic mean of precision and recall.</param>
-    /// <param name="Support">The number of texts of this class.</param>
-    public sealed record ClassScore(string Label, double Precision, double Recall, double F1, int Support);
 }
 
-/// <summary>The texts whose highest probability falls into one interval.</summary>
+/// <summary>The scores of one class.</summary>
+/// <param name="Label">The class.</param>
+/// <param name="Precision">Of the texts that were predicted to be of this class, the share that is; 0 if none was.</param>
+/// <param name="Recall">Of the texts of this class, the share that was found; 0 if there is none.</param>
+/// <param name="F1">The harmonic mean of precision and recall.</param>
+/// <param name="Support">The number of texts of this class.</param>
+public sealed record ClassScore(string Label, double Precision, double Recall, double F1, int Support);
+
+/// <summary>A 95 % interval of a figure: of 100 such intervals, about 95 hold the figure that all texts of the same kind would give.</summary>
+/// <param name="Low">The lower end.</param>
+/// <param name="High">The upper end.</param>
+public readonly record struct Interval(double Low, double High);
+
+/// <summary>The texts whose highest probability falls into one bin.</summary>
+/// <param name="Count">How many texts.</param>
+/// <param name="Accuracy">The share of them that was predicted right; 0 if there is none.</param>
+/// <param name="Confidence">The mean of their highest probabilities; 0 if there is none.</param>
 internal sealed record ReliabilityBin(int Count, double Accuracy, double Confidence);

@@ -2,22 +2,24 @@ using LlmEmbed.Data;
 
 namespace LlmEmbed.Evaluation;
 
-/// <summary>Where a figure lies 95 times of 100.</summary>
-internal readonly record struct Interval(double Low, double High)
-{
-    public Interval Including(double value) => new(Math.Min(Low, value), Math.Max(High, value));
-}
-
-/// <summary>How far figures would swing on other test texts of the same kind: the texts are drawn again and again, with replacement.</summary>
+/// <summary>
+/// Estimates how far figures would change on other test texts of the same kind, by the percentile bootstrap: the texts are drawn again and again,
+/// with replacement.
+/// </summary>
 internal static class Resampling
 {
     private const int Draws = 1000;
 
-    /// <summary>95 % intervals of accuracy and macro-F1 by the percentile bootstrap; with few texts a figure can lie beyond the percentiles, which are then widened to it.</summary>
-    /// <param name="truth">[N].</param>
-    /// <param name="predicted">[N].</param>
-    /// <param name="classCount">C; a class that occurs in neither part of a draw keeps the score that it has over all texts, or rare classes would lift the mean.</param>
-    /// <param name="seed">Of the draws.</param>
+    /// <summary>
+    /// The 95 % intervals of accuracy and macro-F1. With few texts, a figure can lie beyond the percentiles; the interval is then widened to hold it.
+    /// </summary>
+    /// <param name="truth">[N], the true classes.</param>
+    /// <param name="predicted">[N], the predicted classes.</param>
+    /// <param name="classCount">
+    /// C. A class that is neither true nor predicted in a draw keeps the score that it has over all texts; otherwise rare classes would lift the
+    /// mean.
+    /// </param>
+    /// <param name="seed">The seed of the draws.</param>
     public static (Interval Accuracy, Interval MacroF1) Intervals(int[] truth, int[] predicted, int classCount, ulong seed)
     {
         DeterministicRandom random = new(seed);
@@ -30,16 +32,17 @@ internal static class Resampling
             (accuracies[draw], double[] drawn) = Score(truth, predicted, rows, classScores);
             scores[draw] = drawn.Average();
         }
-        return (Percentiles(accuracies).Including(accuracy), Percentiles(scores).Including(classScores.Average()));
+        return (Percentiles(accuracies, accuracy), Percentiles(scores, classScores.Average()));
     }
 
-    private static Interval Percentiles(double[] draws)
+    /// <summary>The interval that holds 95 % of the draws and the figure over all texts.</summary>
+    private static Interval Percentiles(double[] draws, double figure)
     {
         Array.Sort(draws);
-        return new Interval(draws[(int)(0.025 * Draws)], draws[(int)(0.975 * Draws) - 1]);
+        return new Interval(Math.Min(draws[(int)(0.025 * Draws)], figure), Math.Max(draws[(int)(0.975 * Draws) - 1], figure));
     }
 
-    /// <returns>Accuracy, and F1 of each class; where a class does not occur, its entry of <paramref name="absent"/>.</returns>
+    /// <returns>The accuracy, and F1 of each class [C]; for a class that does not occur, its entry in <paramref name="absent"/>.</returns>
     private static (double Accuracy, double[] ClassScores) Score(int[] truth, int[] predicted, int[] rows, double[] absent)
     {
         int right = 0;

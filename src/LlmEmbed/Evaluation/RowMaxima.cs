@@ -3,10 +3,10 @@ using System.Numerics.Tensors;
 
 namespace LlmEmbed.Evaluation;
 
-/// <summary>Logits or probabilities → predicted classes.</summary>
+/// <summary>Turns logits or probabilities into predicted classes.</summary>
 internal static class RowMaxima
 {
-    /// <returns>For each row of [N,C] the index of its largest value.</returns>
+    /// <returns>[N], for each row of [N,C] the index of its largest value.</returns>
     public static int[] IndexesOf<T>(ReadOnlySpan<T> values, int classCount)
         where T : INumber<T>
     {

@@ -2,10 +2,15 @@ using System.Numerics.Tensors;
 
 namespace LlmEmbed.Evaluation;
 
-/// <summary>Probabilities from logits, softened or sharpened by one number so that they mean what they say.</summary>
+/// <summary>
+/// Turns logits into probabilities, with one number (the temperature) that makes them softer or sharper, so that of the texts with a probability of
+/// 80 % about 80 % are right.
+/// </summary>
 internal static class TemperatureScaling
 {
-    /// <summary>The temperature is kept within these bounds: logits that separate the classes perfectly would ask for zero.</summary>
+    /// <summary>
+    /// The bounds of the temperature. Without them, logits that separate the classes perfectly would lead to a temperature of zero.
+    /// </summary>
     private const double Least = 0.01, Greatest = 100;
 
     /// <summary>Replaces each row of logits by softmax(logits / temperature).</summary>
@@ -22,14 +27,15 @@ internal static class TemperatureScaling
 
     /// <summary>The temperature with the least mean negative log likelihood.</summary>
     /// <param name="logits">[N,C], row after row, of texts that the head was not trained on.</param>
-    /// <param name="labels">The true class of each row.</param>
+    /// <param name="labels">[N], the true class of each row.</param>
     /// <param name="smoothing">
-    /// The share of each target that is spread evenly over all classes. A few texts that all happen to be right would ask for certainty;
-    /// 1/(N+2), after Platt, keeps the doubt that so few texts leave and vanishes with many.
+    /// The share of each target that is spread evenly over all classes. Without it, a few texts that all happen to be right would lead to
+    /// certainty. A share of 1/(N+2), after Platt, keeps the doubt that few texts leave, and vanishes with many texts.
     /// </param>
     public static double Fit(ReadOnlySpan<double> logits, ReadOnlySpan<int> labels, double smoothing = 0)
     {
-        // In the inverse temperature the likelihood is convex: bisection on its slope's sign, in Newton steps where they stay inside the bracket.
+        // The loss is convex in the inverse temperature. Its minimum is bracketed by the sign of its slope; Newton's steps are taken if they stay
+        // inside.
         (double low, double high) = (1 / Greatest, 1 / Least);
         double inverse = 1;
         for (int iteration = 0; iteration < 200 && high - low > 1e-14 * high; iteration++)
@@ -45,7 +51,7 @@ internal static class TemperatureScaling
         return 1 / inverse;
     }
 
-    /// <summary>For each row the negative log likelihood of its label under softmax(logits / temperature).</summary>
+    /// <summary>[N], for each row the negative log likelihood of its label under softmax(logits / temperature).</summary>
     public static double[] NegativeLogLikelihoods(ReadOnlySpan<double> logits, ReadOnlySpan<int> labels, double temperature)
     {
         int classCount = logits.Length / labels.Length;
@@ -60,8 +66,12 @@ internal static class TemperatureScaling
         return losses;
     }
 
-    /// <summary>First and second derivative of the mean negative log likelihood by the inverse temperature: mean excess and variance of the logits under the model.</summary>
-    private static (double Slope, double Curvature) Derivatives(ReadOnlySpan<double> logits, ReadOnlySpan<int> labels, double inverse, double smoothing)
+    /// <summary>
+    /// The first and the second derivative of the mean negative log likelihood with respect to the inverse temperature. They are the mean of the
+    /// logits under the model minus that of the targets, and the variance of the logits under the model.
+    /// </summary>
+    private static (double Slope, double Curvature) Derivatives(
+        ReadOnlySpan<double> logits, ReadOnlySpan<int> labels, double inverse, double smoothing)
     {
         int classCount = logits.Length / labels.Length;
         double slope = 0, curvature = 0;

@@ -1,9 +1,17 @@
 namespace LlmEmbed.Files;
 
-/// <summary>Why a file could not be opened, read or written, for messages that have named the file already.</summary>
+/// <summary>Errors about a file. Each message begins with the path of the file, which is a property of the error too.</summary>
 internal static class FileProblem
 {
-    /// <summary>A sentence without the path, which .NET adds in full, be it that of a temporary file that the user never named.</summary>
+    /// <param name="path">The file or folder.</param>
+    /// <param name="problem">A sentence without the path.</param>
+    /// <param name="cause">The exception behind it, if there is one.</param>
+    public static LlmEmbedException In(string path, string problem, Exception? cause = null) => new($"{path}: {problem}", cause) { FilePath = path };
+
+    /// <summary>
+    /// Why a file could not be opened, read or written, as a sentence without the path. .NET adds the whole path to its messages, which may be that
+    /// of a temporary file that the user never named.
+    /// </summary>
     public static string Describe(Exception exception) => exception switch
     {
         FileNotFoundException => "there is no such file.",
@@ -11,4 +19,22 @@ internal static class FileProblem
         UnauthorizedAccessException => "access is denied.",
         _ => exception.Message.Split(" : '")[0].TrimEnd('.') + ".",
     };
+
+    /// <summary>Names as a sentence lists them: "csv, tsv and jsonl".</summary>
+    public static string List(IReadOnlyList<string> names) =>
+        names.Count < 2 ? string.Concat(names) : $"{string.Join(", ", names.SkipLast(1))} and {names[^1]}";
+
+    /// <summary>Reads a file.</summary>
+    /// <exception cref="LlmEmbedException">The file cannot be opened or read.</exception>
+    public static T WhenReading<T>(string path, Func<string, T> read)
+    {
+        try
+        {
+            return read(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw In(path, $"the file cannot be read: {Describe(exception)}", exception);
+        }
+    }
 }

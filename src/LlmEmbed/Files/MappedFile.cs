@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace LlmEmbed.Files;
 
-/// <summary>A file mapped into memory for reading. Whoever reads checks offsets first: a span outside the file is a programming error.</summary>
+/// <summary>A file mapped into memory for reading. Its readers check offsets first, so a span outside of the file is a programming error.</summary>
 internal sealed unsafe partial class MappedFile : IDisposable
 {
     private readonly MemoryMappedFile? _map;
@@ -15,7 +15,7 @@ internal sealed unsafe partial class MappedFile : IDisposable
         using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 0);
         Path = path;
         Length = stream.Length;
-        if (Length == 0) return; // an empty file cannot be mapped, and its reader will say what it expected
+        if (Length == 0) return; // an empty file cannot be mapped; its reader says what it expected
         _map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
         _view = _map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
         _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _start);
@@ -29,17 +29,11 @@ internal sealed unsafe partial class MappedFile : IDisposable
     {
         if (!BitConverter.IsLittleEndian)
             throw new PlatformNotSupportedException("Checkpoints are little endian and are mapped as they are; this machine is big endian.");
-        try
-        {
-            return new MappedFile(path);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new LlmEmbedException($"{path}: the file cannot be read: {FileProblem.Describe(exception)}", exception) { FilePath = path };
-        }
+        return FileProblem.WhenReading(path, file => new MappedFile(file));
     }
 
-    /// <summary>Opens a file and reads its header; where that fails the file is closed again.</summary>
+    /// <summary>Opens a file and reads its header. If that fails, the file is closed again.</summary>
+    /// <exception cref="LlmEmbedException">The file cannot be opened or mapped.</exception>
     public static T Open<T>(string path, Func<MappedFile, T> read)
     {
         MappedFile file = Open(path);
@@ -70,15 +64,15 @@ internal sealed unsafe partial class MappedFile : IDisposable
     }
 
     /// <summary>
-    /// Says that these bytes are not needed for now, so that they stop counting as this process's memory: a file larger than memory can be read through once without filling it.
-    /// Reading them again maps them again.
+    /// Tells the operating system that these bytes are not needed for now, so that they stop counting as this process's memory. A file larger than
+    /// the memory can so be read through once without filling it. Bytes that are read again are mapped again.
     /// </summary>
     public void Release(long offset, long length)
     {
         if (!OperatingSystem.IsLinux()) return;
         long page = Environment.SystemPageSize, start = Address(offset, length);
         long first = (start + page - 1) / page * page, end = (start + length) / page * page;
-        if (end > first) _ = Advise((nint)first, (nuint)(end - first), DontNeed); // advice that is not taken costs nothing but memory
+        if (end > first) _ = Advise((nint)first, (nuint)(end - first), DontNeed); // if the advice is refused, the bytes stay in memory
     }
 
     private const int DontNeed = 4;

@@ -1,15 +1,17 @@
 using System.Buffers.Binary;
 using System.Text;
-using LlmEmbed.Tokenization;
 
 namespace LlmEmbed.Files;
 
-/// <summary>Reads one protobuf message field by field: as much of the format as SentencePiece's two message types need.</summary>
-internal ref struct ProtobufReader(string file, ReadOnlySpan<byte> message)
+/// <summary>Reads one message of Protocol Buffers field by field: as much of the format as SentencePiece's message types need.</summary>
+/// <param name="file">The file, for messages.</param>
+/// <param name="content">What the file should hold, for messages, such as "a SentencePiece model".</param>
+/// <param name="message">The bytes of the message.</param>
+internal ref struct ProtobufReader(string file, string content, ReadOnlySpan<byte> message)
 {
     private const int VarintType = 0, Fixed64Type = 1, BytesType = 2, Fixed32Type = 5;
 
-    /// <summary>Strict, as a replaced character would silently change a token.</summary>
+    /// <summary>Strict, because a replaced character would silently change a token.</summary>
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private ReadOnlySpan<byte> _rest = message;
@@ -29,7 +31,8 @@ internal ref struct ProtobufReader(string file, ReadOnlySpan<byte> message)
 
     public bool ReadBool() => ReadInt32() != 0;
 
-    public float ReadFloat() => _wireType == Fixed32Type ? BinaryPrimitives.ReadSingleLittleEndian(Take(sizeof(float))) : throw WrongType("a float");
+    public float ReadFloat() =>
+        _wireType == Fixed32Type ? BinaryPrimitives.ReadSingleLittleEndian(Take(sizeof(float))) : throw WrongType("a float");
 
     public ReadOnlySpan<byte> ReadBytes()
     {
@@ -51,7 +54,7 @@ internal ref struct ProtobufReader(string file, ReadOnlySpan<byte> message)
         }
     }
 
-    public ProtobufReader ReadMessage() => new(file, ReadBytes());
+    public ProtobufReader ReadMessage() => new(file, content, ReadBytes());
 
     public void Skip()
     {
@@ -87,5 +90,6 @@ internal ref struct ProtobufReader(string file, ReadOnlySpan<byte> message)
 
     private readonly LlmEmbedException WrongType(string expected) => Damaged($"a field has the wire type {_wireType}, expected {expected}");
 
-    private readonly LlmEmbedException Damaged(string what) => TokenizerFiles.Error(file, $"not a SentencePiece model, or damaged: {what}. Fetch the file again.");
+    private readonly LlmEmbedException Damaged(string what) =>
+        FileProblem.In(file, $"the file is not {content}, or damaged: {what}. Fetch the file again.");
 }

@@ -4,7 +4,7 @@ using System.Text;
 
 namespace LlmEmbed.Files;
 
-/// <summary>The four wire forms of Protocol Buffers that an ONNX model needs.</summary>
+/// <summary>Writes one message of Protocol Buffers field by field: the four wire forms that an ONNX model needs.</summary>
 internal sealed class ProtobufWriter
 {
     private readonly ArrayBufferWriter<byte> _buffer = new();
@@ -33,7 +33,7 @@ internal sealed class ProtobufWriter
         _buffer.Write(value);
     }
 
-    /// <summary>A nested message: written apart first, since its length precedes it.</summary>
+    /// <summary>A nested message. It is written into a buffer of its own first, because its length comes before its bytes.</summary>
     public void Message(int field, Action<ProtobufWriter> write)
     {
         ProtobufWriter nested = new();

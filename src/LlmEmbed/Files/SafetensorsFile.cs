@@ -1,32 +1,25 @@
 using System.Buffers.Binary;
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using LlmEmbed.Checkpoints;
 
 namespace LlmEmbed.Files;
 
-/// <summary>One tensor of a safetensors file: bytes in the memory map, valid until the file is disposed.</summary>
+/// <summary>One tensor of a safetensors file. Its bytes lie in the memory map and are valid until the file is disposed.</summary>
 internal sealed record SafetensorsTensor(MappedFile File, string Name, string DType, IReadOnlyList<long> Shape, long Offset, long ByteLength)
 {
     public long ElementCount => Shape.Aggregate(1L, (product, size) => checked(product * size));
 
-    /// <summary>The format that widens this tensor to fp32, null for whole numbers and 8-bit floats.</summary>
-    public WeightFormat? Format => DType switch
-    {
-        "F64" => WeightFormat.F64,
-        "F32" => WeightFormat.F32,
-        "F16" => WeightFormat.F16,
-        "BF16" => WeightFormat.BF16,
-        _ => null,
-    };
+    /// <summary>The format that widens this tensor to fp32; null for whole numbers and 8-bit floats.</summary>
+    public NumberFormat? Format => SafetensorsFile.ElementTypes[DType].Format;
 
     public ReadOnlySpan<T> Span<T>()
         where T : unmanaged => MemoryMarshal.Cast<byte, T>(File.Span(Offset, checked((int)ByteLength)));
 }
 
 /// <summary>
-/// A safetensors file, memory-mapped: 8 bytes header length, a JSON header, then the tensors' bytes without gaps. Everything the header claims is
-/// checked on opening, in the order of the bytes; values are only read when asked for.
+/// A safetensors file, memory-mapped: 8 bytes with the length of the header, a JSON header, then the bytes of the tensors without gaps. Everything
+/// that the header claims is checked when the file is opened, in the order of the bytes. Values are only read when they are asked for.
 /// </summary>
 internal sealed class SafetensorsFile : IDisposable
 {
@@ -51,6 +44,29 @@ internal sealed class SafetensorsFile : IDisposable
         RequireGapless(PrefixBytes + headerBytes);
     }
 
+    /// <summary>
+    /// The element types that a header may name: bytes of an element and, for numbers that fp32 can hold, the format that widens them.
+    /// </summary>
+    public static IReadOnlyDictionary<string, (int Bytes, NumberFormat? Format)> ElementTypes { get; } =
+        new Dictionary<string, (int, NumberFormat?)>(StringComparer.Ordinal)
+        {
+            ["F64"] = (8, NumberFormat.F64),
+            ["F32"] = (4, NumberFormat.F32),
+            ["F16"] = (2, NumberFormat.F16),
+            ["BF16"] = (2, NumberFormat.BF16),
+            ["F8_E5M2"] = (1, null),
+            ["F8_E4M3"] = (1, null),
+            ["I64"] = (8, null),
+            ["U64"] = (8, null),
+            ["I32"] = (4, null),
+            ["U32"] = (4, null),
+            ["I16"] = (2, null),
+            ["U16"] = (2, null),
+            ["I8"] = (1, null),
+            ["U8"] = (1, null),
+            ["BOOL"] = (1, null),
+        };
+
     public string Path => _file.Path;
 
     public IReadOnlyDictionary<string, SafetensorsTensor> Tensors => _tensors;
@@ -58,37 +74,33 @@ internal sealed class SafetensorsFile : IDisposable
     /// <summary>The strings under <c>__metadata__</c>.</summary>
     public IReadOnlyDictionary<string, string> Metadata => _metadata;
 
+    /// <exception cref="LlmEmbedException">The file cannot be read, is no safetensors file, or is damaged.</exception>
     public static SafetensorsFile Open(string path) => MappedFile.Open(path, file => new SafetensorsFile(file));
 
-    /// <summary>Bytes per element of a dtype name, 0 where the name is not known.</summary>
-    public static int ElementBytes(string dtype) => dtype switch
-    {
-        "F64" or "I64" or "U64" => 8,
-        "F32" or "I32" or "U32" => 4,
-        "F16" or "BF16" or "I16" or "U16" => 2,
-        "I8" or "U8" or "BOOL" or "F8_E5M2" or "F8_E4M3" => 1,
-        _ => 0,
-    };
-
-    /// <summary>A floating-point tensor widened to fp32. Without a shape any shape passes, and -1 stands for any size.</summary>
+    /// <summary>A floating-point tensor, widened to fp32, row after row.</summary>
+    /// <param name="name">The tensor.</param>
+    /// <param name="expectedShape">The shape, where -1 stands for any size; without it, any shape passes.</param>
+    /// <exception cref="LlmEmbedException">The tensor is missing, has another shape or type, or holds NaN or infinity.</exception>
     public float[] ReadFloat32(string name, params ReadOnlySpan<long> expectedShape)
     {
         SafetensorsTensor tensor = Require(name, expectedShape, "F32", "F16", "BF16", "F64");
+        NumberFormat format = tensor.Format!;
         float[] values = new float[tensor.ElementCount];
-        AsWeight(tensor).CopyTo(values);
+        int rowLength = tensor.Shape.Count == 0 ? 1 : checked((int)tensor.Shape[^1]);
+        int rowBytes = checked((int)format.ByteLength(rowLength));
+        for (int row = 0, start = 0; start < values.Length; row++, start += rowLength)
+        {
+            Span<float> widened = values.AsSpan(start, rowLength);
+            format.Widen(_file.Span(tensor.Offset + (long)row * rowBytes, rowBytes), widened);
+            if (!TensorPrimitives.IsFiniteAll<float>(widened)) throw TensorNames.NotFinite(Path, name, tensor.DType, row);
+        }
         return values;
     }
 
-    /// <inheritdoc cref="ReadFloat32"/>
-    public long[] ReadInt64(string name, params ReadOnlySpan<long> expectedShape) => Require(name, expectedShape, "I64").Span<long>().ToArray();
-
-    /// <inheritdoc cref="ReadFloat32"/>
-    public double[] ReadFloat64(string name, params ReadOnlySpan<long> expectedShape) => Require(name, expectedShape, "F64").Span<double>().ToArray();
-
-    /// <inheritdoc cref="ReadFloat32"/>
-    public byte[] ReadBytes(string name, params ReadOnlySpan<long> expectedShape) => Require(name, expectedShape, "U8").Span<byte>().ToArray();
-
-    /// <summary>The tensor, or an error that names file, tensor, what was expected and what was found.</summary>
+    /// <summary>
+    /// The tensor of this name, which must have the expected shape (if one is given; -1 stands for any size) and one of these types.
+    /// </summary>
+    /// <exception cref="LlmEmbedException">It has not; the message names file, tensor, what was expected and what was found.</exception>
     public SafetensorsTensor Require(string name, ReadOnlySpan<long> expectedShape, params ReadOnlySpan<string> dtypes)
     {
         if (!_tensors.TryGetValue(name, out SafetensorsTensor? tensor))
@@ -96,13 +108,12 @@ internal sealed class SafetensorsFile : IDisposable
         if (!dtypes.Contains(tensor.DType))
             throw Wrong($"the tensor '{name}' is stored as {tensor.DType}, expected {string.Join(" or ", dtypes.ToArray())}.");
         if (!expectedShape.IsEmpty && !TensorNames.ShapeFits(tensor.Shape, expectedShape))
-            throw Wrong($"the tensor '{name}' has the shape {TensorNames.Show(tensor.Shape)}, expected {TensorNames.Show(expectedShape.ToArray())}.");
+        {
+            string expected = TensorNames.Show(expectedShape.ToArray());
+            throw Wrong($"the tensor '{name}' has the shape {TensorNames.Show(tensor.Shape)}, expected {expected}.");
+        }
         return tensor;
     }
-
-    /// <summary>A floating-point tensor as a weight; a scalar becomes a vector of one.</summary>
-    public static Weight AsWeight(SafetensorsTensor tensor) =>
-        new MappedWeight(tensor.File, tensor.Offset, tensor.Name, tensor.Format!, tensor.Shape.Count == 0 ? [1] : tensor.Shape);
 
     public void Dispose() => _file.Dispose();
 
@@ -122,7 +133,7 @@ internal sealed class SafetensorsFile : IDisposable
     {
         try
         {
-            JsonElement header = StrictJson.Parse(bytes.ToArray());
+            JsonElement header = StrictJson.Parse(bytes);
             return header.ValueKind == JsonValueKind.Object ? header : throw Wrong("the header is not a JSON object.");
         }
         catch (JsonException exception)
@@ -145,17 +156,24 @@ internal sealed class SafetensorsFile : IDisposable
     {
         if (entry.ValueKind != JsonValueKind.Object) throw Wrong($"the entry of tensor '{name}' is not a JSON object.");
         string dtype = entry.TryGetProperty("dtype", out JsonElement text) && text.ValueKind == JsonValueKind.String ? text.GetString()! : "";
-        int elementBytes = ElementBytes(dtype);
-        if (elementBytes == 0) throw Wrong($"the tensor '{name}' has the dtype '{dtype}', which is not implemented.");
+        if (!ElementTypes.TryGetValue(dtype, out (int Bytes, NumberFormat? Format) element))
+            throw Wrong($"the tensor '{name}' has the dtype '{dtype}', which is not implemented.");
         long[] shape = ReadSizes(name, entry, "shape");
         long[] offsets = ReadSizes(name, entry, "data_offsets");
         if (offsets.Length != 2) throw Wrong($"the tensor '{name}' has {offsets.Length} data_offsets, expected begin and end.");
         (long begin, long end) = (offsets[0], offsets[1]);
         if (begin > end) throw Wrong($"the tensor '{name}' begins at {begin}, behind its end {end}.");
         long dataBytes = _file.Length - dataStart;
-        if (end > dataBytes) throw Wrong($"the tensor '{name}' ends at byte {end} of the data, but the file holds {dataBytes} bytes of data: it is truncated or damaged.");
-        if (TensorNames.ByteLength(shape, elementBytes) is not { } needed || needed != end - begin)
-            throw Wrong($"the tensor '{name}' of shape {TensorNames.Show(shape)} and dtype {dtype} does not take the {end - begin} bytes of its data_offsets.");
+        if (end > dataBytes)
+        {
+            throw Wrong(
+                $"the tensor '{name}' ends at byte {end} of the data, but the file holds {dataBytes} bytes of data: it is truncated or damaged.");
+        }
+        if (TensorNames.ByteLength(shape, element.Bytes) is not { } needed || needed != end - begin)
+        {
+            string found = $"of shape {TensorNames.Show(shape)} and dtype {dtype}";
+            throw Wrong($"the tensor '{name}' {found} does not take the {end - begin} bytes of its data_offsets.");
+        }
         return new SafetensorsTensor(_file, name, dtype, shape, dataStart + begin, end - begin);
     }
 
@@ -172,18 +190,19 @@ internal sealed class SafetensorsFile : IDisposable
         return sizes;
     }
 
-    /// <summary>The format wants the data to be indexed whole: no overlaps, no gaps, nothing behind the last tensor.</summary>
+    /// <summary>The format wants every byte of the data to belong to one tensor: no overlaps, no gaps, nothing behind the last tensor.</summary>
     private void RequireGapless(long dataStart)
     {
         long position = dataStart;
         foreach (SafetensorsTensor tensor in _tensors.Values.OrderBy(tensor => tensor.Offset).ThenBy(tensor => tensor.ByteLength))
         {
             string fault = tensor.Offset < position ? "overlaps the one before it" : "leaves a gap before it";
-            if (tensor.Offset != position) throw Wrong($"the tensor '{tensor.Name}' {fault}: it begins at byte {tensor.Offset}, expected {position}.");
+            if (tensor.Offset != position)
+                throw Wrong($"the tensor '{tensor.Name}' {fault}: it begins at byte {tensor.Offset}, expected {position}.");
             position += tensor.ByteLength;
         }
         if (position != _file.Length) throw Wrong($"the last tensor ends at byte {position}, but the file has {_file.Length} bytes.");
     }
 
-    private LlmEmbedException Wrong(string problem, Exception? cause = null) => new($"{Path}: {problem}", cause) { FilePath = Path };
+    private LlmEmbedException Wrong(string problem, Exception? cause = null) => FileProblem.In(Path, problem, cause);
 }

@@ -2,19 +2,18 @@ using System.Buffers;
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using LlmEmbed.Checkpoints;
 
 namespace LlmEmbed.Files;
 
 /// <summary>
-/// A tensor to be written: the shape of one row, while the number of rows follows from what is appended. [C,F] is rows of shape [F], a vector is rows
-/// of shape [].
+/// A tensor to be written. Only the shape of one row is given; the number of rows follows from the values that are appended. A tensor of shape
+/// [C,F] has rows of shape [F], a vector has rows of shape [].
 /// </summary>
 internal sealed record SafetensorsLayout(string Name, string DType, params long[] RowShape);
 
 /// <summary>
-/// Writes a safetensors file row by row, so a tensor may be larger than memory and its number of rows unknown beforehand: room for the header is kept at
-/// the start and filled in at the end. The file appears whole or not at all, and equal input gives equal bytes.
+/// Writes a safetensors file row by row, so that a tensor may be larger than the memory and its number of rows need not be known beforehand. Room
+/// for the header is kept at the start and filled at the end. The file appears whole or not at all, and equal input gives equal bytes.
 /// </summary>
 internal sealed class SafetensorsWriter : IDisposable
 {
@@ -36,18 +35,18 @@ internal sealed class SafetensorsWriter : IDisposable
         _file.Seek(PrefixBytes + _headerBytes);
     }
 
-    /// <param name="path">The file to write; one that exists is replaced when everything is written.</param>
+    /// <param name="path">The file to write. A file that exists is replaced when everything is written.</param>
     /// <param name="metadata">The strings of <c>__metadata__</c>.</param>
     /// <param name="tensors">The tensors in the order of their bytes, widest element type first, so that each is aligned.</param>
     public static SafetensorsWriter Create(string path, IEnumerable<KeyValuePair<string, string>> metadata, params SafetensorsLayout[] tensors) =>
         new(path, metadata, tensors);
 
-    /// <summary>Appends values to a tensor. Tensors are filled one after the other, in the order they were given.</summary>
+    /// <summary>Appends values to a tensor. Tensors are filled one after the other, in the order in which they were given.</summary>
     public void Append<T>(string name, ReadOnlySpan<T> values)
         where T : unmanaged
     {
         while (_tensors[_current].Name != name)
-            if (++_current == _tensors.Length) throw new InvalidOperationException($"'{name}' is not the tensor being written nor one after it.");
+            if (++_current == _tensors.Length) throw new InvalidOperationException($"'{name}' is neither the tensor being written nor one after it.");
         ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(values);
         _file.Write(bytes);
         _byteLengths[_current] += bytes.Length;
@@ -66,10 +65,13 @@ internal sealed class SafetensorsWriter : IDisposable
         _file.Commit();
     }
 
-    /// <summary>Removes what was written where it was not committed.</summary>
+    /// <summary>Removes what was written, if it was not committed.</summary>
     public void Dispose() => _file.Dispose();
 
-    /// <summary>The length of the header with every row count and offset at its longest, 19 digits, rounded up so that the data begins at a multiple of 8.</summary>
+    /// <summary>
+    /// Bytes that the header takes at most: every count of rows and every offset may have 19 digits. They are rounded up, so that the data begins
+    /// at a multiple of 8 bytes.
+    /// </summary>
     private int ReserveHeader()
     {
         const int MoreDigits = 3 * 18;
@@ -100,14 +102,20 @@ internal sealed class SafetensorsWriter : IDisposable
 
     private static void RenderTensor(Utf8JsonWriter json, SafetensorsLayout tensor, long begin, long byteLength)
     {
-        int elementBytes = SafetensorsFile.ElementBytes(tensor.DType);
+        int elementBytes = SafetensorsFile.ElementTypes.GetValueOrDefault(tensor.DType).Bytes;
         long rowBytes = TensorNames.ByteLength(tensor.RowShape, elementBytes) ?? 0;
         if (rowBytes <= 0)
-            throw new ArgumentException($"The tensor '{tensor.Name}' has rows of dtype {tensor.DType} and shape {TensorNames.Show(tensor.RowShape)}.", nameof(tensor));
+        {
+            string rows = $"rows of dtype {tensor.DType} and shape {TensorNames.Show(tensor.RowShape)}";
+            throw new ArgumentException($"The tensor '{tensor.Name}' has {rows}, which cannot be written.", nameof(tensor));
+        }
         if (byteLength % rowBytes != 0)
             throw new InvalidOperationException($"The tensor '{tensor.Name}' got {byteLength} bytes, which are not whole rows of {rowBytes}.");
         if (begin % elementBytes != 0)
-            throw new InvalidOperationException($"The tensor '{tensor.Name}' would begin at byte {begin}, which is no multiple of its {elementBytes} bytes per element.");
+        {
+            throw new InvalidOperationException(
+                $"The tensor '{tensor.Name}' would begin at byte {begin}, which is no multiple of its {elementBytes} bytes per element.");
+        }
         json.WriteStartObject(tensor.Name);
         json.WriteString("dtype", tensor.DType);
         json.WriteStartArray("shape");

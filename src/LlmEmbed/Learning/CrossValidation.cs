@@ -11,23 +11,27 @@ namespace LlmEmbed.Learning;
 /// <param name="LogLoss">Mean log loss of the out-of-fold predictions as they are.</param>
 /// <param name="Temperature">The temperature that suits these predictions.</param>
 /// <param name="CalibratedLogLoss">Mean log loss at that temperature.</param>
-internal sealed record PenaltyScore(double C, double Accuracy, double AccuracyDeviation, double MacroF1, double LogLoss, double Temperature, double CalibratedLogLoss);
+internal sealed record PenaltyScore(
+    double C, double Accuracy, double AccuracyDeviation, double MacroF1, double LogLoss, double Temperature, double CalibratedLogLoss);
 
 /// <summary>The choice of a penalty.</summary>
 /// <param name="Table">One line for each penalty tried, in ascending order of C.</param>
 /// <param name="Chosen">The chosen line.</param>
 /// <param name="Rows">The training rows that took part, ascending.</param>
-/// <param name="Logits">[Rows, C]: logits of each from the fit at the chosen penalty that did not see it.</param>
-/// <param name="Folds">[Rows]: the fold in which each was held out.</param>
+/// <param name="Logits">[Rows, C], the logits of each row from the fit that did not see it, at the chosen penalty.</param>
+/// <param name="Folds">[Rows], the fold in which each row was held out.</param>
 internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, PenaltyScore Chosen, int[] Rows, double[] Logits, int[] Folds)
 {
-    /// <summary>What other calibrated logits may weigh against these.</summary>
+    /// <summary>The shares of other calibrated logits that are tried.</summary>
     private static readonly double[] Shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2];
 
-    /// <summary>Parts that were held out in turn.</summary>
+    /// <summary>The number of parts that were held out in turn.</summary>
     public int FoldCount => Folds.Max() + 1;
 
-    /// <summary>For each of all training rows whether the fit of a fold saw it: the rows of the other folds, or where a single part was held out, everything else.</summary>
+    /// <summary>
+    /// For each of all training rows, whether the fit of a fold saw it. It saw the rows of the other folds and those that took no part; if there is
+    /// only one fold, everything but its own rows.
+    /// </summary>
     public bool[] SeenBy(int fold, int rowCount)
     {
         bool[] seen = new bool[rowCount];
@@ -37,9 +41,10 @@ internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, Penalt
     }
 
     /// <summary>[Rows]: the log loss of each at the chosen temperature.</summary>
-    public double[] RowLosses(IReadOnlyList<int> labels) => TemperatureScaling.NegativeLogLikelihoods(Logits, Rows.Select(row => labels[row]).ToArray(), Chosen.Temperature);
+    public double[] RowLosses(IReadOnlyList<int> labels) =>
+        TemperatureScaling.NegativeLogLikelihoods(Logits, Rows.Select(row => labels[row]).ToArray(), Chosen.Temperature);
 
-    /// <summary>With a multiple of other logits added, from what was not fitted to these rows either.</summary>
+    /// <summary>The same with a multiple of other logits added, which come from fits that had not seen these rows either.</summary>
     /// <param name="others">[Rows, C].</param>
     /// <param name="factor">By which they are multiplied.</param>
     /// <param name="truth">[Rows], the true classes.</param>
@@ -50,12 +55,12 @@ internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, Penalt
         return this with { Chosen = PenaltyCandidate.ScoreOf(Chosen.C, sum, truth, Folds, FoldCount), Logits = sum };
     }
 
-    /// <summary>With the share of other logits that suits these rows best, of those that do not cost macro-F1.</summary>
-    /// <param name="others">[Rows, C], from what was not fitted to these rows.</param>
+    /// <summary>The same with that share of other logits which suits these rows best, among the shares that do not cost macro-F1.</summary>
+    /// <param name="others">[Rows, C], from fits that had not seen these rows.</param>
     /// <param name="labels">Of all training rows.</param>
     /// <returns>
-    /// The share, the factor that gives the other logits this share, and the validation of both together; null where they are not clearly better, by more than one standard error of the
-    /// log loss.
+    /// The share, the factor that gives the other logits this share, and the validation of both together. Null if both together are not clearly
+    /// better: by more than one standard error of the log loss.
     /// </returns>
     public (double Share, double Factor, CrossValidation Together)? PlusBestShareOf(double[] others, IReadOnlyList<int> labels)
     {
@@ -63,7 +68,8 @@ internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, Penalt
         double unit = Chosen.Temperature / PenaltyCandidate.ScoreOf(Chosen.C, others, truth, Folds, FoldCount).Temperature;
         (double, CrossValidation)[] harmless =
         [
-            .. Shares.Select(share => (Share: share, Together: Plus(others, share * unit, truth))).Where(candidate => candidate.Together.Chosen.MacroF1 >= Chosen.MacroF1)
+            .. Shares.Select(share => (Share: share, Together: Plus(others, share * unit, truth)))
+                .Where(candidate => candidate.Together.Chosen.MacroF1 >= Chosen.MacroF1)
                 .OrderBy(candidate => candidate.Together.Chosen.CalibratedLogLoss),
         ];
         if (harmless is not [(double share, CrossValidation together), ..]) return null;
@@ -72,10 +78,13 @@ internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, Penalt
     }
 }
 
-/// <summary>A penalty that was tried.</summary>
+/// <summary>A penalty that was tried, with the out-of-fold logits that it gives.</summary>
 internal sealed class PenaltyCandidate
 {
-    /// <summary>With so few rows a standard error is so wide that the strongest penalty would nearly always be within one, and it is too strong.</summary>
+    /// <summary>
+    /// Up to so many rows the best penalty is taken, and not the strongest within one standard error: with few rows the standard error is so wide
+    /// that the strongest penalty would nearly always be chosen, and it is too strong.
+    /// </summary>
     private const int FewRows = 500;
 
     private readonly double[] _rowLosses;
@@ -94,7 +103,7 @@ internal sealed class PenaltyCandidate
         _rowLosses = TemperatureScaling.NegativeLogLikelihoods(logits, labels, Score.Temperature);
     }
 
-    /// <summary>What out-of-fold logits are worth.</summary>
+    /// <summary>How good out-of-fold logits are.</summary>
     public static PenaltyScore ScoreOf(double c, double[] logits, int[] labels, int[] folds, int foldCount)
     {
         int classCount = logits.Length / labels.Length;
@@ -119,23 +128,29 @@ internal sealed class PenaltyCandidate
     public double[] MeanParameters { get; }
 
     /// <summary>
-    /// The strongest penalty that is not clearly worse than the best one: its mean excess of loss is within one standard error; with few rows the best one. The loss is that of
-    /// calibrated probabilities, which is what the classifier will give, and which sees small differences that accuracy on few texts cannot.
+    /// The strongest penalty that is not clearly worse than the best one, which means that its mean excess of loss is within one standard error. With
+    /// few rows it is the best one. The loss is that of calibrated probabilities, because these are what the classifier gives and because it shows
+    /// small differences that accuracy on few texts cannot.
     /// </summary>
     public static PenaltyCandidate Choose(IReadOnlyList<PenaltyCandidate> candidates)
     {
         PenaltyCandidate best = candidates.MinBy(candidate => candidate.Score.CalibratedLogLoss)!;
-        return candidates.First(candidate => candidate == best || best._rowLosses.Length > FewRows && Excess(candidate, best) is var (mean, error) && mean <= error);
+        return candidates.First(
+            candidate => candidate == best || best._rowLosses.Length > FewRows && Excess(candidate, best) is var (mean, error) && mean <= error);
     }
 
-    /// <summary>Weaker penalties are slower to fit, and beyond the minimum they only overfit more: a clearly worse one ends the search.</summary>
+    /// <summary>
+    /// Whether the search for a penalty can end, because the last one is clearly worse than the best one. Even weaker penalties would take longer to
+    /// fit and overfit more.
+    /// </summary>
     public static bool IsPastTheBest(IReadOnlyList<PenaltyCandidate> candidates)
     {
         PenaltyCandidate best = candidates.MinBy(candidate => candidate.Score.CalibratedLogLoss)!;
         return candidates.Count > 2 && candidates[^1] != best && Excess(candidates[^1], best) is var (mean, error) && mean > error;
     }
 
-    private static (double Mean, double StandardError) Excess(PenaltyCandidate candidate, PenaltyCandidate best) => PairedLosses.Excess(candidate._rowLosses, best._rowLosses);
+    private static (double Mean, double StandardError) Excess(PenaltyCandidate candidate, PenaltyCandidate best) =>
+        PairedLosses.Excess(candidate._rowLosses, best._rowLosses);
 
     private static double[] FoldAccuracies(int[] predicted, int[] labels, int[] folds, int foldCount)
     {

@@ -9,16 +9,25 @@ internal sealed record HeadTrainingData
     public HeadTrainingData(FeatureMatrix features, int[] labels, int classCount, FeatureLayout layout)
     {
         if (labels.Length != features.Rows) throw new ArgumentException($"{labels.Length} labels for {features.Rows} rows.", nameof(labels));
-        if (layout.FeatureCount != features.Columns) throw new ArgumentException($"The layout has {layout.FeatureCount} features, the rows {features.Columns}.", nameof(layout));
+        if (layout.FeatureCount != features.Columns)
+            throw new ArgumentException($"The layout has {layout.FeatureCount} features, the rows have {features.Columns}.", nameof(layout));
         int[] counts = new int[classCount];
         foreach (int label in labels) counts[label]++;
         int present = counts.Count(count => count > 0);
-        if (present < 2) throw new LlmEmbedException($"The training data has texts of {present} class, expected at least 2: a classifier needs something to tell apart.");
+        if (present < 2)
+            throw new LlmEmbedException(
+                $"The training data has texts of {present} class, expected at least 2: a classifier needs something to tell apart.");
         (Features, Labels, ClassCount, Layout, ClassCounts) = (features, labels, classCount, layout, counts);
     }
 
+    /// <summary>Training texts with the features that were read from them.</summary>
+    public static HeadTrainingData Of(TrainingTexts texts, FeatureMatrix features, FeatureLayout layout) =>
+        new(features, texts.Labels, texts.ClassCount, layout) { Texts = texts.Texts, Groups = texts.Groups };
+
+    /// <summary>[N,F].</summary>
     public FeatureMatrix Features { get; }
 
+    /// <summary>[N], the index of the class of each row.</summary>
     public int[] Labels { get; }
 
     public int ClassCount { get; }
@@ -28,16 +37,25 @@ internal sealed record HeadTrainingData
     /// <summary>For each class the number of its rows.</summary>
     public IReadOnlyList<int> ClassCounts { get; }
 
-    /// <summary>[N], what the features were read from; null where only features are there, and nothing can be learned from words.</summary>
+    /// <summary>
+    /// [N], the texts that the features were read from; null if there are only features, so that nothing can be learned from words.
+    /// </summary>
     public IReadOnlyList<string>? Texts { get; init; }
 
-    /// <summary>[N]: rows with the same number must not be told apart when rows are held out (see <see cref="OverlappingTexts"/>); empty where each is on its own.</summary>
+    /// <summary>
+    /// [N]: rows with the same number must not be told apart when rows are held out (see <see cref="OverlappingTexts"/>). Empty if every row is a
+    /// group of its own.
+    /// </summary>
     public int[] Groups { get; init; } = [];
 
-    /// <summary>[C,F], what the names of the classes give (see <see cref="Learning.ClassNames"/>); null where they are not asked.</summary>
+    /// <summary>
+    /// [C,F], the features of the names of the classes (see <see cref="Learning.ClassNames"/>); null if the names are not to be used.
+    /// </summary>
     public FeatureMatrix? ClassNames { get; init; }
 
-    /// <summary>[N] texts' states token by token, from which a query for attention pooling is learned; null where none is.</summary>
+    /// <summary>
+    /// The states of all tokens of the N texts, from which a query for attention pooling is learned; null if none is to be learned.
+    /// </summary>
     public TokenStates? Tokens { get; init; }
 
     public int Rows => Labels.Length;
@@ -55,12 +73,15 @@ internal sealed record HeadTrainingData
     };
 
     /// <summary>The chosen views of all rows, copied, in the given order.</summary>
-    public HeadTrainingData SelectViews(IReadOnlyList<int> views)
+    public HeadTrainingData SelectViews(IReadOnlyList<ViewKey> views)
     {
-        FeatureView[] chosen = [.. views.Select(view => Layout.Views[view])];
-        int offset = 0;
-        FeatureLayout layout = new([.. chosen.Select(view => view with { Offset = (offset += view.Size) - view.Size })]);
-        return new HeadTrainingData(Features.Select(chosen), Labels, ClassCount, layout) { Texts = Texts, Groups = Groups, ClassNames = ClassNames?.Select(chosen) };
+        IReadOnlyList<FeatureView> columns = Layout.ColumnsOf(views);
+        return new HeadTrainingData(Features.Select(columns), Labels, ClassCount, Layout.Select(views))
+        {
+            Texts = Texts,
+            Groups = Groups,
+            ClassNames = ClassNames?.Select(columns),
+        };
     }
 
     /// <summary>Names the first feature that is NaN or infinite.</summary>
@@ -74,7 +95,8 @@ internal sealed record HeadTrainingData
                 if (float.IsFinite(features[column])) continue;
                 FeatureView view = Layout.Views.First(v => column >= v.Offset && column < v.Offset + v.Size);
                 return new LlmEmbedException(
-                    $"The features of training text {row} hold {features[column]} at depth {view.Depth} of '{view.Backbone}' ({view.Pooling}, channel {column - view.Offset}), expected numbers. " +
+                    $"The features of training text {row} hold {features[column]} at depth {view.Depth} of '{view.Backbone}' " +
+                    $"({view.Pooling}, channel {column - view.Offset}), expected numbers. " +
                     "The backbone overflowed on this text: use fp32 precision or leave the text out.");
             }
         }

@@ -2,14 +2,18 @@ using System.Text.Json.Nodes;
 
 namespace LlmEmbed.Learning;
 
-/// <summary>A trained classifier over fused features. Its state is <see cref="Tensors"/> and <see cref="Settings"/>; each kind can be built from them again.</summary>
+/// <summary>
+/// A trained map from fused features to logits. Its state is <see cref="Tensors"/> and <see cref="Settings"/>, from which it can be built again.
+/// </summary>
 internal interface IHead : IDisposable
 {
-    /// <summary>The name under which the kind is saved.</summary>
+    /// <summary>The name of the form in which it is saved.</summary>
     string Kind { get; }
 
+    /// <summary>F.</summary>
     int FeatureCount { get; }
 
+    /// <summary>C.</summary>
     int ClassCount { get; }
 
     /// <summary>Everything that was trained.</summary>
@@ -34,6 +38,7 @@ internal sealed record HeadTensor(string Name, long[] Shape, float[] Values)
         HeadTensor tensor = tensors.FirstOrDefault(t => t.Name == name)
             ?? throw new LlmEmbedException($"The head's tensor '{name}' is missing, found {string.Join(", ", tensors.Select(t => t.Name))}.");
         if (tensor.Shape.AsSpan().SequenceEqual(shape)) return tensor.Values;
-        throw new LlmEmbedException($"The head's tensor '{name}' has the shape [{string.Join(", ", tensor.Shape)}], expected [{string.Join(", ", shape.ToArray())}].");
+        string expected = string.Join(", ", shape.ToArray());
+        throw new LlmEmbedException($"The head's tensor '{name}' has the shape [{string.Join(", ", tensor.Shape)}], expected [{expected}].");
     }
 }

@@ -1,12 +1,12 @@
 using LlmEmbed.Checkpoints;
 using LlmEmbed.Engine;
-using LlmEmbed.Reading;
 
 namespace LlmEmbed.Models;
 
 /// <summary>
-/// A frozen language model: reads its configuration and weights from a checkpoint and writes its forward pass into a graph, block by block, up to a wanted depth.
-/// Each architecture is one file. The table of token embeddings stays in the checkpoint and is read row by row (<see cref="Embed"/>), so that it costs no memory.
+/// A frozen language model: reads its configuration from a checkpoint and adds its forward pass to a network, block by block, up to a wanted depth.
+/// Each architecture is one file (<see cref="Architectures"/>). The table of token embeddings stays in the checkpoint and is read row by row
+/// (<see cref="Embed"/>), so that it costs no memory.
 /// </summary>
 internal abstract class Backbone
 {
@@ -23,66 +23,46 @@ internal abstract class Backbone
     /// <summary>The longest input, in tokens, that the model has positions for.</summary>
     public abstract int MaxTokens { get; }
 
-    /// <summary>True where a token sees only the tokens before it.</summary>
-    public abstract bool IsDecoder { get; }
+    /// <summary>Whether a token sees only itself and the tokens before it, so that its state does not depend on what follows.</summary>
+    public abstract bool IsCausal { get; }
 
-    /// <summary>True where the checkpoint carries BERT's pooler.</summary>
+    /// <summary>Whether the checkpoint carries BERT's pooler.</summary>
     public virtual bool HasPooler => false;
 
-    /// <summary>The language-model head, hidden state → logits [V]; null where the backbone has none.</summary>
-    public virtual ProjectionGroup? LanguageHead => null;
+    /// <summary>The language-model head, hidden state [H] → logits [V]; null if the backbone cannot generate text.</summary>
+    public virtual LinearLayer? LanguageHead => null;
 
-    /// <summary>Decoders: the heads whose keys and values can be kept.</summary>
-    public virtual HeadShape KeyValueHeads => throw new NotSupportedException("This backbone keeps no keys and values.");
+    /// <summary>The heads whose keys and values can be kept from run to run, of a backbone that can generate text.</summary>
+    public virtual KeptHeads KeptHeads => throw new NotSupportedException("This backbone keeps no keys and values.");
 
-    /// <summary>The id that stands for padding; 0 where the model has none of its own, as the released LLMEmbed recipe does it.</summary>
+    /// <summary>The id that stands for padding; 0 if the model has none of its own, as in the released LLMEmbed recipe.</summary>
     public abstract int PadId { get; }
 
     public Checkpoint Checkpoint { get; }
 
-    /// <summary>Chooses the architecture by the configuration's <c>model_type</c> and reads the configuration; weights are read later.</summary>
-    /// <exception cref="LlmEmbedException">The architecture, or something that its configuration asks for, is not implemented.</exception>
-    public static Backbone Create(Checkpoint checkpoint)
-    {
-        Backbone backbone = checkpoint.Config.ModelType switch
-        {
-            "llama" or "mistral" or "qwen2" or "qwen3" => new Llama(checkpoint),
-            "bert" or "roberta" or "xlm-roberta" => new Bert(checkpoint),
-            "distilbert" => new DistilBert(checkpoint),
-            string other => throw new LlmEmbedException(
-                $"{checkpoint.Config.Source}: model_type '{other}' is not implemented. Implemented: llama, mistral, qwen2, qwen3, bert, roberta, xlm-roberta, distilbert.")
-            { FilePath = checkpoint.Config.Source },
-        };
-        checkpoint.Config.RefuseUnread();
-        // Blocks are listed and counted before the weights of the last one are asked for.
-        if (backbone.BlockCount > checkpoint.Weights.Count)
-            throw new LlmEmbedException(
-                $"{checkpoint.Config.Source}: {backbone.BlockCount} blocks are asked for, but the checkpoint has only {checkpoint.Weights.Count} tensors.")
-            { FilePath = checkpoint.Config.Source };
-        return backbone;
-    }
+    /// <inheritdoc cref="Architectures.Open"/>
+    public static Backbone Create(Checkpoint checkpoint) => Architectures.Open(checkpoint);
 
     /// <summary>Writes what enters the first block for each token: [T,H], row after row.</summary>
     public abstract void Embed(ReadOnlySpan<int> ids, Span<float> destination);
 
-    /// <summary>Adds the forward pass of some blocks to the graph.</summary>
-    /// <param name="layers">Where nodes and weights go.</param>
+    /// <summary>Adds the forward pass of some blocks to a network.</summary>
+    /// <param name="layers">The network.</param>
     /// <param name="inputs">The values that each run feeds.</param>
-    /// <param name="blocks">The blocks. What enters is the token embeddings for the first block of all, else the hidden state before the first one here.</param>
-    /// <param name="keep">Called with each depth that is reached, depth 0 included if it is among them, and the name of its hidden state [B,T,H].</param>
+    /// <param name="blocks">The blocks. If the first block of all is among them, token embeddings enter; else the hidden state before the first one
+    /// here.</param>
+    /// <param name="keep">Called with each depth that is reached, depth 0 included if it is among them, and the name of its hidden state
+    /// [B,T,H].</param>
     public abstract void Forward(Layers layers, AttentionInputs inputs, BlockRange blocks, Action<int, string> keep);
 
     /// <summary>Adds BERT's pooler on top of the state of depth L.</summary>
-    /// <param name="graph">Where nodes and weights go.</param>
+    /// <param name="layers">The network.</param>
     /// <param name="firstToken">The first token's state [B,H].</param>
     /// <returns>The name of the pooler output [B,H].</returns>
-    public virtual string Pool(OnnxGraph graph, string firstToken) => throw new NotSupportedException("This backbone has no pooler.");
+    public virtual string Pool(Layers layers, string firstToken) => throw new NotSupportedException("This backbone has no pooler.");
 
     /// <summary>Weights that run for a depth: those of the blocks, without the token embeddings, of which each token reads one row.</summary>
     public abstract long ParameterCount(int depth);
-
-    /// <summary>Tokens, padding included, that go through the blocks at a time.</summary>
-    public int BatchTokens => BatchPlanner.BudgetFor(ParameterCount(1), HiddenSize);
 
     /// <summary>Adds row <paramref name="row"/> of a table onto <paramref name="sum"/>.</summary>
     private protected static void AddRow(Weight table, long row, Span<float> scratch, Span<float> sum)
@@ -101,13 +81,17 @@ internal readonly record struct BlockRange(int First, int End);
 /// <param name="Positions">The longest T of any run, so that tables of positions need not reach further.</param>
 internal sealed record AttentionInputs(string Embeddings, string Lengths, int Positions)
 {
-    /// <summary>Decoders that read a text in several runs, each behind what the ones before read; null where each run stands alone.</summary>
+    /// <summary>
+    /// Given if a text is read in several runs, each behind what the ones before read; null if each run stands alone. Causal backbones only.
+    /// </summary>
     public GrowingTexts? Growing { get; init; }
 
-    /// <summary>Decoders: what every text begins with and is not read again; null where there is nothing.</summary>
+    /// <summary>What every text begins with and is not read again; null if there is nothing. Causal backbones only.</summary>
     public PromptPrefix? Prefix { get; init; }
 
-    /// <summary>Decoders: told each block's keys and values [B,T,kv·d] before their rotation.</summary>
+    /// <summary>
+    /// Told each block's keys and values [B,T,kv·d] before their rotation; null if the caller does not want them. Causal backbones only.
+    /// </summary>
     public Action<int, string, string>? KeysAndValues { get; init; }
 }
 

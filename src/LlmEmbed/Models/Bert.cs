@@ -28,27 +28,27 @@ internal sealed class Bert : PostNormEncoder
 
     protected override int FirstPosition => _isRoberta ? PadId + 1 : 0;
 
-    protected override LayerNormWeights EmbeddingNorm => Norm($"{Prefix}embeddings.LayerNorm");
+    protected override LayerNormLayer EmbeddingNorm => Norm($"{Prefix}embeddings.LayerNorm");
 
-    public override string Pool(OnnxGraph graph, string firstToken)
+    public override string Pool(Layers layers, string firstToken)
     {
         // One row per text: nothing to gain from another precision.
-        Float32Layers layers = new(Checkpoint, graph);
-        return graph.Node("Tanh", layers.Project(new Rows(firstToken), new ProjectionGroup(HiddenSize, new Projection($"{Prefix}pooler.dense", HiddenSize, HasBias: true))));
+        LinearLayer pooler = new($"{Prefix}pooler.dense", HiddenSize, HiddenSize, HasBias: true) { StaysFloat32 = true };
+        return layers.Graph.Node("Tanh", [layers.Linear(firstToken, pooler)]);
     }
 
-    protected override EncoderBlockNames Block(int index)
+    protected override EncoderBlockNames NamesOf(int block)
     {
-        string block = $"{Prefix}encoder.layer.{index}";
+        string name = $"{Prefix}encoder.layer.{block}";
         return new EncoderBlockNames(
-            Query: $"{block}.attention.self.query",
-            Key: $"{block}.attention.self.key",
-            Value: $"{block}.attention.self.value",
-            AttentionOutput: $"{block}.attention.output.dense",
-            AttentionNorm: Norm($"{block}.attention.output.LayerNorm"),
-            MlpInput: $"{block}.intermediate.dense",
-            MlpOutput: $"{block}.output.dense",
-            MlpNorm: Norm($"{block}.output.LayerNorm"));
+            Query: $"{name}.attention.self.query",
+            Key: $"{name}.attention.self.key",
+            Value: $"{name}.attention.self.value",
+            AttentionOutput: $"{name}.attention.output.dense",
+            AttentionNorm: Norm($"{name}.attention.output.LayerNorm"),
+            MlpInput: $"{name}.intermediate.dense",
+            MlpOutput: $"{name}.output.dense",
+            MlpNorm: Norm($"{name}.output.LayerNorm"));
     }
 
     protected override int PositionOf(int id, ref int next) => _isRoberta && id == PadId ? PadId : next++;

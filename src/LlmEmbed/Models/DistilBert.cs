@@ -1,4 +1,5 @@
 using LlmEmbed.Checkpoints;
+using LlmEmbed.Engine;
 
 namespace LlmEmbed.Models;
 
@@ -10,20 +11,20 @@ internal sealed class DistilBert(Checkpoint checkpoint) : PostNormEncoder(checkp
 
     protected override string Prefix { get; } = FindPrefix(checkpoint, "distilbert.", "");
 
-    protected override LayerNormWeights EmbeddingNorm => Norm($"{Prefix}embeddings.LayerNorm");
+    protected override LayerNormLayer EmbeddingNorm => Norm($"{Prefix}embeddings.LayerNorm");
 
-    protected override EncoderBlockNames Block(int index)
+    protected override EncoderBlockNames NamesOf(int block)
     {
-        string block = $"{Prefix}transformer.layer.{index}";
+        string name = $"{Prefix}transformer.layer.{block}";
         return new EncoderBlockNames(
-            Query: $"{block}.attention.q_lin",
-            Key: $"{block}.attention.k_lin",
-            Value: $"{block}.attention.v_lin",
-            AttentionOutput: $"{block}.attention.out_lin",
-            AttentionNorm: Norm($"{block}.sa_layer_norm"),
-            MlpInput: $"{block}.ffn.lin1",
-            MlpOutput: $"{block}.ffn.lin2",
-            MlpNorm: Norm($"{block}.output_layer_norm"));
+            Query: $"{name}.attention.q_lin",
+            Key: $"{name}.attention.k_lin",
+            Value: $"{name}.attention.v_lin",
+            AttentionOutput: $"{name}.attention.out_lin",
+            AttentionNorm: Norm($"{name}.sa_layer_norm"),
+            MlpInput: $"{name}.ffn.lin1",
+            MlpOutput: $"{name}.ffn.lin2",
+            MlpNorm: Norm($"{name}.output_layer_norm"));
     }
 
     private static EncoderShape ReadShape(ModelConfig config)

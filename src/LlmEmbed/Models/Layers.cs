@@ -1,104 +1,66 @@
-using LlmEmbed.Checkpoints;
 using LlmEmbed.Engine;
 
 namespace LlmEmbed.Models;
 
 /// <summary>
-/// The layers that architectures are made of: each method reads its weights from the checkpoint by name and expected shape and adds its nodes to the graph.
-/// What a matrix product reads and gives is the precision's own affair (<see cref="Rows"/>, <see cref="Product"/>), and so norms and activations name the
-/// projections that read them; hidden states between blocks are fp32 everywhere.
+/// A network under construction: each method adds a layer and returns the name of what it computes, fp32 [B,T,·]. Which operators compute the layers,
+/// in which precision and in how many passes is decided when the network is compiled (<see cref="Lowering"/>).
 /// </summary>
-internal abstract class Layers(Checkpoint checkpoint, OnnxGraph graph)
+/// <param name="lowering">Decides that. It serves this network alone.</param>
+internal sealed class Layers(Lowering lowering)
 {
-    public OnnxGraph Graph { get; } = graph;
+    /// <summary>The layers, and plain ONNX operators that a caller adds.</summary>
+    public OnnxGraph Graph { get; } = new();
 
-    protected Checkpoint Checkpoint { get; } = checkpoint;
+    /// <summary>Compiles the network; nothing may be added afterwards.</summary>
+    /// <param name="threads">Threads within one operator, 0 for one per physical core.</param>
+    /// <exception cref="LlmEmbedException">A weight is missing or has another shape, or the memory does not suffice.</exception>
+    public GraphSession Compile(int threads) => lowering.Compile(Graph, threads);
 
-    /// <summary>Makes an fp32 value ready for these projections.</summary>
-    public abstract Rows Prepare(string input, ProjectionGroup consumer);
+    /// <summary>Adds a constant that is made only if no other network with the same store made it before.</summary>
+    /// <param name="name">Stands for the constant in the store.</param>
+    /// <param name="make">Makes it.</param>
+    public string Shared(string name, Func<WeightBuffer> make) => Graph.Weight(lowering.Store.Get(name, make));
 
-    /// <summary>The root-mean-square norm of an fp32 value, for the projections that read it.</summary>
-    public abstract Rows PreparedRmsNorm(string input, RmsNormWeight norm, ProjectionGroup consumer);
+    /// <summary>[B,T,inputs] → [B,T,outputs].</summary>
+    public string Linear(string input, LinearLayer layer) => Graph.Node(layer, input);
 
-    /// <summary>Products of each part of the group, in fp32: [B,T,in] → [B,T,out] each.</summary>
-    public abstract string[] Project(Rows input, ProjectionGroup group);
+    /// <summary>A norm over the last axis.</summary>
+    public string Norm(string input, NormLayer norm) => Graph.Node(norm, input);
 
-    /// <summary>Attention whose queries, keys and values are the group's parts: [B,T,in] → [B,T,heads·d], in fp32.</summary>
-    public abstract string Attend(Rows input, ProjectionGroup queryKeyValue, Attention attention);
-
-    /// <summary>The same over queries, keys and values that are complete but for these biases, side by side.</summary>
-    public string Attend(string[] queryKeyValue, string biases, Attention attention) => Graph.Node("Attention", [.. queryKeyValue, biases, .. attention.Constants(Graph)]);
-
-    /// <summary>The product of a group's only part, to be added to a residual.</summary>
-    public abstract Product Multiply(Rows input, ProjectionGroup group);
-
-    /// <summary>product + residual, in fp32.</summary>
-    public abstract string Add(Product product, string residual);
-
-    /// <summary>The root-mean-square norm of product + residual, and that sum.</summary>
-    public abstract (Rows Normalized, string Sum) AddAndRmsNorm(Product product, string residual, RmsNormWeight norm, ProjectionGroup consumer);
-
-    /// <summary>The layer norm of product + residual, for the projections that read it next and in fp32.</summary>
-    public abstract (Rows Normalized, string Sum) AddAndLayerNorm(Product product, string residual, LayerNormWeights norm, ProjectionGroup consumer);
-
-    /// <summary>SiLU(gate) · up, where the group's parts are gate and up.</summary>
-    public abstract Rows SwiGlu(Rows input, ProjectionGroup gateAndUp, ProjectionGroup consumer);
-
-    /// <summary>GELU of the group's only part, by the error function.</summary>
-    public abstract Rows Gelu(Rows input, ProjectionGroup group, ProjectionGroup consumer);
-
-    /// <summary>Root-mean-square norm over the last axis, in fp32.</summary>
-    public string RmsNorm(string input, RmsNormWeight norm) =>
-        Graph.Node("SimplifiedLayerNormalization", [input, Vector(norm.Name, norm.Size)], ("axis", -1), ("epsilon", norm.Epsilon), ("stash_type", 1));
-
-    /// <summary>Layer norm with weight and bias over the last axis, in fp32.</summary>
-    public string LayerNorm(string input, LayerNormWeights norm) =>
-        Graph.Node("LayerNormalization", [input, Vector(norm.Weight, norm.Size), Vector(norm.Bias, norm.Size)], ("axis", -1), ("epsilon", norm.Epsilon));
-
-    /// <summary>A vector kept inside the model.</summary>
-    protected string Vector(string name, int size) => Graph.Constant<float>(Read(name, size), size);
-
-    protected float[] Read(string name, int size)
+    /// <summary>The same norm for each head by itself: [B,T,heads·size] → the same shape.</summary>
+    public string HeadNorm(string input, int heads, NormLayer norm)
     {
-        float[] values = new float[size];
-        Checkpoint.Require(name, size).CopyTo(values);
-        return values;
+        string split = Graph.Node("Reshape", [input, Graph.Constant<long>([0, 0, heads, norm.Size], 4)]); // [B,T,heads,size]
+        return Graph.Node("Reshape", [Norm(split, norm), Graph.Constant<long>([0, 0, heads * norm.Size], 3)]);
+    }
+
+    public string Activate(string input, Activation function) => Graph.Node(new ActivationLayer(function), input);
+
+    /// <summary>The sum of two values of the same shape.</summary>
+    public string Add(string one, string other) => Graph.Node(new AddLayer(), one, other);
+
+    /// <summary>The product, value by value, of two values of the same shape.</summary>
+    public string Multiply(string one, string other) => Graph.Node(new MultiplyLayer(), one, other);
+
+    /// <summary>Attention over texts that stand alone.</summary>
+    /// <param name="query">[B,T,heads·d].</param>
+    /// <param name="key">[B,T,kv·d].</param>
+    /// <param name="value">[B,T,kv·d].</param>
+    /// <param name="shape">Its sizes and flags, without the prefix.</param>
+    /// <param name="lengths">I32 [B], tokens of each text; padding behind them is no key.</param>
+    /// <param name="rotary">Tables of rotary positions; null if the shape has none.</param>
+    /// <param name="prefix">Keys and values of the tokens before each text; null if there are none.</param>
+    /// <returns>[B,T,heads·d].</returns>
+    public string Attend(
+        string query, string key, string value, AttentionShape shape, string lengths, Rotary? rotary = null, PrefixBlock? prefix = null)
+    {
+        if (shape.IsRotary != rotary is not null)
+            throw new ArgumentException("Tables of positions belong to rotary attention, and to it alone.", nameof(rotary));
+        string unused = Graph.Constant<float>([0], 1);
+        string Given(float[]? values) => values is null ? unused : Graph.Constant<float>(values, prefix!.Length, values.Length / prefix.Length);
+        AttentionLayer layer = new(shape with { PrefixLength = prefix?.Length ?? 0 });
+        return Graph.Node(
+            layer, query, key, value, rotary?.Cos ?? unused, rotary?.Sin ?? unused, lengths, Given(prefix?.Keys), Given(prefix?.Values));
     }
 }
-
-/// <summary>An attention over texts that stand alone.</summary>
-/// <param name="Shape">Its sizes, without the prefix.</param>
-/// <param name="Lengths">I32 [B], tokens of each text.</param>
-/// <param name="Rotary">Decoders: tables of positions.</param>
-/// <param name="Prefix">Keys and values [P,kv·d] of the tokens before each text; none where P is 0.</param>
-internal sealed record Attention(AttentionShape Shape, string Lengths, Rotary? Rotary = null, (int Length, float[] Keys, float[] Values) Prefix = default)
-{
-    /// <summary>The operator's inputs behind the biases. What is not needed is a constant that nothing reads.</summary>
-    public string[] Constants(OnnxGraph graph)
-    {
-        string unused = graph.Constant<float>([0], 1);
-        string Given(float[]? values) => values is null ? unused : graph.Constant<float>(values, Prefix.Length, values.Length / Prefix.Length);
-        float[] shape = (Shape with { PrefixLength = Prefix.Length }).ToVector();
-        return [Rotary?.Cos ?? unused, Rotary?.Sin ?? unused, Lengths, Given(Prefix.Keys), Given(Prefix.Values), graph.Constant<float>(shape, shape.Length)];
-    }
-}
-
-/// <summary>What matrix products read: fp32 values, or quantized ones with a scale for each row.</summary>
-/// <param name="Value">[B,T,in].</param>
-/// <param name="Scale">[B,T,1]; empty in fp32.</param>
-internal readonly record struct Rows(string Value, string Scale = "");
-
-/// <summary>What a matrix product gives, with what is still to be applied to it.</summary>
-/// <param name="Value">[B,T,out].</param>
-/// <param name="Scale">[B,T,1], a factor for each row; empty where it is applied already.</param>
-/// <param name="Bias">[out]; empty where it is added already.</param>
-internal readonly record struct Product(string Value, string Scale = "", string Bias = "");
-
-/// <summary>A root-mean-square norm.</summary>
-internal readonly record struct RmsNormWeight(string Layer, int Size, float Epsilon)
-{
-    public string Name => $"{Layer}.weight";
-}
-
-/// <summary>Full names of a layer norm's two weights: checkpoints of the first years call them gamma and beta.</summary>
-internal readonly record struct LayerNormWeights(string Weight, string Bias, int Size, float Epsilon);

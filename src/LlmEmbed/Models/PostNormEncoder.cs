@@ -3,6 +3,30 @@ using LlmEmbed.Engine;
 
 namespace LlmEmbed.Models;
 
+/// <summary>The sizes of a post-norm encoder.</summary>
+internal sealed record EncoderShape(
+    int VocabularySize, int HiddenSize, int IntermediateSize, int BlockCount, int Heads, int PositionRows, float Epsilon, int PadId)
+{
+    /// <summary>Refuses sizes that cannot belong together, before anything is computed with them.</summary>
+    public EncoderShape Checked(string source)
+    {
+        if (PadId < 0 || PadId >= VocabularySize)
+            throw new LlmEmbedException($"{source}: 'pad_token_id' is {PadId}, expected one of the {VocabularySize} tokens.") { FilePath = source };
+        return this;
+    }
+}
+
+/// <summary>The names of one encoder block's layers, without ".weight" and ".bias".</summary>
+internal sealed record EncoderBlockNames(
+    string Query,
+    string Key,
+    string Value,
+    string AttentionOutput,
+    LayerNormLayer AttentionNorm,
+    string MlpInput,
+    string MlpOutput,
+    LayerNormLayer MlpNorm);
+
 /// <summary>
 /// The encoder that BERT introduced and its relatives share: learned positions, attention in both directions, a norm after each residual sum.
 /// The relatives differ in names, in where positions start and in the pooler: each is a file of its own that supplies those.
@@ -21,7 +45,7 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
 
     public override int MaxTokens => shape.PositionRows - FirstPosition;
 
-    public override bool IsDecoder => false;
+    public override bool IsCausal => false;
 
     public override int PadId => shape.PadId;
 
@@ -31,12 +55,39 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
     /// <summary>What stands before every name in this checkpoint, e.g. "bert.".</summary>
     protected abstract string Prefix { get; }
 
-    /// <summary>Rows of the token type table; 0 where the architecture has none.</summary>
+    /// <summary>Rows of the token type table; 0 if the architecture has none.</summary>
     protected virtual int TokenTypes => 0;
 
-    protected abstract LayerNormWeights EmbeddingNorm { get; }
+    protected abstract LayerNormLayer EmbeddingNorm { get; }
 
-    /// <summary>Every token is a word plus its position plus, where there are types, type 0. Summed here, normalised in the graph.</summary>
+    private string Attention(Layers layers, string input, EncoderBlockNames names, string lengths)
+    {
+        int size = HiddenSize / shape.Heads;
+        string query = layers.Linear(input, Linear(names.Query)); // [B,T,H] each
+        string key = layers.Linear(input, Linear(names.Key));
+        string value = layers.Linear(input, Linear(names.Value));
+        AttentionShape attentionShape = new(shape.Heads, shape.Heads, size, 1 / MathF.Sqrt(size));
+        string attention = layers.Attend(query, key, value, attentionShape, lengths); // [B,T,H]
+        return layers.Linear(attention, Linear(names.AttentionOutput));
+
+        LinearLayer Linear(string name) => new(name, HiddenSize, HiddenSize, HasBias: true);
+    }
+
+    private string Mlp(Layers layers, string input, EncoderBlockNames names)
+    {
+        string inner = layers.Linear(input, new(names.MlpInput, HiddenSize, shape.IntermediateSize, HasBias: true)); // [B,T,I]
+        return layers.Linear(layers.Activate(inner, Activation.Gelu), new(names.MlpOutput, shape.IntermediateSize, HiddenSize, HasBias: true));
+    }
+
+    private string Block(Layers layers, string hidden, EncoderBlockNames names, string lengths)
+    {
+        hidden = layers.Norm(layers.Add(Attention(layers, hidden, names, lengths), hidden), names.AttentionNorm);
+        return layers.Norm(layers.Add(Mlp(layers, hidden, names), hidden), names.MlpNorm);
+    }
+
+    /// <summary>
+    /// What enters is a token's row of words plus that of its position plus, if there are types, that of type 0. The norm follows in the graph.
+    /// </summary>
     public override void Embed(ReadOnlySpan<int> ids, Span<float> destination)
     {
         _words ??= Checkpoint.Require($"{Prefix}embeddings.word_embeddings.weight", shape.VocabularySize, shape.HiddenSize);
@@ -57,19 +108,12 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
     public override void Forward(Layers layers, AttentionInputs inputs, BlockRange blocks, Action<int, string> keep)
     {
         string hidden = inputs.Embeddings; // [B,T,H]
-        if (blocks.First == 0) keep(0, hidden = layers.LayerNorm(hidden, EmbeddingNorm));
+        if (blocks.First == 0) keep(0, hidden = layers.Norm(hidden, EmbeddingNorm));
         if (blocks.End == blocks.First) return;
 
-        Rows rows = layers.Prepare(hidden, QueryKeyValue(Block(blocks.First)));
         for (int block = blocks.First; block < blocks.End; block++)
         {
-            EncoderBlockNames names = Block(block);
-            Product attention = Attention(layers, rows, names, inputs);
-            (rows, hidden) = layers.AddAndLayerNorm(attention, hidden, names.AttentionNorm, MlpInput(names));
-            Rows inner = layers.Gelu(rows, MlpInput(names), MlpOutput(names)); // [B,T,I]
-            Product mlp = layers.Multiply(inner, MlpOutput(names));
-            // Nothing reads the last state as rows; naming the block's own projections saves a special case.
-            (rows, hidden) = layers.AddAndLayerNorm(mlp, hidden, names.MlpNorm, QueryKeyValue(Block(Math.Min(block + 1, blocks.End - 1))));
+            hidden = Block(layers, hidden, NamesOf(block), inputs.Lengths);
             keep(block + 1, hidden);
         }
     }
@@ -83,52 +127,23 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
     }
 
     /// <summary>The full names of one block's weights.</summary>
-    protected abstract EncoderBlockNames Block(int index);
+    protected abstract EncoderBlockNames NamesOf(int block);
 
     /// <summary>The row of the position table for a token; <paramref name="next"/> is the row that the next counted token gets.</summary>
     protected virtual int PositionOf(int id, ref int next) => next++;
 
     /// <summary>The names of a layer norm, which the oldest checkpoints call gamma and beta.</summary>
-    protected LayerNormWeights Norm(string name) => Checkpoint.Weights.ContainsKey($"{name}.gamma")
+    protected LayerNormLayer Norm(string name) => Checkpoint.Weights.ContainsKey($"{name}.gamma")
         ? new($"{name}.gamma", $"{name}.beta", shape.HiddenSize, shape.Epsilon)
         : new($"{name}.weight", $"{name}.bias", shape.HiddenSize, shape.Epsilon);
 
-    /// <summary>The first of these prefixes under which the checkpoint has a table of words; the last one where none has, so that the error names a tensor.</summary>
+    /// <summary>
+    /// The first of these prefixes under which the checkpoint has a table of words; the last one if none has, so that the error names a tensor.
+    /// </summary>
     protected static string FindPrefix(Checkpoint checkpoint, params ReadOnlySpan<string> prefixes)
     {
         foreach (string prefix in prefixes)
             if (checkpoint.Weights.ContainsKey($"{prefix}embeddings.word_embeddings.weight")) return prefix;
         return prefixes[^1];
     }
-
-    private ProjectionGroup QueryKeyValue(EncoderBlockNames names) =>
-        new(HiddenSize, new Projection(names.Query, HiddenSize, true), new Projection(names.Key, HiddenSize, true), new Projection(names.Value, HiddenSize, true));
-
-    private ProjectionGroup MlpInput(EncoderBlockNames names) => new(HiddenSize, new Projection(names.MlpInput, shape.IntermediateSize, true));
-
-    private ProjectionGroup MlpOutput(EncoderBlockNames names) => new(shape.IntermediateSize, new Projection(names.MlpOutput, HiddenSize, true));
-
-    private Product Attention(Layers layers, Rows input, EncoderBlockNames names, AttentionInputs inputs)
-    {
-        int size = HiddenSize / shape.Heads;
-        string attention = layers.Attend(input, QueryKeyValue(names), new(new AttentionShape(shape.Heads, shape.Heads, size, 1 / MathF.Sqrt(size), IsDecoder: false), inputs.Lengths)); // [B,T,H]
-        ProjectionGroup output = new(HiddenSize, new Projection(names.AttentionOutput, HiddenSize, true));
-        return layers.Multiply(layers.Prepare(attention, output), output);
-    }
 }
-
-/// <summary>The sizes of a post-norm encoder.</summary>
-internal sealed record EncoderShape(int VocabularySize, int HiddenSize, int IntermediateSize, int BlockCount, int Heads, int PositionRows, float Epsilon, int PadId)
-{
-    /// <summary>Refuses sizes that cannot belong together, before anything is computed with them.</summary>
-    public EncoderShape Checked(string source)
-    {
-        if (PadId < 0 || PadId >= VocabularySize)
-            throw new LlmEmbedException($"{source}: 'pad_token_id' is {PadId}, expected one of the {VocabularySize} tokens.") { FilePath = source };
-        return this;
-    }
-}
-
-/// <summary>The names of one encoder block's layers, without ".weight" and ".bias".</summary>
-internal sealed record EncoderBlockNames(
-    string Query, string Key, string Value, string AttentionOutput, LayerNormWeights AttentionNorm, string MlpInput, string MlpOutput, LayerNormWeights MlpNorm);

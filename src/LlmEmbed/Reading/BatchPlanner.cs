@@ -1,15 +1,29 @@
+using LlmEmbed.Models;
+
 namespace LlmEmbed.Reading;
 
-/// <summary>Cuts texts into batches of similar length, so that little padding is computed. The caller puts results back in order by the indexes.</summary>
+/// <summary>
+/// Cuts texts into batches of similar length, so that little padding is computed. The caller puts results back in order by the indexes.
+/// </summary>
 internal static class BatchPlanner
 {
     private const int UsualBudget = 512, WideBudget = 256;
 
-    /// <summary>Parameters of a block per channel of its state, to which the values between its products are in proportion: SmolLM2-135M has 6,000, LLaMA-2-7B 49,000.</summary>
+    /// <summary>
+    /// Parameters of a block per channel of its state, to which the values between its products are in proportion: SmolLM2-135M has 6,000, LLaMA-2-7B
+    /// 49,000.
+    /// </summary>
     private const int WideBlock = 24_000;
 
+    extension(Backbone backbone)
+    {
+        /// <summary>Tokens, padding included, that go through the blocks at a time.</summary>
+        public int BatchTokens => BudgetFor(backbone.ParameterCount(1), backbone.HiddenSize);
+    }
+
     /// <summary>
-    /// Tokens in a batch, padding included. Large enough that matrix products run at full speed, small enough that the states of a batch stay in the processor's cache.
+    /// Tokens in a batch, padding included. Large enough that matrix products run at full speed, small enough that the states of a batch stay in the
+    /// processor's cache.
     /// It does not depend on the number of threads, so that results do not either.
     /// </summary>
     public static int BudgetFor(long blockParameters, int hiddenSize) => blockParameters / hiddenSize > WideBlock ? WideBudget : UsualBudget;

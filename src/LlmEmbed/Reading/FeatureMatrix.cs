@@ -1,18 +1,23 @@
 namespace LlmEmbed.Reading;
 
-/// <summary>Fused features [N,F], row after row. They are read in blocks of rows, so that a memory map larger than the memory can stand behind them.</summary>
+/// <summary>
+/// Fused features [N,F], row after row. They are read in blocks of rows, so that they may lie in a mapped file that is larger than the memory.
+/// </summary>
 internal abstract class FeatureMatrix(int rows, int columns) : IDisposable
 {
     public int Rows { get; } = rows;
 
     public int Columns { get; } = columns;
 
-    /// <summary>Rows <paramref name="first"/> to <paramref name="first"/> + <paramref name="count"/> - 1, without a copy.</summary>
+    /// <summary>
+    /// [count,F]: the rows from <paramref name="first"/> to <paramref name="first"/> + <paramref name="count"/> - 1, without a copy.
+    /// </summary>
     public abstract Memory<float> Block(int first, int count);
 
+    /// <summary>[F], a row to be read.</summary>
     public ReadOnlySpan<float> Row(int row) => RowTarget(row);
 
-    /// <summary>A row to be written.</summary>
+    /// <summary>[F], a row to be written.</summary>
     public Span<float> RowTarget(int row) => Block(row, 1).Span;
 
     public abstract void Dispose();
@@ -25,7 +30,7 @@ internal abstract class FeatureMatrix(int rows, int columns) : IDisposable
         return selected;
     }
 
-    /// <summary>The columns of the chosen views, copied, in the given order.</summary>
+    /// <summary>The columns where the chosen views stand, copied, in the given order.</summary>
     public FeatureMatrix Select(IReadOnlyList<FeatureView> views)
     {
         int width = views.Sum(view => view.Size);
@@ -55,7 +60,8 @@ internal sealed class ArrayFeatures : FeatureMatrix
     public ArrayFeatures(Memory<float> values, int rows, int columns)
         : base(rows, columns)
     {
-        if (values.Length != checked(rows * columns)) throw new ArgumentException($"{values.Length} values are not {rows} rows of {columns}.", nameof(values));
+        if (values.Length != checked(rows * columns))
+            throw new ArgumentException($"{values.Length} values are not {rows} rows of {columns}.", nameof(values));
         _values = values;
     }
 

@@ -12,9 +12,8 @@ internal sealed record FeatureStorage(string? Folder, long MemoryBytes)
     /// <summary>The share of the memory that features may take.</summary>
     private const int MemoryShare = 4;
 
-    public static FeatureStorage Of(TrainingOptions options) => new(
-        options.Encoder.CacheFolder,
-        options.FeatureMemoryBytes ?? (options.Encoder.MemoryBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) / MemoryShare);
+    public static FeatureStorage Of(RuntimeOptions runtime) =>
+        new(runtime.CacheFolder, (runtime.MemoryBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) / MemoryShare);
 
     /// <summary>A matrix of zeros.</summary>
     public FeatureMatrix Allocate(int rows, int columns)
@@ -23,13 +22,15 @@ internal sealed record FeatureStorage(string? Folder, long MemoryBytes)
         if (Folder is not null && values * sizeof(float) > MemoryBytes) return new MappedFeatures(this, Folder, rows, columns);
         if (values <= Array.MaxLength) return new ArrayFeatures(new float[values], rows, columns);
         throw new LlmEmbedException(
-            $"The {columns:N0} features of {rows:N0} texts take {values * sizeof(float) / 1e9:0.0} GB, more than fits into one array. Use a cache folder (--cache DIR): features are then read from a file there.");
+            $"The {columns:N0} features of {rows:N0} texts take {values * sizeof(float) / 1e9:0.0} GB, more than fits into one array. " +
+            "Use a cache folder (--cache DIR): features are then read from a file there.");
     }
 }
 
 /// <summary>
-/// Features in a file of their own, mapped into memory, so that the system keeps of them what it has room for. The file has no name any more, or loses it with
-/// the process: it is of no use to another run, which finds the embeddings in the store.
+/// Features in a file of their own that is mapped into memory, so that the operating system keeps in memory what there is room for. The file loses
+/// its name as soon as it is open (on Windows when the process ends), since no other run has any use for it: another run finds the embeddings in the
+/// store.
 /// </summary>
 internal sealed unsafe class MappedFeatures : FeatureMatrix
 {
@@ -59,12 +60,14 @@ internal sealed unsafe class MappedFeatures : FeatureMatrix
             });
             file.SetLength(bytes);
             _map = MemoryMappedFile.CreateFromFile(file, null, bytes, MemoryMappedFileAccess.ReadWrite, HandleInheritability.None, leaveOpen: false);
-            if (!OperatingSystem.IsWindows()) File.Delete(path); // a killed process then leaves nothing
+            if (!OperatingSystem.IsWindows()) File.Delete(path); // so that a process that is killed leaves no file behind
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new LlmEmbedException(
-                $"{folder}: no file of {bytes / 1e9:0.0} GB for the features of {rows:N0} texts can be made: {FileProblem.Describe(exception)} Name a folder with room by --cache, or train on fewer texts.", exception)
+                $"{folder}: no file of {bytes / 1e9:0.0} GB for the features of {rows:N0} texts can be made: {FileProblem.Describe(exception)} " +
+                "Name a folder with room by --cache, or train on fewer texts.",
+                exception)
             { FilePath = folder };
         }
         _view = _map.CreateViewAccessor();
@@ -90,7 +93,9 @@ internal sealed unsafe class MappedFeatures : FeatureMatrix
 
     protected override FeatureMatrix Allocate(int rows, int columns) => _storage.Allocate(rows, columns);
 
-    /// <summary>Part of the map as memory, which keeps the map alive.</summary>
+    /// <summary>
+    /// Some rows of the file as memory. It holds on to the matrix, so that the file stays mapped for as long as the memory is used.
+    /// </summary>
     private sealed class MappedBlock(MappedFeatures owner, float* start, int length) : MemoryManager<float>
     {
         public override Span<float> GetSpan()

@@ -3,7 +3,8 @@ using LlmEmbed.Models;
 namespace LlmEmbed.Reading;
 
 /// <summary>
-/// Which blocks are in memory together. Without a limit, or where everything fits, all of them; else runs of blocks are loaded in turn, and many texts pass through each before
+/// Which blocks are in memory together. Without a limit, or where everything fits, all of them; else runs of blocks are loaded in turn, and many
+/// texts pass through each before
 /// the next is loaded, so that a weight is read once for all of them.
 /// </summary>
 /// <param name="Runs">The blocks, in order, as they are loaded together.</param>
@@ -11,7 +12,10 @@ namespace LlmEmbed.Reading;
 /// <param name="Bytes">Memory that this is expected to take at most.</param>
 internal sealed record MemoryPlan(IReadOnlyList<BlockRange> Runs, int TextTokens, long Bytes)
 {
-    /// <summary>Without a limit: enough to fill batches of equal lengths, and the most that a killed run loses; half a minute of work for a small decoder on two cores.</summary>
+    /// <summary>
+    /// Without a limit: enough to fill batches of equal lengths, and the most that a killed run loses; half a minute of work for a small decoder on
+    /// two cores.
+    /// </summary>
     private const int UsualTextTokens = 32 * 1024;
 
     private const int MostTextTokens = 256 * 1024;
@@ -44,7 +48,8 @@ internal sealed record MemoryPlan(IReadOnlyList<BlockRange> Runs, int TextTokens
         long together = (limit - fixedBytes) / blockBytes;
         if (together < 1)
             throw new LlmEmbedException(
-                $"{limit / 1e9:0.0} GB of memory are too little for this backbone: one block at a time takes about {(fixedBytes + blockBytes) / 1e9:0.0} GB. Allow more (--memory).");
+                $"{limit / 1e9:0.0} GB of memory are too little for this backbone: one block at a time takes about " +
+                $"{(fixedBytes + blockBytes) / 1e9:0.0} GB. Allow more (--memory).");
         List<BlockRange> runs = [];
         for (int first = 0; first < depth; first += (int)together) runs.Add(new BlockRange(first, (int)Math.Min(depth, first + together)));
         return new MemoryPlan(runs, tokens, fixedBytes + Math.Min(depth, together) * blockBytes);

@@ -4,8 +4,9 @@ using LlmEmbed.Data;
 namespace LlmEmbed.Recipes;
 
 /// <summary>
-/// Weights for an average of models from their losses on texts they have not seen: the chance that a model is the best one, where the texts themselves are
-/// drawn again and again (pseudo-BMA with the Bayesian bootstrap, Yao et al. 2018). Few texts give weights near each other, many decide.
+/// Weights for an average of models from their losses on texts that they have not seen: the chance that a model is the best one, averaged over many
+/// random weightings of the texts (pseudo-BMA with the Bayesian bootstrap, Yao et al. 2018). Few texts give weights near each other; many give nearly
+/// all weight to the best model.
 /// </summary>
 internal static class PseudoBayesianAverage
 {
@@ -24,7 +25,8 @@ internal static class PseudoBayesianAverage
         {
             for (int text = 0; text < count; text++) shares[text] = -Math.Log(1 - random.NextDouble());
             double perShare = count / TensorPrimitives.Sum<double>(shares);
-            for (int model = 0; model < losses.Count; model++) evidence[model] = Math.Log(prior[model]) - perShare * TensorPrimitives.Dot<double>(shares, losses[model]);
+            for (int model = 0; model < losses.Count; model++)
+                evidence[model] = Math.Log(prior[model]) - perShare * TensorPrimitives.Dot<double>(shares, losses[model]);
             TensorPrimitives.Subtract(evidence, TensorPrimitives.Max<double>(evidence), evidence);
             TensorPrimitives.SoftMax<double>(evidence, evidence);
             TensorPrimitives.MultiplyAdd(evidence, 1.0 / Draws, weights, weights);

@@ -4,62 +4,74 @@ using LlmEmbed.Reading;
 
 namespace LlmEmbed.Recipes;
 
-/// <summary>Sets of views below the chosen cut, compared on more texts than the sample. All cost the same to read, so the least log loss decides.</summary>
-/// <param name="Rows">The texts.</param>
-/// <param name="Read">All views below the cut.</param>
-/// <param name="Sets">The sets, as indexes into <paramref name="Read"/>, the smallest first.</param>
-/// <param name="Chosen">One of them.</param>
+/// <summary>
+/// The second choice of views, on more texts than the sample: sets of the views below the cut depth that the first choice ended with. All of these
+/// views were read of all texts, so that every set costs the same and the least log loss decides.
+/// </summary>
+/// <param name="Rows">The number of texts on which the sets were compared.</param>
+/// <param name="Read">All views below the cut depth.</param>
+/// <param name="Sets">The sets that were compared, the smallest first.</param>
+/// <param name="Chosen">One of <paramref name="Sets"/>.</param>
 internal sealed record SecondLook(int Rows, FeatureLayout Read, IReadOnlyList<ViewSetScore> Sets, ViewSetScore Chosen)
 {
-    /// <summary>Like the penalty, the choice is settled long before.</summary>
+    /// <summary>The most texts that are compared on. More would not change the choice.</summary>
     private const int MostTexts = 8000;
 
-    /// <summary>The time of a regression grows with texts × classes.</summary>
+    /// <summary>The most texts × classes, because the time of a regression grows with both.</summary>
     private const int MostTextsTimesClasses = 64_000;
 
-    /// <summary>Each set takes a cross-validation.</summary>
+    /// <summary>The most sets that are taken over from the first choice, because each takes a cross-validation.</summary>
     private const int MostSets = 4;
 
-    /// <summary>How many texts it takes at the most.</summary>
+    /// <summary>The most texts that sets are compared on, for so many classes.</summary>
     public static int TextsFor(int classCount) => Math.Min(MostTexts, MostTextsTimesClasses / classCount);
 
-    /// <param name="features">All texts at the views that were read.</param>
-    /// <param name="read">These views among the candidates.</param>
-    /// <param name="first">What the sample said.</param>
+    /// <param name="features">All texts at all views below the cut depth.</param>
+    /// <param name="first">What was found on the sample.</param>
     /// <param name="rows">The rows that the choice may look at.</param>
     /// <param name="options">How the regressions are fitted.</param>
     /// <param name="progress">Told about each set.</param>
-    /// <param name="cancellation">Stops the work.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
     public static SecondLook Take(
-        HeadTrainingData features, int[] read, ViewChoice first, int[] rows, LinearOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellation)
+        HeadTrainingData features,
+        ViewChoice first,
+        int[] rows,
+        LinearOptions options,
+        IProgress<WorkProgress>? progress,
+        CancellationToken cancellationToken)
     {
-        int[] part = [.. StratifiedSplit.Sample([.. rows.Select(row => features.Labels[row])], TextsFor(features.ClassCount), options.Seed).Select(index => rows[index])];
+        int[] labels = [.. rows.Select(row => features.Labels[row])];
+        int[] part = [.. StratifiedSplit.Sample(labels, TextsFor(features.ClassCount), options.Seed).Select(index => rows[index])];
         HeadTrainingData data = features.Select(part);
         using FeatureMatrix seen = data.Features;
-        (int[] Views, double C)[] sets = SetsWithin(read, first);
+        (IReadOnlyList<ViewKey> Views, double C)[] sets = SetsWithin(features.Layout.Keys, first);
         List<ViewSetScore> scores = [];
-        foreach ((int[] set, double c) in sets)
+        foreach ((IReadOnlyList<ViewKey> set, double c) in sets)
         {
             progress?.Report(new WorkProgress("Comparing sets on more texts", scores.Count, sets.Length, "sets"));
             HeadTrainingData columns = data.SelectViews(set);
             using FeatureMatrix _ = columns.Features;
-            CrossValidation validation = LinearHeadTrainer.CrossValidate(columns, options with { Penalties = LinearHeadTrainer.PenaltiesNear(c) }, cancellation)!;
+            LinearOptions near = options with { Penalties = LinearHeadTrainer.PenaltiesNear(c) };
+            CrossValidation validation = LinearHeadTrainer.CrossValidate(columns, near, cancellationToken)!;
             scores.Add(new ViewSetScore(set, validation.Chosen, Cost: 0, validation.RowLosses(columns.Labels)));
         }
         progress?.Report(new WorkProgress("Comparing sets on more texts", sets.Length, sets.Length, "sets"));
         return new SecondLook(part.Length, features.Layout, scores, scores.MinBy(score => score.Loss)!);
     }
 
-    /// <summary>What the sample liked the most, and everything, each with the penalty that suited the sample.</summary>
-    private static (int[] Views, double C)[] SetsWithin(int[] read, ViewChoice first)
+    /// <summary>
+    /// The set that the sample chose, those with the least log loss on it, and all views; each with the penalty that suited the sample.
+    /// </summary>
+    private static (IReadOnlyList<ViewKey> Views, double C)[] SetsWithin(IReadOnlyList<ViewKey> read, ViewChoice first)
     {
-        (int[] Views, double C)[] within =
+        (IReadOnlyList<ViewKey> Views, double C)[] within =
         [
-            .. first.Sets.Select(set => (Set: set, Views: set.Views.Select(view => Array.IndexOf(read, view)).ToArray())).Where(pair => !pair.Views.Contains(-1))
-                .OrderBy(pair => pair.Set == first.Chosen ? 0 : pair.Set.Loss).Select(pair => (pair.Views, pair.Set.Score.C)),
+            .. first.Sets.Where(set => set.Views.All(read.Contains))
+                .OrderBy(set => set == first.Chosen ? 0 : set.Loss)
+                .Select(set => (set.Views, set.Score.C)),
         ];
-        // All views below a cut are one of the sets that the sample compared.
-        (int[] Views, double C) everything = within.MaxBy(set => set.Views.Length);
-        return [.. within.Take(MostSets).Append(everything).DistinctBy(set => string.Join(',', set.Views)).OrderBy(set => set.Views.Length)];
+        // All views below a cut depth are one of the sets that were compared on the sample.
+        (IReadOnlyList<ViewKey> Views, double C) everything = within.MaxBy(set => set.Views.Count);
+        return [.. within.Take(MostSets).Append(everything).DistinctBy(set => set.Views, SameViews.Comparer).OrderBy(set => set.Views.Count)];
     }
 }

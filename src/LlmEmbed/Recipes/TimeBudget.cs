@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LlmEmbed.Data;
+using LlmEmbed.Reading;
 
 namespace LlmEmbed.Recipes;
 
@@ -14,22 +15,34 @@ internal static class TimeBudget
     /// <summary>What is expected to be read of a backbone for most texts, as a share of its depth.</summary>
     private const double ExpectedDepth = 0.6;
 
-    /// <returns>The rows to train on, ascending; classes keep their shares.</returns>
-    public static int[] RowsWithin(TimeSpan budget, string[] texts, int[] labels, TrainingOptions options, CancellationToken cancellation)
+    /// <returns>The examples to train on, ascending; classes keep their shares.</returns>
+    /// <exception cref="LlmEmbedException">The budget is not more than nothing, or a backbone cannot be used.</exception>
+    public static int[] RowsWithin(
+        TimeSpan budget,
+        IReadOnlyList<LabeledText> examples,
+        IReadOnlyList<string> classes,
+        IEnumerable<(OpenBackbone Backbone, BackbonePlan Plan)> candidates,
+        RuntimeOptions runtime,
+        int seed,
+        CancellationToken cancellationToken)
     {
         if (budget <= TimeSpan.Zero) throw new LlmEmbedException($"The time budget is {budget}, expected more than nothing.");
-        int[] pilot = StratifiedSplit.Sample(labels, Math.Min(PilotTexts, texts.Length), (ulong)options.Seed);
-        string[] sample = [.. pilot.Take(PilotTexts).Select(row => texts[row])];
+        int[] labels = ClassLabels.IndexesOf(examples, classes);
+        int[] pilot = StratifiedSplit.Sample(labels, Math.Min(PilotTexts, examples.Count), (ulong)seed);
+        string[] sample = [.. pilot.Take(PilotTexts).Select(row => examples[row].Text)];
+        // A store would give what an earlier run has read for nothing.
+        RuntimeOptions withoutStore = runtime with { CacheFolder = null, WeightsFolder = runtime.FolderOfWeights };
         double seconds = 0;
-        foreach (string backbone in options.Backbones)
+        foreach ((OpenBackbone backbone, BackbonePlan plan) in candidates)
         {
-            using TextEncoder encoder = TextEncoder.Load(backbone, options.Encoder with { ViewsOf = CandidateViews.Of, CacheFolder = null, WeightsFolder = options.Encoder.WeightsFolder ?? options.Encoder.CacheFolder });
-            encoder.Encode(sample[..1], progress: null, cancellation); // compiles
+            using BackboneReader reader = new(backbone, plan, withoutStore);
+            float[] row = new float[reader.RowLength];
+            reader.Read(sample[..1], _ => row, progress: null, cancellationToken); // compiles
             long start = Stopwatch.GetTimestamp();
-            encoder.Encode(sample, progress: null, cancellation);
+            reader.Read(reader.Prepare(sample, cancellationToken), progress: null, cancellationToken);
             seconds += Stopwatch.GetElapsedTime(start).TotalSeconds / sample.Length;
         }
-        int affordable = (int)Math.Min(texts.Length, budget.TotalSeconds * ReadingShare / (ExpectedDepth * seconds));
-        return StratifiedSplit.Sample(labels, Math.Max(affordable, PilotTexts), (ulong)options.Seed);
+        int affordable = (int)Math.Min(examples.Count, budget.TotalSeconds * ReadingShare / (ExpectedDepth * seconds));
+        return StratifiedSplit.Sample(labels, Math.Max(affordable, PilotTexts), (ulong)seed);
     }
 }

@@ -17,7 +17,11 @@ internal sealed record Axis(string Title, IReadOnlyList<double> Ticks, Func<doub
         foreach (double percent in new[] { 1, 2, 5, 10, 20 })
         {
             int first = (int)Math.Floor(100 * low / percent + 1e-9), last = Math.Max(first + 1, (int)Math.Ceiling(100 * high / percent - 1e-9));
-            if (last - first < MostTicks) return new Axis(title, [.. Enumerable.Range(first, last - first + 1).Select(tick => tick * percent / 100)], share => Markup.Format(100 * share, "0") + " %");
+            if (last - first < MostTicks)
+                return new Axis(
+                    title,
+                    [.. Enumerable.Range(first, last - first + 1).Select(tick => tick * percent / 100)],
+                    share => Markup.Format(100 * share, "0") + " %");
         }
         throw new ArgumentOutOfRangeException(nameof(low), low, "Not a share.");
     }
@@ -26,7 +30,11 @@ internal sealed record Axis(string Title, IReadOnlyList<double> Ticks, Func<doub
     public static Axis OfSeconds(string title, double low, double high)
     {
         int first = (int)Math.Floor(Math.Log10(low)), last = Math.Max(first + 1, (int)Math.Ceiling(Math.Log10(high)));
-        return new Axis(title, [.. Enumerable.Range(first, last - first + 1).Select(exponent => Math.Pow(10, exponent))], seconds => Markup.Format(seconds, "#,0.#####") + " s") { IsLogarithmic = true };
+        return new Axis(
+            title,
+            [.. Enumerable.Range(first, last - first + 1).Select(exponent => Math.Pow(10, exponent))],
+            seconds => Markup.Format(seconds, "#,0.#####") + " s")
+        { IsLogarithmic = true };
     }
 
     /// <summary>From 0 to 1 between the ends; what lies beyond them is drawn at them.</summary>

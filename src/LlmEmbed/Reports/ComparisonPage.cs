@@ -1,40 +1,56 @@
 using LlmEmbed.Comparison;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Reports;
 
-/// <summary>Methods side by side as one page: accuracy with its uncertainty, and what it costs.</summary>
-internal static class ComparisonPage
+/// <summary>Methods side by side: accuracy with its uncertainty, and what it costs.</summary>
+/// <param name="Title">What was compared on what.</param>
+/// <param name="Result">The methods.</param>
+public sealed record ComparisonPage(string Title, ComparisonResult Result)
 {
     private const double Row = 26, CostTall = 300;
 
     /// <summary>The column of the table from which on costs stand.</summary>
     private const int FirstCost = 5;
 
-    /// <param name="title">What was compared on what.</param>
-    /// <param name="rows">The methods; the last is auto.</param>
-    /// <param name="table">The figures as the command prints them.</param>
-    /// <param name="shares">What auto takes of what others take; null where there is nothing of the kind.</param>
-    /// <param name="remarks">How the figures were found.</param>
-    public static string ToHtml(string title, IReadOnlyList<ComparisonRow> rows, Table table, (string Heading, Table Table)? shares, IEnumerable<string> remarks)
+    /// <summary>Writes the page to a file, which appears whole or not at all.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="LlmEmbedException">It cannot be written.</exception>
+    public void Save(string path) => AtomicFile.WriteText(path, ToHtml());
+
+    /// <summary>The table as Markdown, with the remarks on how its figures were found.</summary>
+    public string ToMarkdown() => ComparisonTable.ToMarkdown(Title, Result);
+
+    /// <summary>All figures as a JSON object.</summary>
+    public string ToJson() => ComparisonTable.ToJson(Result).ToJsonString();
+
+    /// <summary>The page as one HTML file without scripts and other files.</summary>
+    public string ToHtml()
     {
-        HtmlPage page = new(title);
+        IReadOnlyList<ComparisonRow> rows = Result.Rows;
+        Table table = ComparisonTable.Of(rows);
+        HtmlPage page = new($"Methods compared: {Title}");
         page.Add(Accuracies(rows) with { Table = Part(table, 1..FirstCost) });
         page.Add(AccuracyOverCost(rows) with { Table = Part(table, FirstCost..) });
-        if (shares is var (heading, costs))
+        if (ComparisonTable.Shares(rows) is { } shares)
         {
-            page.Heading(heading);
-            page.Add(costs);
+            page.Heading(ComparisonTable.SharesHeading);
+            page.Add(shares);
         }
-        foreach (string remark in remarks) page.Note(remark);
-        page.Facts("Methods", [.. rows.Select(row => (row.Method, row.Note))]);
+        foreach (string remark in ComparisonTable.Remarks()) page.Note(remark);
+        foreach (string reason in Result.LeftOut) page.Note($"Left out: {reason}.");
+        page.Facts("Methods", [.. rows.Select(row => (row.Method, HeadSentences.NoteOf(row)))]);
         return page.ToString();
     }
 
     private static Table Part(Table table, Range columns) =>
-        new([table.Columns[0], .. table.Columns.ToArray()[columns]], FirstNumber: 1, [.. table.Rows.Select(row => (string[])[row[0], .. row[columns]])]);
+        new(
+            [table.Columns[0], .. table.Columns.ToArray()[columns]],
+            FirstNumber: 1,
+            [.. table.Rows.Select(row => (string[])[row[0], .. row[columns]])]);
 
     /// <summary>A dot for each method on one axis, with its interval.</summary>
-    public static Chart Accuracies(IReadOnlyList<ComparisonRow> rows)
+    internal static Chart Accuracies(IReadOnlyList<ComparisonRow> rows)
     {
         double left = 34 + 7 * rows.Max(row => row.Method.Length), tall = Row * rows.Count;
         Drawing drawing = new(Plot.Width, Plot.Top + tall + Plot.AxisHeight);
@@ -57,13 +73,14 @@ internal static class ComparisonPage
     }
 
     /// <summary>Methods that took time, numbered as in <see cref="Accuracies"/>.</summary>
-    public static Chart AccuracyOverCost(IReadOnlyList<ComparisonRow> rows)
+    internal static Chart AccuracyOverCost(IReadOnlyList<ComparisonRow> rows)
     {
         Drawing drawing = new(Plot.Width, Plot.Top + CostTall + Plot.AxisHeight);
         var timed = rows.Index().Where(row => SecondsOf(row.Item) > 0).ToList();
         Plot plot = Plot.Create(
             drawing,
-            Axis.OfSeconds("seconds for training and prediction together", timed.Min(row => SecondsOf(row.Item)), timed.Max(row => SecondsOf(row.Item))),
+            Axis.OfSeconds(
+                "seconds for training and prediction together", timed.Min(row => SecondsOf(row.Item)), timed.Max(row => SecondsOf(row.Item))),
             Axis.OfShares("accuracy", timed.Min(row => row.Item.Report.Accuracy), timed.Max(row => row.Item.Report.Accuracy)),
             CostTall);
         plot.DrawRows();
@@ -81,7 +98,12 @@ internal static class ComparisonPage
                 drawing.Text(Markup.Format(index + 1, "0"), taken[^1].X, taken[^1].Y + 4, Anchor.Middle);
             });
         }
-        return new Chart("cost", "Accuracy against cost", "Wall-clock time on this machine, reading the texts included; each step to the right is ten times as long. Numbers are those of the picture above.", drawing);
+        return new Chart(
+            "cost",
+            "Accuracy against cost",
+            "Wall-clock time on this machine, reading the texts included; each step to the right is ten times as long. Numbers are those of the " +
+            "picture above.",
+            drawing);
     }
 
     /// <summary>Beside a dot, where the least of the other dots and numbers is.</summary>

@@ -1,6 +1,10 @@
+using LlmEmbed.Evaluation;
+
 namespace LlmEmbed.Reports;
 
-/// <summary>Which classes are taken for which, as a heat map. Of very many classes those with the most errors are shown and the rest is one.</summary>
+/// <summary>
+/// Which classes are taken for which, as a heat map. Of very many classes those with the most errors are shown and the rest is one.
+/// </summary>
 internal static class ConfusionChart
 {
     private const int MostClasses = 60, LongestLabel = 24, ListedConfusions = 10;
@@ -27,8 +31,14 @@ internal static class ConfusionChart
             for (int column = 0; column < labels.Length; column++)
                 if (counts[row][column] > 0) DrawCell(drawing, labels, counts, row, column, (margin, cell));
         }
-        string rest = labels.Length < report.Classes.Count ? $" The {labels.Length - 1} classes with the most errors are shown, the others as one." : "";
-        return new Chart("confusion", "Confusion matrix", "Rows are the true classes, columns the predicted ones. The shade is the share of the row, blue where right and red where wrong." + rest, drawing)
+        string rest = labels.Length < report.Classes.Count
+            ? $" The {labels.Length - 1} classes with the most errors are shown, the others as one."
+            : "";
+        return new Chart(
+            "confusion",
+            "Confusion matrix",
+            "Rows are the true classes, columns the predicted ones. The shade is the share of the row, blue where right and red where wrong." + rest,
+            drawing)
         {
             Table = MostFrequent(report),
         };
@@ -51,7 +61,9 @@ internal static class ConfusionChart
                     Markup.Percent(confusion.Texts / (double)report.Classes[confusion.Truth].Support),
                 }),
         ];
-        return rows.Length > 0 ? new Table(["Most frequent errors: true class", "Predicted", "Texts", "Share of the class"], FirstNumber: 2, rows) : null;
+        return rows.Length > 0
+            ? new Table(["Most frequent errors: true class", "Predicted", "Texts", "Share of the class"], FirstNumber: 2, rows)
+            : null;
     }
 
     private static void DrawCell(Drawing drawing, string[] labels, int[][] counts, int row, int column, (double Margin, int Cell) grid)
@@ -70,12 +82,17 @@ internal static class ConfusionChart
     private static (string[] Labels, int[][] Counts) Condense(EvaluationReport report)
     {
         int classCount = report.Classes.Count;
-        int Errors(int label) => report.ConfusionMatrix[label].Sum() + report.ConfusionMatrix.Sum(row => row[label]) - 2 * report.ConfusionMatrix[label][label];
+        int Errors(int label) =>
+            report.ConfusionMatrix[label].Sum() + report.ConfusionMatrix.Sum(row => row[label]) - 2 * report.ConfusionMatrix[label][label];
         int[] kept = classCount <= MostClasses
             ? [.. Enumerable.Range(0, classCount)]
             : [.. Enumerable.Range(0, classCount).OrderByDescending(Errors).Take(MostClasses - 1).Order()];
         int Place(int label) => Array.IndexOf(kept, label) is >= 0 and int place ? place : kept.Length;
-        string[] labels = [.. kept.Select(label => report.Classes[label].Label), .. kept.Length < classCount ? [$"{classCount - kept.Length} others"] : Array.Empty<string>()];
+        string[] labels =
+        [
+            .. kept.Select(label => report.Classes[label].Label),
+            .. kept.Length < classCount ? [$"{classCount - kept.Length} others"] : Array.Empty<string>(),
+        ];
         int[][] counts = [.. labels.Select(_ => new int[labels.Length])];
         for (int row = 0; row < classCount; row++)
             for (int column = 0; column < classCount; column++) counts[Place(row)][Place(column)] += report.ConfusionMatrix[row][column];

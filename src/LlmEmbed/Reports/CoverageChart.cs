@@ -21,10 +21,16 @@ internal static class CoverageChart
         foreach (CoverageTarget target in report.CoverageTargets)
         {
             if (target.Point is not { } point) continue;
-            drawing.Explained($"{Markup.Percent(target.Accuracy)} right: answer from a confidence of {Markup.Percent(point.Threshold)} on, {Markup.Percent(point.Share)} of the texts", () =>
+            drawing.Explained($"{Markup.Percent(target.Accuracy)} right: answer from a confidence of {Markup.Percent(point.Threshold)} on, " +
+                $"{Markup.Percent(point.Share)} of the texts", () =>
                 drawing.Circle("right ring thick", plot.X(point.Share), plot.Y(point.Accuracy), 5));
         }
-        return new Chart("coverage", "Coverage against accuracy", "If the classifier only answers where it is confident enough, it answers fewer texts and is right more often. Rings mark the thresholds of the table, which were found on these very texts: on others they hold roughly.", drawing)
+        return new Chart(
+            "coverage",
+            "Coverage against accuracy",
+            "If the classifier only answers where it is confident enough, it answers fewer texts and is right more often. Rings mark the " +
+            "thresholds of the table, which were found on these very texts: on others they hold roughly.",
+            drawing)
         {
             Table = Thresholds(report),
         };
@@ -35,7 +41,13 @@ internal static class CoverageChart
         FirstNumber: 1,
         [
             .. report.CoverageTargets.Select(target => target.Point is { } point
-                ? new[] { Markup.Percent(target.Accuracy), Markup.Percent(point.Threshold), Markup.Percent(point.Share), Markup.Percent(point.Accuracy) }
+                ? new[]
+                {
+                    Markup.Percent(target.Accuracy),
+                    Markup.Percent(point.Threshold),
+                    Markup.Percent(point.Share),
+                    Markup.Percent(point.Accuracy),
+                }
                 : [Markup.Percent(target.Accuracy), "not reached", "", ""]),
         ]);
 }

@@ -28,7 +28,8 @@ internal sealed class Drawing(double width, double height)
         _shapes.AppendMarkup($"<rect class=\"{style}\" x=\"{x:0.##}\" y=\"{y:0.##}\" width=\"{wide:0.##}\" height=\"{tall:0.##}\"{shade}/>\n");
     }
 
-    public void Circle(string style, double x, double y, double radius) => _shapes.AppendMarkup($"<circle class=\"{style}\" cx=\"{x:0.##}\" cy=\"{y:0.##}\" r=\"{radius:0.##}\"/>\n");
+    public void Circle(string style, double x, double y, double radius) =>
+        _shapes.AppendMarkup($"<circle class=\"{style}\" cx=\"{x:0.##}\" cy=\"{y:0.##}\" r=\"{radius:0.##}\"/>\n");
 
     public void Line(string style, double x1, double y1, double x2, double y2) => Curve(style, [(x1, y1), (x2, y2)]);
 
@@ -65,11 +66,15 @@ internal sealed class Drawing(double width, double height)
 
     /// <summary>For a page that has the <see cref="Theme"/>.</summary>
     public string Embedded(string title) =>
-        new StringBuilder().AppendMarkup($"<svg width=\"{width:0}\" height=\"{height:0}\" viewBox=\"0 0 {width:0} {height:0}\" style=\"min-width:{LeastScale * width:0}px\" role=\"img\" aria-label=\"{Markup.Escape(title)}\">\n{_shapes}</svg>").ToString();
+        new StringBuilder()
+            .AppendMarkup($"<svg width=\"{width:0}\" height=\"{height:0}\" viewBox=\"0 0 {width:0} {height:0}\" ")
+            .AppendMarkup($"style=\"min-width:{LeastScale * width:0}px\" role=\"img\" aria-label=\"{Markup.Escape(title)}\">\n{_shapes}</svg>")
+            .ToString();
 
     /// <summary>As a file of its own: with the theme, a background and the title.</summary>
     public string StandAlone(string title) => new StringBuilder().AppendMarkup($"""
-        <svg xmlns="http://www.w3.org/2000/svg" width="{width:0}" height="{height + HeadRoom:0}" viewBox="0 {-HeadRoom:0} {width:0} {height + HeadRoom:0}" role="img">
+        <svg xmlns="http://www.w3.org/2000/svg" width="{width:0}" height="{height + HeadRoom:0}"
+            viewBox="0 {-HeadRoom:0} {width:0} {height + HeadRoom:0}" role="img">
         <title>{Markup.Escape(title)}</title>
         <style>
         {Theme.Colors}

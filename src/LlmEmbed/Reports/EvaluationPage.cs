@@ -1,4 +1,5 @@
 using LlmEmbed.Evaluation;
+using LlmEmbed.Files;
 using LlmEmbed.Recipes;
 
 namespace LlmEmbed.Reports;
@@ -9,12 +10,12 @@ namespace LlmEmbed.Reports;
 /// <param name="Label">The label it has.</param>
 /// <param name="Preferred">The label that the classifier gives it without having seen it.</param>
 /// <param name="Probability">Of that label.</param>
-internal sealed record DoubtedLabel(long Line, string Text, string Label, string Preferred, double Probability);
+public sealed record DoubtedLabel(long Line, string Text, string Label, string Preferred, double Probability);
 
 /// <summary>What is known about a classifier's quality and cost, as one page and as pictures.</summary>
 /// <param name="Title">What was evaluated on what.</param>
 /// <param name="Report">The evaluation.</param>
-internal sealed record EvaluationPage(string Title, EvaluationReport Report)
+public sealed record EvaluationPage(string Title, EvaluationReport Report)
 {
     private const int ListedTexts = 20, LongestText = 280;
 
@@ -24,8 +25,13 @@ internal sealed record EvaluationPage(string Title, EvaluationReport Report)
     /// <summary>Names and values: what it took.</summary>
     public IReadOnlyList<(string Name, string Value)> Cost { get; init; } = [];
 
-    /// <summary>How views were chosen; null where they were not.</summary>
-    public SelectionSummary? Selection { get; init; }
+    /// <summary>The training that made the classifier, for the curve over depths; null leaves that out.</summary>
+    public TrainingSummary? Training
+    {
+        init => Selection = value?.Selection;
+    }
+
+    internal SelectionSummary? Selection { get; init; }
 
     /// <summary>The texts of the evaluation in its order; null keeps them out of the page.</summary>
     public IReadOnlyList<string>? Texts { get; init; }
@@ -33,7 +39,7 @@ internal sealed record EvaluationPage(string Title, EvaluationReport Report)
     /// <summary>The surest first; null where labels were not examined.</summary>
     public IReadOnlyList<DoubtedLabel>? DoubtedLabels { get; init; }
 
-    public IReadOnlyList<Chart> Charts =>
+    internal IReadOnlyList<Chart> Charts =>
     [
         .. DepthCurveOrNone(),
         ClassChart.Draw(Report),
@@ -42,6 +48,30 @@ internal sealed record EvaluationPage(string Title, EvaluationReport Report)
         CoverageChart.Draw(Report),
     ];
 
+    /// <summary>Writes the page to a file, which appears whole or not at all.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="LlmEmbedException">It cannot be written.</exception>
+    public void Save(string path) => AtomicFile.WriteText(path, ToHtml());
+
+    /// <summary>Writes each chart of the page as an SVG file.</summary>
+    /// <param name="folder">A folder, made if it is missing.</param>
+    /// <exception cref="LlmEmbedException">It cannot be made or written.</exception>
+    public void SavePictures(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new LlmEmbedException(
+                $"{folder}: the folder cannot be made: {FileProblem.Describe(exception)} Name another one for the pictures.", exception)
+            { FilePath = folder };
+        }
+        foreach (Chart chart in Charts) AtomicFile.WriteText(Path.Combine(folder, $"{chart.File}.svg"), chart.Drawing.StandAlone(chart.Title));
+    }
+
+    /// <summary>The page as one HTML file without scripts and other files.</summary>
     public string ToHtml()
     {
         HtmlPage page = new(Title);
@@ -56,14 +86,13 @@ internal sealed record EvaluationPage(string Title, EvaluationReport Report)
 
     private IEnumerable<Chart> DepthCurveOrNone()
     {
-        if (Selection is not { Choice: { } choice, Candidates.Views: var views }) return [];
-        ViewProbe[] probes = [.. choice.Singles.Select(single => new ViewProbe(views[single.Views.Single()], single.Score))];
-        return [DepthCurve.Draw(probes, [.. choice.Chosen.Views.Select(view => views[view])])];
+        if (Selection is not { Choice: { } choice } selection) return [];
+        return [DepthCurve.Draw(selection.Probes, choice.Chosen.Views)];
     }
 
     private IEnumerable<(string Name, string Value, string Note)> Figures()
     {
-        yield return ("Accuracy", Markup.Percent(Report.Accuracy), $"95 %: {Markup.Percent(new Interval(Report.AccuracyLow, Report.AccuracyHigh))}");
+        yield return ("Accuracy", Markup.Percent(Report.Accuracy), $"95 %: {Markup.Percent(Report.AccuracyInterval)}");
         yield return ("Macro-F1", Markup.Percent(Report.MacroF1), $"95 %: {Markup.Percent(Report.MacroF1Interval)}");
         yield return ("Weighted F1", Markup.Percent(Report.WeightedF1), "classes by their frequency");
         yield return ("Matthews’ MCC", Markup.Format(Report.MatthewsCorrelation, "0.000"), "0 is guessing, 1 perfect");
@@ -77,12 +106,14 @@ internal sealed record EvaluationPage(string Title, EvaluationReport Report)
     private void AddMistakes(HtmlPage page)
     {
         if (Texts is null) return;
-        var mistakes = Report.Outcomes.Index().Where(text => !text.Item.IsRight).OrderByDescending(text => text.Item.Confidence).Take(ListedTexts).ToList();
+        var mistakes = Report.Outcomes.Index().Where(text => !text.Item.IsRight).OrderByDescending(text => text.Item.Confidence).Take(ListedTexts)
+            .ToList();
         if (mistakes.Count == 0) return;
         page.Heading("The most confident mistakes");
         page.Texts(mistakes.Select(text => (
             Markup.Shorten(Texts[text.Index], LongestText),
-            $"labelled {Report.Classes[text.Item.Truth].Label}, predicted {Report.Classes[text.Item.Predicted].Label} with {Markup.Percent(text.Item.Confidence)}")));
+            $"labelled {Report.Classes[text.Item.Truth].Label}, predicted {Report.Classes[text.Item.Predicted].Label} with " +
+            $"{Markup.Percent(text.Item.Confidence)}")));
     }
 
     private void AddDoubtedLabels(HtmlPage page)
@@ -90,7 +121,8 @@ internal sealed record EvaluationPage(string Title, EvaluationReport Report)
         if (DoubtedLabels is not { Count: > 0 } doubted) return;
         page.Heading("Likely label errors in the training data");
         string listed = doubted.Count > ListedTexts ? $"{Markup.Count(doubted.Count)} texts; the {ListedTexts} surest:" : "The surest first:";
-        page.Note($"Training texts that a classifier which had not seen them puts, confidently, into another class than they are labelled with. {listed}");
+        page.Note(
+            $"Training texts that a classifier which had not seen them puts, confidently, into another class than they are labelled with. {listed}");
         page.Texts(doubted.Take(ListedTexts).Select(text => (
             Markup.Shorten(text.Text, LongestText),
             $"line {text.Line}: labelled {text.Label}, rather {text.Preferred} with {Markup.Percent(text.Probability)}")));

@@ -7,7 +7,9 @@ internal sealed class HtmlPage(string title)
 {
     private const string Style = """
         * { box-sizing: border-box; }
-        body { margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 62rem; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+        body { margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 62rem; background: var(--paper); color: var(--ink);
+          font: 16px/1.5 system-ui, sans-serif;
+          print-color-adjust: exact; -webkit-print-color-adjust: exact; }
         h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 1.5rem; overflow-wrap: anywhere; }
         h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem; }
         p { color: var(--faint); max-width: 44rem; margin: .25rem 0 .75rem; }
@@ -69,7 +71,8 @@ internal sealed class HtmlPage(string title)
         if (facts.Count == 0) return;
         Heading(heading);
         _body.Append("<table class=\"facts\">\n");
-        foreach ((string name, string value) in facts) _body.AppendMarkup($"<tr><th scope=\"row\">{Markup.Escape(name)}</th><td>{Markup.Escape(value)}</td></tr>\n");
+        foreach ((string name, string value) in facts)
+            _body.AppendMarkup($"<tr><th scope=\"row\">{Markup.Escape(name)}</th><td>{Markup.Escape(value)}</td></tr>\n");
         _body.Append("</table>\n");
     }
 
@@ -82,7 +85,8 @@ internal sealed class HtmlPage(string title)
         foreach (string[] row in table.Rows)
         {
             _body.AppendMarkup($"<tr><th scope=\"row\" dir=\"auto\">{Markup.Escape(row[0])}</th>");
-            for (int column = 1; column < row.Length; column++) _body.AppendMarkup($"<td{Number(column)} dir=\"auto\">{Markup.Escape(row[column])}</td>");
+            for (int column = 1; column < row.Length; column++)
+                _body.AppendMarkup($"<td{Number(column)} dir=\"auto\">{Markup.Escape(row[column])}</td>");
             _body.Append("</tr>\n");
         }
         _body.Append("</table></div>\n");
@@ -92,7 +96,8 @@ internal sealed class HtmlPage(string title)
     public void Texts(IEnumerable<(string Text, string Remark)> texts)
     {
         _body.Append("<ul class=\"texts\">\n");
-        foreach ((string text, string remark) in texts) _body.AppendMarkup($"<li><div dir=\"auto\">{Markup.Escape(text)}</div><small>{Markup.Escape(remark)}</small></li>\n");
+        foreach ((string text, string remark) in texts)
+            _body.AppendMarkup($"<li><div dir=\"auto\">{Markup.Escape(text)}</div><small>{Markup.Escape(remark)}</small></li>\n");
         _body.Append("</ul>\n");
     }
 

@@ -32,5 +32,6 @@ internal static class Markup
 
     public static string Count(double value) => Format(value, "N0");
 
-    public static StringBuilder AppendMarkup(this StringBuilder builder, FormattableString markup) => builder.Append(markup.ToString(CultureInfo.InvariantCulture));
+    public static StringBuilder AppendMarkup(this StringBuilder builder, FormattableString markup) =>
+        builder.Append(markup.ToString(CultureInfo.InvariantCulture));
 }

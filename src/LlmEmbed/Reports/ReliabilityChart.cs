@@ -1,3 +1,5 @@
+using LlmEmbed.Evaluation;
+
 namespace LlmEmbed.Reports;
 
 /// <summary>How often predictions are right, by their confidence.</summary>
@@ -10,7 +12,14 @@ internal static class ReliabilityChart
         Drawing drawing = new(Plot.Width, Plot.Top + Tall + Gap + HistogramTall + Plot.AxisHeight);
         Axis confidence = Axis.OfShares("confidence", 0, 1);
         Plot plot = Plot.Create(drawing, confidence, Axis.OfShares("right", 0, 1), Tall);
-        Plot histogram = new(drawing, confidence, new Axis("texts", [0, report.Reliability.Max(bin => bin.Count)], Markup.Count), Plot.Left, plot.Bottom + Gap, Plot.Width - Plot.Left - Plot.Right, HistogramTall);
+        Plot histogram = new(
+            drawing,
+            confidence,
+            new Axis("texts", [0, report.Reliability.Max(bin => bin.Count)], Markup.Count),
+            Plot.Left,
+            plot.Bottom + Gap,
+            Plot.Width - Plot.Left - Plot.Right,
+            HistogramTall);
         plot.DrawRows();
         foreach ((int index, ReliabilityBin bin) in report.Reliability.Index())
         {
@@ -25,6 +34,11 @@ internal static class ReliabilityChart
         drawing.Line("faint stroke dashed", plot.X(0), plot.Y(0), plot.X(1), plot.Y(1));
         histogram.DrawRows();
         histogram.LabelColumns();
-        return new Chart("reliability", "Reliability", "How often predictions are right (bars), by their confidence. On the dashed line, confidence means what it says. Below: how many texts have that confidence.", drawing);
+        return new Chart(
+            "reliability",
+            "Reliability",
+            "How often predictions are right (bars), by their confidence. On the dashed line, confidence means what it says. Below: how many texts " +
+            "have that confidence.",
+            drawing);
     }
 }

@@ -1,12 +1,18 @@
 namespace LlmEmbed.Reports;
 
-/// <summary>Colours and line styles of pages and drawings. A drawing combines a colour class (right, wrong, faint, s0 to s5) with a shape class (fill, stroke).</summary>
+/// <summary>
+/// Colours and line styles of pages and drawings. A drawing combines a colour class (right, wrong, faint, s0 to s5) with a shape class (fill,
+/// stroke).
+/// </summary>
 internal static class Theme
 {
     /// <summary>Colours of series; drawings go through them in turn.</summary>
     public const int SeriesColors = 6;
 
-    /// <summary>Dark applies to screens only: what is printed is black on white. The series are told apart by people with colour-blindness too (Okabe and Ito).</summary>
+    /// <summary>
+    /// Dark applies to screens only: what is printed is black on white. The series are told apart by people with colour-blindness too (Okabe and
+    /// Ito).
+    /// </summary>
     public const string Colors = """
         :root {
           color-scheme: light dark;
@@ -24,7 +30,8 @@ internal static class Theme
     public const string Drawings = """
         svg { font: 12px system-ui, sans-serif; fill: var(--ink); print-color-adjust: exact; -webkit-print-color-adjust: exact; }
         svg .paper { fill: var(--paper); } svg .title { font-size: 14px; font-weight: 600; }
-        svg .right { --color: var(--right); } svg .wrong { --color: var(--wrong); } svg .faint { --color: var(--faint); } svg .grid { --color: var(--line); }
+        svg .right { --color: var(--right); } svg .wrong { --color: var(--wrong); }
+        svg .faint { --color: var(--faint); } svg .grid { --color: var(--line); }
         svg .s0 { --color: var(--series0); } svg .s1 { --color: var(--series1); } svg .s2 { --color: var(--series2); }
         svg .s3 { --color: var(--series3); } svg .s4 { --color: var(--series4); } svg .s5 { --color: var(--series5); }
         svg .fill { fill: var(--color); } svg .stroke { stroke: var(--color); fill: none; } svg .ring { stroke: var(--color); fill: var(--paper); }

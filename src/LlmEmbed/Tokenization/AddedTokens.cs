@@ -4,23 +4,23 @@ using System.Text;
 
 namespace LlmEmbed.Tokenization;
 
-/// <summary>A token that is cut out of the text before the model sees the rest. Names as in tokenizer.json.</summary>
+/// <summary>A token that is cut out of the text before the model sees the rest. Its properties are called as in tokenizer.json.</summary>
 internal sealed record AddedToken(int Id, string Content)
 {
-    /// <summary>Only where no word character touches it.</summary>
+    /// <summary>The token is found only where no word character touches it.</summary>
     public bool SingleWord { get; init; }
 
-    /// <summary>Takes the white space on its left along.</summary>
+    /// <summary>The white space on its left belongs to it.</summary>
     public bool StripLeft { get; init; }
 
-    /// <summary>Takes the white space on its right along.</summary>
+    /// <summary>The white space on its right belongs to it.</summary>
     public bool StripRight { get; init; }
 
-    /// <summary>Looked for in the normalized text, itself normalized, instead of in the user's text.</summary>
+    /// <summary>The token is normalized and then looked for in the normalized text instead of the user's text.</summary>
     public bool Normalized { get; init; }
 }
 
-/// <summary>Finds added tokens, the leftmost first and of those the longest, and hands what lies between them on.</summary>
+/// <summary>Finds added tokens, the leftmost first and of those the longest, and hands the text between them on to the next step.</summary>
 internal sealed class AddedTokenStage : TextStage
 {
     private readonly TextStage _next;
@@ -36,10 +36,10 @@ internal sealed class AddedTokenStage : TextStage
         _firstCharacters = SearchValues.Create([.. contents.Select(content => content[0])]);
     }
 
-    /// <summary><paramref name="next"/> itself where there are no such tokens.</summary>
+    /// <summary>A step that finds these tokens before <paramref name="next"/>; <paramref name="next"/> itself if there are none.</summary>
     public static TextStage Before(TextStage next, IEnumerable<AddedToken> tokens, TextNormalizer? normalizer)
     {
-        // A token that the normalizer removes altogether can never be found.
+        // A token of which the normalizer leaves nothing can never be found.
         (AddedToken Token, string Content)[] found =
         [
             .. tokens.Select(token => (token, Content: normalizer is null ? token.Content : normalizer.Normalize(token.Content).ToString()))
@@ -59,7 +59,7 @@ internal sealed class AddedTokenStage : TextStage
             if (token.StripRight) end = text.Length - text[end..].TrimStart().Length;
             if (rest < start) _next.Process(text[rest..start], isTextStart && rest == 0, ids);
             ids.Add(token.Id);
-            // The search goes on behind the token itself, even inside white space that it took along: so does the library.
+            // The search goes on directly behind the token, even inside white space that belongs to it, as it does in the tokenizers library.
             rest = end;
         }
         if (rest < text.Length && !ids.IsFull) _next.Process(text[rest..], isTextStart && rest == 0, ids);

@@ -2,22 +2,23 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Tokenization;
 
-/// <summary>How <see cref="BpeModel"/> treats what its merges do not cover; names as in tokenizer.json.</summary>
+/// <summary>How <see cref="BpeModel"/> treats text that its merges do not cover. The options are called as in tokenizer.json.</summary>
 internal sealed record BpeOptions
 {
-    /// <summary>The id for a character without a token; without one such a character vanishes.</summary>
+    /// <summary>The id for a character without a token. If it is null, such a character vanishes.</summary>
     public int? UnknownId { get; init; }
 
-    /// <summary>A run of unknown characters is one unknown token.</summary>
+    /// <summary>A run of unknown characters becomes one unknown token.</summary>
     public bool FuseUnknown { get; init; }
 
     /// <summary>An unknown character becomes its UTF-8 bytes as <c>&lt;0xE4&gt;</c> tokens.</summary>
     public bool ByteFallback { get; init; }
 
-    /// <summary>A word that is a token is taken as it stands, even where the merges would not reach it.</summary>
+    /// <summary>A word that is a token is taken as it stands, even if the merges would not lead to it.</summary>
     public bool IgnoreMerges { get; init; }
 
     /// <summary>Written before every character of a word but the first.</summary>
@@ -30,10 +31,10 @@ internal sealed record BpeOptions
 /// <summary>Byte-pair encoding by ranked merges, word by word.</summary>
 internal sealed class BpeModel : TextStage
 {
-    /// <summary>Longer words are rare and would only push others out of the cache.</summary>
+    /// <summary>UTF-16 units. Longer words are rare and would only push others out of the cache.</summary>
     private const int LongestCachedWord = 64;
 
-    /// <summary>About 10 MB when full; then the cache starts over, so that it follows the texts.</summary>
+    /// <summary>A full cache takes about 10 MB. It is then emptied, so that it holds the words of the current texts.</summary>
     private const int MaxCachedWords = 1 << 16;
 
     private readonly Vocabulary _vocabulary;
@@ -100,7 +101,7 @@ internal sealed class BpeModel : TextStage
             }
             else if (_options.ByteFallback && utf8[..rune.EncodeToUtf8(utf8)] is var bytes && HasAllBytes(bytes))
             {
-                // The library keeps an unknown run open across byte tokens, which changes nothing as long as all 256 exist.
+                // The tokenizers library goes on with an unknown run behind byte tokens. That changes nothing as long as all 256 of them exist.
                 foreach (byte value in bytes) symbols[count++] = new Symbol { Id = _byteTokenIds[value], Start = start, Length = 1 };
             }
             else if (_options.UnknownId is int unknown)
@@ -139,16 +140,16 @@ internal sealed class BpeModel : TextStage
 
         public bool TryGet(ReadOnlySpan<char> word, [NotNullWhen(true)] out int[]? ids) => _wordsBySpan.TryGetValue(word, out ids);
 
-        /// <summary>Returns the number of words now kept.</summary>
+        /// <returns>The number of words that are kept now.</returns>
         public int Add(ReadOnlySpan<char> word, int[] ids) =>
             _wordsBySpan.TryAdd(word, ids) ? Interlocked.Increment(ref _count) : Volatile.Read(ref _count);
     }
 }
 
-/// <summary>The merges of a byte-pair encoding by the ids of their two sides.</summary>
+/// <summary>The merges of a byte-pair encoding, by the ids of their two sides.</summary>
 /// <param name="file">The file the merges come from, for messages.</param>
-/// <param name="vocabulary">Where both sides and the result of every merge must be.</param>
-/// <param name="continuationPrefix">Left out of the right side when the two are joined.</param>
+/// <param name="vocabulary">Holds both sides and the result of every merge.</param>
+/// <param name="continuationPrefix">Removed from the right side when the two are joined.</param>
 /// <param name="capacity">About how many there will be.</param>
 internal sealed class BpeMerges(string file, Vocabulary vocabulary, string continuationPrefix = "", int capacity = 0) : IMergeTable
 {
@@ -157,21 +158,22 @@ internal sealed class BpeMerges(string file, Vocabulary vocabulary, string conti
     private readonly Dictionary<long, (int Rank, int Id)> _merges = new(capacity);
     private int _count;
 
-    /// <summary>Reads a merges.txt: one merge a line, the first merges first.</summary>
+    /// <summary>Reads a merges.txt: one merge on each line, in the order in which they are applied.</summary>
     public static BpeMerges ReadFile(string file, Vocabulary vocabulary)
     {
         BpeMerges merges = new(file, vocabulary);
         string[] lines = TokenizerFiles.ReadLines(file);
         for (int index = 0; index < lines.Length; index++)
         {
-            if (lines[index].Length == 0 || lines[index].StartsWith("#version", StringComparison.Ordinal) || merges.TryAdd(lines[index])) continue;
-            string message = $"{file}, line {index + 1}: '{lines[index]}' is not a merge, expected two tokens with a space between.";
+            string line = lines[index];
+            if (line.Length == 0 || line.StartsWith("#version", StringComparison.Ordinal) || merges.TryAdd(line)) continue;
+            string message = $"{file}, line {index + 1}: '{line}' is not a merge, expected two tokens with a space between.";
             throw new LlmEmbedException(message) { FilePath = file, LineNumber = index + 1 };
         }
         return merges;
     }
 
-    /// <summary>Adds a merge written as two tokens with a space between; false where it is not.</summary>
+    /// <summary>Adds a merge that is written as two tokens with a space between them; returns false if it is not.</summary>
     public bool TryAdd(ReadOnlySpan<char> merge)
     {
         int space = merge.IndexOf(' ');
@@ -180,7 +182,7 @@ internal sealed class BpeMerges(string file, Vocabulary vocabulary, string conti
         return true;
     }
 
-    /// <summary>Adds the merge that comes after all merges so far.</summary>
+    /// <summary>Adds a merge that comes after all merges so far.</summary>
     public void Add(ReadOnlySpan<char> left, ReadOnlySpan<char> right)
     {
         ReadOnlySpan<char> tail = right.StartsWith(continuationPrefix, StringComparison.Ordinal) ? right[continuationPrefix.Length..] : right;
@@ -188,7 +190,7 @@ internal sealed class BpeMerges(string file, Vocabulary vocabulary, string conti
         Span<char> merged = length <= OnStack ? stackalloc char[length] : new char[length];
         left.CopyTo(merged);
         tail.CopyTo(merged[left.Length..]);
-        // Of a merge that stands twice the later rank counts, as in the library.
+        // If a merge is listed twice, its later rank counts, as in the tokenizers library.
         _merges[Key(Id(left, left, right), Id(right, left, right))] = (_count, Id(merged, left, right));
         _count++;
     }
@@ -200,8 +202,12 @@ internal sealed class BpeMerges(string file, Vocabulary vocabulary, string conti
         return found;
     }
 
-    private int Id(ReadOnlySpan<char> token, ReadOnlySpan<char> left, ReadOnlySpan<char> right) => vocabulary.TryGetId(token, out int id) ? id
-        : throw TokenizerFiles.Error(file, $"merge {_count + 1} ('{left}' with '{right}') needs the token '{token}', which the vocabulary does not have.");
+    private int Id(ReadOnlySpan<char> token, ReadOnlySpan<char> left, ReadOnlySpan<char> right)
+    {
+        if (vocabulary.TryGetId(token, out int id)) return id;
+        string merge = $"merge {_count + 1} ('{left}' with '{right}')";
+        throw FileProblem.In(file, $"{merge} needs the token '{token}', which the vocabulary does not have.");
+    }
 
     private static long Key(int left, int right) => ((long)left << 32) | (uint)right;
 }

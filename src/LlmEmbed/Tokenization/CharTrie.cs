@@ -1,6 +1,6 @@
 namespace LlmEmbed.Tokenization;
 
-/// <summary>Strings with a value each, found as prefixes of a text in one walk.</summary>
+/// <summary>Strings, each with a value, that are found at the front of a text in one walk over its characters.</summary>
 internal sealed class CharTrie
 {
     private const int None = -1;
@@ -8,7 +8,8 @@ internal sealed class CharTrie
     private readonly Dictionary<(int Node, char Next), int> _children = [];
     private readonly List<int> _values = [None];
 
-    /// <param name="text">Not empty; adding it again replaces the value.</param>
+    /// <summary>Adds a string, or replaces the value of a string that is there.</summary>
+    /// <param name="text">Not empty.</param>
     /// <param name="value">0 or more.</param>
     public void Add(ReadOnlySpan<char> text, int value)
     {
@@ -26,7 +27,7 @@ internal sealed class CharTrie
         _values[node] = value;
     }
 
-    /// <summary>The longest string that <paramref name="text"/> begins with.</summary>
+    /// <summary>The longest string with which <paramref name="text"/> begins.</summary>
     public bool TryMatchLongest(ReadOnlySpan<char> text, out int length, out int value)
     {
         (length, value) = (0, None);
@@ -34,7 +35,7 @@ internal sealed class CharTrie
         return length > 0;
     }
 
-    /// <summary>All strings that <paramref name="text"/> begins with, the shortest first.</summary>
+    /// <summary>All strings with which <paramref name="text"/> begins, the shortest first.</summary>
     public PrefixEnumerator Prefixes(ReadOnlySpan<char> text) => new(this, text);
 
     public ref struct PrefixEnumerator(CharTrie trie, ReadOnlySpan<char> text)

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace LlmEmbed.Tokenization;
 
-/// <summary>The character classes that tokenizers are defined by, on whole characters instead of UTF-16 halves.</summary>
+/// <summary>The classes of characters by which tokenizers are defined, for whole characters instead of their UTF-16 halves.</summary>
 internal static class CharacterClass
 {
     /// <summary><c>\p{L}</c></summary>
@@ -15,11 +15,11 @@ internal static class CharacterClass
     /// <summary><c>\s</c></summary>
     public static bool IsWhiteSpace(Rune rune) => Rune.IsWhiteSpace(rune);
 
-    /// <summary><c>\p{P}</c> and the ASCII symbols, as BERT counts them.</summary>
+    /// <summary><c>\p{P}</c> and the ASCII symbols, which BERT counts as punctuation too.</summary>
     public static bool IsPunctuation(Rune rune) =>
         rune.IsAscii ? char.IsPunctuation((char)rune.Value) || char.IsSymbol((char)rune.Value) : Rune.IsPunctuation(rune);
 
-    /// <summary><c>\w</c>: alphabetic, marks, decimal digits, connectors and the two joiners.</summary>
+    /// <summary><c>\w</c>: alphabetic characters, marks, decimal digits, connectors and the two joiners.</summary>
     public static bool IsWord(Rune rune) => Rune.GetUnicodeCategory(rune) switch
     {
         UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter
@@ -37,11 +37,11 @@ internal static class CharacterClass
     /// <summary><c>\p{Mn}</c></summary>
     public static bool IsNonSpacingMark(Rune rune) => Rune.GetUnicodeCategory(rune) is UnicodeCategory.NonSpacingMark;
 
-    /// <summary>What BERT removes as control characters: <c>\p{Cc}</c>, <c>\p{Cf}</c> and private use, but not unassigned code points.</summary>
+    /// <summary>The characters that BERT removes as controls: <c>\p{Cc}</c>, <c>\p{Cf}</c> and private use, but not unassigned code points.</summary>
     public static bool IsControl(Rune rune) =>
         Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.PrivateUse;
 
-    /// <summary>The symbols that Unicode counts as alphabetic (property Other_Alphabetic).</summary>
+    /// <summary>The symbols that Unicode counts as alphabetic (its property Other_Alphabetic).</summary>
     private static bool IsCircledLetter(int codePoint) =>
         codePoint is (>= 0x24B6 and <= 0x24E9) or (>= 0x1F130 and <= 0x1F149) or (>= 0x1F150 and <= 0x1F169) or (>= 0x1F170 and <= 0x1F189);
 }

@@ -1,11 +1,19 @@
 using System.Globalization;
-using System.Text;
+using LlmEmbed.Checkpoints;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Tokenization;
 
 /// <summary>Builds the tokenizer that a GGUF file carries in its metadata under <c>tokenizer.ggml.</c></summary>
 internal sealed class GgufTokenizer
 {
+    /// <summary>The kinds of tokenizer by the name that the file gives in <c>model</c>. A new kind is one row.</summary>
+    private static readonly (string Name, Func<GgufTokenizer, TokenizerParts> Read)[] Kinds =
+    [
+        ("gpt2", tokenizer => tokenizer.ReadByteLevel()),
+        ("llama", tokenizer => tokenizer.ReadSentencePiece()),
+    ];
+
     private readonly string _file;
     private readonly IReadOnlyDictionary<string, object> _metadata;
     private readonly string[] _tokens;
@@ -20,18 +28,23 @@ internal sealed class GgufTokenizer
         _types = types is null ? [.. _tokens.Select(_ => SentencePieceType.Normal)] : [.. types.Select(type => (SentencePieceType)type)];
     }
 
+    public static TokenizerParts Read(string file)
+    {
+        using GgufFile gguf = GgufFile.Open(file);
+        return Read(gguf.Metadata, file);
+    }
+
     /// <param name="metadata">The file's metadata.</param>
     /// <param name="file">The file, for messages.</param>
-    /// <exception cref="LlmEmbedException">There is no tokenizer in it, it is damaged, or its kind is not implemented.</exception>
+    /// <exception cref="LlmEmbedException">The file holds no tokenizer, the tokenizer is damaged, or its kind is not implemented.</exception>
     public static TokenizerParts Read(IReadOnlyDictionary<string, object> metadata, string file)
     {
         GgufTokenizer tokenizer = new(metadata, file);
-        return tokenizer.Required<string>("model", "a string") switch
-        {
-            "gpt2" => tokenizer.ReadByteLevel(),
-            "llama" => tokenizer.ReadSentencePiece(),
-            string other => throw tokenizer.Error($"'model' is '{other}', which is not implemented. Implemented are gpt2 and llama."),
-        };
+        string name = tokenizer.Required<string>("model", "a string");
+        foreach ((string known, Func<GgufTokenizer, TokenizerParts> read) in Kinds)
+            if (known == name) return read(tokenizer);
+        string implemented = FileProblem.List([.. Kinds.Select(kind => kind.Name)]);
+        throw tokenizer.Error($"'model' is '{name}', which is not implemented. Implemented are {implemented}.");
     }
 
     private TokenizerParts ReadByteLevel()
@@ -41,32 +54,29 @@ internal sealed class GgufTokenizer
         foreach (string merge in Required<string[]>("merges", "an array of strings"))
             if (!merges.TryAdd(merge)) throw Error($"'merges' has '{merge}', expected two tokens with a space between.");
 
-        string name = Required<string>("pre", "a string");
-        BpeModel model = new(vocabulary, merges, new BpeOptions { IgnoreMerges = name == "llama-bpe" });
-        ByteLevelStage bytes = new(model);
-        TextStage words = name switch
-        {
-            "smollm" => new DelimiterSplit(CharacterClass.IsNumber, DelimiterBehavior.Isolated, new Gpt2Split(bytes)),
-            "gpt-2" => new Gpt2Split(bytes),
-            "llama-bpe" => new Llama3Split(maxDigits: 3, bytes),
-            "qwen2" => new Llama3Split(maxDigits: 1, bytes),
-            // llama.cpp's "default" is no published tokenizer's pattern but a stand-in for a name that was never set.
-            _ => throw Error($"'pre' is '{name}', a pre-tokenizer that is not implemented. Implemented are smollm, gpt-2, llama-bpe and qwen2."),
-        };
-        if (Flag("add_space_prefix", fallback: false)) words = new PrefixSpaceStage(words);
+        ByteLevelFamily family = ReadFamily();
+        BpeModel model = new(vocabulary, merges, new BpeOptions { IgnoreMerges = family.IgnoresMerges });
+        TextStage words = family.Split(new ByteLevelStage(model));
         return new TokenizerParts
         {
             Kind = "byte-level BPE",
-            PreTokenizer = name,
+            PreTokenizer = family.Name,
             Vocabulary = vocabulary,
             AddedTokens = AddedTokens(SentencePieceType.Control, SentencePieceType.UserDefined),
-            // The format has no word for it, but Qwen2's tokenizer composes before it splits.
-            Normalizer = name == "qwen2" ? new UnicodeFormNormalizer(NormalizationForm.FormC) : null,
-            Words = words,
-            Frame = Frame(addBosByDefault: name == "llama-bpe"),
+            Normalizer = family.Normalizer,
+            Words = Flag("add_space_prefix", fallback: false) ? new PrefixSpaceStage(words) : words,
+            Frame = Frame(family.AddsBos),
             PadId = TokenId("padding_token_id"),
             SourceFiles = [_file],
         };
+    }
+
+    private ByteLevelFamily ReadFamily()
+    {
+        string name = Required<string>("pre", "a string");
+        string implemented = FileProblem.List([.. ByteLevelFamily.All.Select(family => family.Name)]);
+        return ByteLevelFamily.All.FirstOrDefault(family => family.Name == name)
+            ?? throw Error($"'pre' is '{name}', a pre-tokenizer that is not implemented. Implemented are {implemented}.");
     }
 
     private TokenizerParts ReadSentencePiece()
@@ -89,7 +99,10 @@ internal sealed class GgufTokenizer
     }
 
     private List<AddedToken> AddedTokens(params SentencePieceType[] types) =>
-        [.. _tokens.Select((token, id) => new AddedToken(id, token)).Where(token => types.Contains(_types[token.Id]) && token.Content.Length > 0)];
+    [
+        .. _tokens.Select((token, id) => new AddedToken(id, token))
+            .Where(token => types.Contains(_types[token.Id]) && token.Content.Length > 0),
+    ];
 
     private SpecialTokenFrame Frame(bool addBosByDefault) => new(
         Flag("add_bos_token", addBosByDefault) ? [RequiredTokenId("bos_token_id")] : [],
@@ -113,14 +126,16 @@ internal sealed class GgufTokenizer
     };
 
     private T Required<T>(string key, string expected)
-        where T : class => Optional<T>(key, expected) ?? throw Error($"'{key}' is missing, expected {expected}. The file carries no complete tokenizer.");
+        where T : class =>
+        Optional<T>(key, expected) ?? throw Error($"'{key}' is missing, expected {expected}. The file carries no complete tokenizer.");
 
     private T? Optional<T>(string key, string expected)
-        where T : class => Find(key) is not object value ? null : value as T ?? throw Wrong(key, value, expected);
+        where T : class =>
+        Find(key) is not object value ? null : value as T ?? throw Wrong(key, value, expected);
 
     private object? Find(string key) => _metadata.GetValueOrDefault("tokenizer.ggml." + key);
 
     private LlmEmbedException Wrong(string key, object value, string expected) => Error($"'{key}' is a {value.GetType().Name}, expected {expected}.");
 
-    private LlmEmbedException Error(string message) => TokenizerFiles.Error(_file, "tokenizer.ggml: " + message);
+    private LlmEmbedException Error(string message) => FileProblem.In(_file, "tokenizer.ggml: " + message);
 }

@@ -3,30 +3,30 @@ using System.Text;
 namespace LlmEmbed.Tokenization;
 
 /// <summary>
-/// The regular expressions that published byte-level tokenizers split by, as scans over characters: .NET's Regex sees UTF-16 halves, for which
-/// <c>\p{L}</c> never holds. Every one of them covers the whole text, so the matches are the pieces.
+/// The regular expressions by which published byte-level tokenizers split, as scans over characters. .NET's Regex sees the halves of characters
+/// beyond U+FFFF, for which <c>\p{L}</c> never holds. Each of the expressions covers the whole text, so its matches are the pieces.
 /// </summary>
 internal abstract class PatternSplit(TextStage next) : SplittingStage(next)
 {
-    private const string Gpt2 = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-    private const string Llama3 = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-    private const string Qwen2 = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-
-    /// <summary>The scan for a pattern as tokenizer.json writes it, null where it is none of the three.</summary>
-    public static PatternSplit? For(string pattern, TextStage next) => pattern switch
+    private static readonly Dictionary<string, Func<TextStage, PatternSplit>> Patterns = new(StringComparer.Ordinal)
     {
-        Gpt2 => new Gpt2Split(next),
-        Llama3 => new Llama3Split(maxDigits: 3, next),
-        Qwen2 => new Llama3Split(maxDigits: 1, next),
-        _ => null,
+        [@"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"] = next => new Gpt2Split(next),
+        [@"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"] =
+            next => new Llama3Split(maxDigits: 3, next),
+        [@"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"] =
+            next => new Llama3Split(maxDigits: 1, next),
     };
 
-    protected static bool IsOther(Rune rune) => !CharacterClass.IsWhiteSpace(rune) && !CharacterClass.IsLetter(rune) && !CharacterClass.IsNumber(rune);
+    /// <summary>The scan for a pattern as tokenizer.json writes it, or null if it is none of GPT-2's, LLaMA-3's and Qwen2's.</summary>
+    public static PatternSplit? For(string pattern, TextStage next) => Patterns.GetValueOrDefault(pattern)?.Invoke(next);
 
-    /// <summary><c>\s+(?!\S)|\s+</c>: the last white space before a word stays with the word, where there is more than one.</summary>
+    protected static bool IsOther(Rune rune) =>
+        !CharacterClass.IsWhiteSpace(rune) && !CharacterClass.IsLetter(rune) && !CharacterClass.IsNumber(rune);
+
+    /// <summary><c>\s+(?!\S)|\s+</c>: of several white space characters before a word, the last one stays with the word.</summary>
     protected static int WhiteSpaceLength(ReadOnlySpan<char> rest, int run) => run == rest.Length || run == 1 ? run : run - 1;
 
-    /// <summary>The length of an English contraction's ending at the front (<c>'s</c>, <c>'re</c>, ...), 0 where there is none.</summary>
+    /// <summary>The length of the ending of an English contraction (such as <c>'s</c> or <c>'re</c>) at the front, or 0 if there is none.</summary>
     protected static int ContractionLength(ReadOnlySpan<char> rest, bool ignoreCase)
     {
         if (rest.Length < 2 || rest[0] != '\'') return 0;
@@ -36,11 +36,11 @@ internal abstract class PatternSplit(TextStage next) : SplittingStage(next)
         return (first, Fold(rest[2], ignoreCase)) is ('r', 'e') or ('v', 'e') or ('l', 'l') ? 3 : 0;
     }
 
-    /// <summary>Of the letters at hand only s has a partner beyond ASCII: ſ, the long s.</summary>
+    /// <summary>Of the letters of the contractions, only s has a second lower-case form beyond ASCII: ſ, the long s.</summary>
     private static char Fold(char value, bool ignoreCase) => !ignoreCase ? value : value == 'ſ' ? 's' : char.ToLowerInvariant(value);
 }
 
-/// <summary>GPT-2's pattern, which ByteLevel uses too.</summary>
+/// <summary>GPT-2's pattern, which the pre-tokenizer ByteLevel uses too.</summary>
 internal sealed class Gpt2Split(TextStage next) : PatternSplit(next)
 {
     protected override int NextPiece(ReadOnlySpan<char> rest, out bool isDropped)
@@ -61,7 +61,7 @@ internal sealed class Gpt2Split(TextStage next) : PatternSplit(next)
     }
 }
 
-/// <summary>LLaMA-3's pattern; Qwen2's is the same with every digit by itself.</summary>
+/// <summary>LLaMA-3's pattern, with up to three digits in a piece. Qwen2's is the same with each digit by itself.</summary>
 internal sealed class Llama3Split(int maxDigits, TextStage next) : PatternSplit(next)
 {
     protected override int NextPiece(ReadOnlySpan<char> rest, out bool isDropped)
@@ -73,8 +73,9 @@ internal sealed class Llama3Split(int maxDigits, TextStage next) : PatternSplit(
         if (CharacterClass.IsLetter(first)) return RunLength(rest, CharacterClass.IsLetter);
         if (CharacterClass.IsNumber(first)) return NumberLength(rest);
 
-        // [^\r\n\p{L}\p{N}]?\p{L}+ : any one character but a line break goes with the word behind it.
-        if (first.Value is not ('\r' or '\n') && RunLength(rest[length..], CharacterClass.IsLetter) is > 0 and int letters) return length + letters;
+        // [^\r\n\p{L}\p{N}]?\p{L}+ : one character that is not a line break goes with the word behind it.
+        bool isLineBreak = first.Value is '\r' or '\n';
+        if (!isLineBreak && RunLength(rest[length..], CharacterClass.IsLetter) is > 0 and int letters) return length + letters;
 
         int space = first.Value == ' ' ? 1 : 0;
         if (RunLength(rest[space..], IsOther) is > 0 and int others) return space + others + LineBreaks(rest[(space + others)..]);

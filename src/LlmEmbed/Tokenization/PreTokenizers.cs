@@ -3,7 +3,7 @@ using System.Text;
 
 namespace LlmEmbed.Tokenization;
 
-/// <summary>Cuts text into pieces from left to right.</summary>
+/// <summary>A step that cuts text into pieces from left to right.</summary>
 internal abstract class SplittingStage(TextStage next) : TextStage
 {
     public sealed override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
@@ -16,10 +16,10 @@ internal abstract class SplittingStage(TextStage next) : TextStage
         }
     }
 
-    /// <summary>The length, at least 1, of the piece at the front.</summary>
+    /// <summary>The length (at least 1) of the piece at the front, and whether it is dropped.</summary>
     protected abstract int NextPiece(ReadOnlySpan<char> rest, out bool isDropped);
 
-    /// <summary>The length of the longest front whose characters are all in a class.</summary>
+    /// <summary>How many UTF-16 units at the front belong to characters of a class.</summary>
     protected static int RunLength(ReadOnlySpan<char> text, Func<Rune, bool> isInClass)
     {
         int end = 0;
@@ -54,7 +54,7 @@ internal sealed class WordSplit(TextStage next) : SplittingStage(next)
     private static bool IsOther(Rune rune) => !CharacterClass.IsWord(rune) && !CharacterClass.IsWhiteSpace(rune);
 }
 
-/// <summary>What becomes of a delimiter; names as in tokenizer.json.</summary>
+/// <summary>What becomes of a delimiter. The names are those of tokenizer.json.</summary>
 internal enum DelimiterBehavior
 {
     /// <summary>It is dropped.</summary>
@@ -63,10 +63,10 @@ internal enum DelimiterBehavior
     /// <summary>It is a piece by itself.</summary>
     Isolated,
 
-    /// <summary>It ends the piece before it, unless that ends in a delimiter too.</summary>
+    /// <summary>It ends the piece before it, unless that piece ends with a delimiter already.</summary>
     MergedWithPrevious,
 
-    /// <summary>It begins the piece after it, unless that begins with a delimiter too.</summary>
+    /// <summary>It begins the piece after it, unless that piece begins with another delimiter.</summary>
     MergedWithNext,
 
     /// <summary>A run of delimiters is one piece.</summary>
@@ -100,7 +100,7 @@ internal sealed class DelimiterSplit(Func<Rune, bool> isDelimiter, DelimiterBeha
     }
 }
 
-/// <summary>SentencePiece's white space: spaces become a visible character, and one is put in front.</summary>
+/// <summary>SentencePiece's treatment of white space: spaces become a visible character, and one more is put in front.</summary>
 internal sealed class MetaspaceStage(char replacement, MetaspacePrefix prefix, TextStage next) : TextStage
 {
     public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
@@ -114,7 +114,7 @@ internal sealed class MetaspaceStage(char replacement, MetaspacePrefix prefix, T
     }
 }
 
-/// <summary>Where <see cref="MetaspaceStage"/> puts its character in front; names as in tokenizer.json.</summary>
+/// <summary>Where <see cref="MetaspaceStage"/> puts its character in front. The names are those of tokenizer.json.</summary>
 internal enum MetaspacePrefix
 {
     /// <summary>In front of every part of the text, also behind an added token.</summary>
@@ -127,7 +127,7 @@ internal enum MetaspacePrefix
     Never,
 }
 
-/// <summary>Puts a space in front of a part that has none.</summary>
+/// <summary>Puts a space in front of a part that does not begin with one.</summary>
 internal sealed class PrefixSpaceStage(TextStage next) : TextStage
 {
     public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids) =>
@@ -163,7 +163,7 @@ internal sealed class ByteLevelStage(TextStage next) : TextStage
         next.Process(chars, isTextStart, ids);
     }
 
-    /// <summary>Printable Latin-1 stands for itself; the other 68 bytes take the characters from U+0100 on, in order.</summary>
+    /// <summary>Printable Latin-1 characters stand for themselves. The other 68 bytes take the characters from U+0100 on, in order.</summary>
     private static char[] BuildAlphabet()
     {
         char[] alphabet = new char[256];

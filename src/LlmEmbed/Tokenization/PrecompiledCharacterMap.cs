@@ -1,12 +1,13 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Tokenization;
 
 /// <summary>
-/// SentencePiece's compiled normalization rules: a double-array trie over UTF-8 whose values are offsets into the replacement texts.
-/// Layout: length of the trie in bytes (UInt32), the trie's units (UInt32 each), the replacements, each ending in a zero byte.
+/// SentencePiece's compiled normalization rules: a double-array trie over UTF-8, whose values are offsets into the replacement texts. The layout is
+/// the length of the trie in bytes (UInt32), the units of the trie (UInt32 each), and the replacements, each of which ends with a zero byte.
 /// </summary>
 internal sealed class PrecompiledCharacterMap
 {
@@ -27,16 +28,16 @@ internal sealed class PrecompiledCharacterMap
         _replacements = map[(int)trieBytes..].ToArray();
     }
 
-    /// <summary>The replacement for the shortest, or longest, rule that the text begins with.</summary>
-    /// <param name="utf8">Text.</param>
-    /// <param name="longest">Whether the longest rule counts.</param>
+    /// <summary>Finds the shortest or the longest rule with which the text begins.</summary>
+    /// <param name="utf8">The text, UTF-8.</param>
+    /// <param name="longest">Whether the longest rule counts; else the shortest one does.</param>
     /// <param name="matchedBytes">The length of that rule.</param>
-    /// <param name="replacement">What stands instead, UTF-8.</param>
+    /// <param name="replacement">The text that takes its place, UTF-8.</param>
     public bool TryMatch(ReadOnlySpan<byte> utf8, bool longest, out int matchedBytes, out ReadOnlySpan<byte> replacement)
     {
         matchedBytes = 0;
         int value = -1;
-        // Positions are unsigned so that a damaged offset can only leave the array, not wrap around in it.
+        // Positions are unsigned, so that a damaged offset can only leave the array and never become negative.
         uint position = Offset(_units[0]);
         for (int index = 0; index < utf8.Length && utf8[index] != 0; index++)
         {
@@ -66,12 +67,13 @@ internal sealed class PrecompiledCharacterMap
     }
 
     private static LlmEmbedException Damaged(string file, string what) =>
-        TokenizerFiles.Error(file, $"the precompiled normalization map is damaged: {what}. Fetch the file again.");
+        FileProblem.In(file, $"the precompiled normalization map is damaged: {what}. Fetch the file again.");
 }
 
 /// <summary>
-/// tokenizer.json's Precompiled: the map is applied to whole grapheme clusters of less than six bytes, of which the shortest rule decides,
-/// then to single characters. SentencePiece itself works otherwise (the longest rule at each character); this follows the library.
+/// The kind Precompiled of tokenizer.json. The map is applied to whole grapheme clusters of at most five bytes, for which the shortest rule
+/// decides, and then to single characters. SentencePiece itself takes the longest rule at each character; this class follows the tokenizers
+/// library.
 /// </summary>
 internal sealed class PrecompiledNormalizer(PrecompiledCharacterMap map) : TextNormalizer
 {
@@ -91,7 +93,8 @@ internal sealed class PrecompiledNormalizer(PrecompiledCharacterMap map) : TextN
 
     private void AppendCluster(ReadOnlySpan<char> cluster, CharBuffer normalized)
     {
-        if (cluster.Length <= LongestClusterBytes && Encoding.UTF8.GetByteCount(cluster) <= LongestClusterBytes && TryAppend(cluster, normalized)) return;
+        bool isShort = cluster.Length <= LongestClusterBytes && Encoding.UTF8.GetByteCount(cluster) <= LongestClusterBytes;
+        if (isShort && TryAppend(cluster, normalized)) return;
         while (!cluster.IsEmpty)
         {
             Utf16.First(cluster, out int length);
@@ -100,7 +103,7 @@ internal sealed class PrecompiledNormalizer(PrecompiledCharacterMap map) : TextN
         }
     }
 
-    /// <summary>The rule's replacement stands for all of <paramref name="part"/>, even where the rule is shorter.</summary>
+    /// <summary>Appends the replacement of a rule. It takes the place of all of <paramref name="part"/>, even if the rule is shorter.</summary>
     private bool TryAppend(ReadOnlySpan<char> part, CharBuffer normalized)
     {
         Span<byte> utf8 = stackalloc byte[LongestClusterBytes];

@@ -3,12 +3,12 @@ using System.Text;
 
 namespace LlmEmbed.Tokenization;
 
-/// <summary>The UTF-8 bytes of text that no token covers, as tokens <c>&lt;0x00&gt;</c> to <c>&lt;0xFF&gt;</c>.</summary>
+/// <summary>Writes text that no token covers as the tokens of its UTF-8 bytes, <c>&lt;0x00&gt;</c> to <c>&lt;0xFF&gt;</c>.</summary>
 internal static class ByteTokens
 {
-    /// <summary>Adds one token for each byte, or nothing where a byte has no token.</summary>
+    /// <summary>Adds one token for each byte, or nothing if one of the bytes has no token.</summary>
     /// <param name="text">Well-formed UTF-16.</param>
-    /// <param name="byteTokenIds">One id for each byte value, -1 where there is none; empty where bytes are not to be used.</param>
+    /// <param name="byteTokenIds">One id for each value of a byte, -1 for a value without a token; empty if bytes are not to be used.</param>
     /// <param name="ids">Where the ids go.</param>
     public static bool TryAdd(ReadOnlySpan<char> text, ReadOnlySpan<int> byteTokenIds, IdSink ids)
     {
@@ -23,7 +23,7 @@ internal static class ByteTokens
 }
 
 /// <summary>
-/// SentencePiece's byte-pair encoding: neighbours merge where their joined text is a piece, the piece with the highest score first.
+/// SentencePiece's byte-pair encoding: two neighbours merge if their joined text is a piece, and the piece with the highest score merges first.
 /// There are no words; spaces are characters like others.
 /// </summary>
 internal sealed class SentencePieceBpeModel : TextStage
@@ -65,7 +65,7 @@ internal sealed class SentencePieceBpeModel : TextStage
             if (symbol.Length == 0) continue;
             bool isUnknown = symbol.Id == Unknown && !ByteTokens.TryAdd(text.Slice(symbol.Start, symbol.Length), _byteTokenIds, ids);
             if (symbol.Id != Unknown) ids.Add(symbol.Id);
-            // Unknown characters beside one another are one unknown token.
+            // Several unknown characters in a row are one unknown token.
             else if (isUnknown && !isAfterUnknown) ids.Add(_unknownId);
             isAfterUnknown = isUnknown;
         }
@@ -87,7 +87,7 @@ internal sealed class SentencePieceBpeModel : TextStage
         return count;
     }
 
-    /// <summary>Pieces by their text, ranked by score: equal scores share a rank, so that of them the leftmost merges first.</summary>
+    /// <summary>Pieces by their text, ranked by score. Equal scores share a rank, so that the leftmost of them merges first.</summary>
     private sealed class PieceRanks
     {
         private readonly Dictionary<string, (int Rank, int Id)> _pieces = new(StringComparer.Ordinal);

@@ -5,43 +5,51 @@ namespace LlmEmbed.Tokenization;
 /// <summary>Reads SentencePiece's own format (a protobuf ModelProto), as in tokenizer.model and sentencepiece.bpe.model.</summary>
 internal static class SentencePieceFile
 {
-    private const string XlmRobertaName = "sentencepiece.bpe.model";
+    private static readonly TokenizerClass[] Classes =
+    [
+        new("LlamaTokenizer", Bos: "<s>", Eos: "</s>"),
+        new("GemmaTokenizer", Bos: "<bos>", Eos: "<eos>"),
+        new("XLMRobertaTokenizer", Bos: "<s>", Eos: "</s>") { IsXlmRoberta = true },
+    ];
 
     public static TokenizerParts Read(string file)
     {
         TokenizerConfig config = TokenizerConfig.Beside(file);
         SentencePieceModel model = Parse(file, TokenizerFiles.ReadBytes(file));
-        // LLaMA's own release has tokenizer.model alone, so that name stands for LLaMA's rules.
-        string name = config.TokenizerClass ?? (Path.GetFileName(file) == XlmRobertaName ? "XLMRobertaTokenizer" : "LlamaTokenizer");
-        bool isXlmRoberta = name == "XLMRobertaTokenizer";
-        if (!isXlmRoberta && name is not ("LlamaTokenizer" or "GemmaTokenizer"))
-        {
-            throw TokenizerFiles.Error(file, $"the tokenizer class '{name}' is not implemented for SentencePiece models. " +
-                "Implemented are LlamaTokenizer, GemmaTokenizer and XLMRobertaTokenizer.");
-        }
-        if (isXlmRoberta) model = InFairseqOrder(model);
+        TokenizerClass kind = FindClass(file, config.TokenizerClass ?? ClassOfFileName(file));
+        if (kind.IsXlmRoberta) model = InFairseqOrder(model);
 
         Vocabulary vocabulary = model.ToVocabulary();
-        bool isGemma = name == "GemmaTokenizer";
-        config.AddClassDefaults(
-            vocabulary, ("bos_token", isGemma ? "<bos>" : "<s>"), ("eos_token", isGemma ? "<eos>" : "</s>"), ("cls_token", "<s>"), ("sep_token", "</s>"));
+        config.AddClassDefaults(vocabulary, ("bos_token", kind.Bos), ("eos_token", kind.Eos), ("cls_token", "<s>"), ("sep_token", "</s>"));
         List<AddedToken> addedTokens = config.ResolveAddedTokens(vocabulary);
-        int[] Id(string key) => [config.RequiredId(file, key, addedTokens)];
         return model.ToParts(vocabulary, addedTokens, prefixEveryPart: config.Legacy) with
         {
-            Frame = isXlmRoberta ? new SpecialTokenFrame(Id("cls_token"), Id("sep_token"))
-                : new SpecialTokenFrame(config.AddBosToken ?? true ? Id("bos_token") : [], config.AddEosToken ?? false ? Id("eos_token") : []),
+            Frame = kind.IsXlmRoberta ? config.ClassFrame(file, addedTokens) : config.SequenceFrame(file, addedTokens, addBosByDefault: true),
             PadId = config.PadId(vocabulary, addedTokens) ?? model.PadId,
             SourceFiles = [file, .. config.Files],
         };
     }
 
-    /// <summary>XLM-RoBERTa keeps fairseq's four special tokens in front, so every piece lies one id higher than in the file; its mask token comes last.</summary>
+    /// <summary>
+    /// The class of files without a configuration: LLaMA's own release has tokenizer.model alone, so that name stands for LLaMA's rules.
+    /// </summary>
+    private static string ClassOfFileName(string file) =>
+        Path.GetFileName(file) == "sentencepiece.bpe.model" ? "XLMRobertaTokenizer" : "LlamaTokenizer";
+
+    private static TokenizerClass FindClass(string file, string name) => Classes.FirstOrDefault(kind => kind.Name == name) ?? throw FileProblem.In(
+        file,
+        $"the tokenizer class '{name}' is not implemented for SentencePiece models. " +
+        $"Implemented are {FileProblem.List([.. Classes.Select(kind => kind.Name)])}.");
+
+    /// <summary>
+    /// XLM-RoBERTa keeps fairseq's four special tokens in front, so that every piece has an id that is one higher than in the file. Its mask token
+    /// comes last.
+    /// </summary>
     private static SentencePieceModel InFairseqOrder(SentencePieceModel model)
     {
         string[] expected = ["<unk>", "<s>", "</s>"];
         if (!model.Pieces.Take(3).Select(piece => piece.Text).SequenceEqual(expected))
-            throw TokenizerFiles.Error(model.File, "the first pieces are not <unk>, <s> and </s>, as XLM-RoBERTa's are.");
+            throw FileProblem.In(model.File, "the first pieces are not <unk>, <s> and </s>, as XLM-RoBERTa's are.");
         SentencePiece Control(string text) => new(text, 0, SentencePieceType.Control);
         return model with
         {
@@ -54,7 +62,7 @@ internal static class SentencePieceFile
     {
         SentencePieceModel model = new(file);
         List<SentencePiece> pieces = [];
-        ProtobufReader reader = new(file, bytes);
+        ProtobufReader reader = new(file, "a SentencePiece model", bytes);
         while (reader.TryReadField(out int field))
         {
             switch (field)
@@ -91,7 +99,7 @@ internal static class SentencePieceFile
             switch (field)
             {
                 case 3: model = model with { Algorithm = (SentencePieceAlgorithm)reader.ReadInt32() }; break;
-                case 24 when reader.ReadBool(): throw TokenizerFiles.Error(model.File, "'treat_whitespace_as_suffix' is not implemented.");
+                case 24 when reader.ReadBool(): throw FileProblem.In(model.File, "'treat_whitespace_as_suffix' is not implemented.");
                 case 24: break;
                 case 35: model = model with { ByteFallback = reader.ReadBool() }; break;
                 case 43: model = model with { PadId = reader.ReadInt32() is >= 0 and int padId ? padId : null }; break;
@@ -107,8 +115,7 @@ internal static class SentencePieceFile
         {
             switch (field)
             {
-                case 2 when reader.ReadBytes() is { IsEmpty: false } map: model = model with { CharacterMap = new PrecompiledCharacterMap(model.File, map) }; break;
-                case 2: break;
+                case 2: model = model with { CharacterMap = ReadCharacterMap(model.File, reader.ReadBytes()) }; break;
                 case 3: model = model with { AddDummyPrefix = reader.ReadBool() }; break;
                 case 4: model = model with { RemoveExtraSpaces = reader.ReadBool() }; break;
                 case 5: model = model with { EscapeSpaces = reader.ReadBool() }; break;
@@ -116,5 +123,18 @@ internal static class SentencePieceFile
             }
         }
         return model;
+    }
+
+    private static PrecompiledCharacterMap? ReadCharacterMap(string file, ReadOnlySpan<byte> map) =>
+        map.IsEmpty ? null : new PrecompiledCharacterMap(file, map);
+
+    /// <summary>What a class of transformers means for these files.</summary>
+    /// <param name="Name">The class.</param>
+    /// <param name="Bos">The beginning-of-sequence token, if no file names it.</param>
+    /// <param name="Eos">The end-of-sequence token, if no file names it.</param>
+    private sealed record TokenizerClass(string Name, string Bos, string Eos)
+    {
+        /// <summary>The ids are in fairseq's order, and texts stand between <c>cls_token</c> and <c>sep_token</c>.</summary>
+        public bool IsXlmRoberta { get; init; }
     }
 }

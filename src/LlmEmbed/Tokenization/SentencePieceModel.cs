@@ -1,30 +1,31 @@
 using System.Text;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Tokenization;
 
-/// <summary>Numbers as in SentencePiece's ModelProto, which GGUF's token types follow.</summary>
+/// <summary>The kinds of pieces. Their numbers are those of SentencePiece's ModelProto, which GGUF's token types follow.</summary>
 internal enum SentencePieceType
 {
-    /// <summary>Stands for text.</summary>
+    /// <summary>The piece stands for text.</summary>
     Normal = 1,
 
-    /// <summary>Stands for what no other piece covers.</summary>
+    /// <summary>The piece stands for text that no other piece covers.</summary>
     Unknown = 2,
 
-    /// <summary>Special, never part of a text.</summary>
+    /// <summary>The piece is special and never part of a text.</summary>
     Control = 3,
 
-    /// <summary>Always taken whole.</summary>
+    /// <summary>The piece is always taken whole.</summary>
     UserDefined = 4,
 
-    /// <summary>Reserved.</summary>
+    /// <summary>The piece is reserved.</summary>
     Unused = 5,
 
-    /// <summary>One byte of a character that no piece covers.</summary>
+    /// <summary>The piece stands for one byte of a character that no piece covers.</summary>
     Byte = 6,
 }
 
-/// <summary>Numbers as in SentencePiece's TrainerSpec.</summary>
+/// <summary>The algorithms. Their numbers are those of SentencePiece's TrainerSpec.</summary>
 internal enum SentencePieceAlgorithm
 {
     Unigram = 1,
@@ -35,7 +36,9 @@ internal enum SentencePieceAlgorithm
 
 internal sealed record SentencePiece(string Text, float Score, SentencePieceType Type);
 
-/// <summary>A SentencePiece vocabulary with its rules, from a file of its own or from GGUF metadata. Defaults are the format's.</summary>
+/// <summary>
+/// A SentencePiece vocabulary with its rules, from a file of its own or from the metadata of a GGUF file. The defaults are those of the format.
+/// </summary>
 internal sealed record SentencePieceModel(string File)
 {
     public IReadOnlyList<SentencePiece> Pieces { get; init; } = [];
@@ -46,10 +49,10 @@ internal sealed record SentencePieceModel(string File)
 
     public PrecompiledCharacterMap? CharacterMap { get; init; }
 
-    /// <summary>A space goes in front of the text.</summary>
+    /// <summary>A space is put in front of the text.</summary>
     public bool AddDummyPrefix { get; init; } = true;
 
-    /// <summary>Spaces at the ends vanish, and runs of them become one.</summary>
+    /// <summary>Spaces at both ends are removed, and several spaces in a row become one.</summary>
     public bool RemoveExtraSpaces { get; init; } = true;
 
     /// <summary>Spaces become U+2581.</summary>
@@ -59,14 +62,14 @@ internal sealed record SentencePieceModel(string File)
 
     public Vocabulary ToVocabulary() => new(File, [.. Pieces.Select((piece, id) => KeyValuePair.Create(piece.Text, id))]);
 
-    /// <summary>All but the special tokens around a text, which each family's files name in their own way.</summary>
+    /// <summary>All parts of the tokenizer but the special tokens around a text, which the files of each family name in their own way.</summary>
     /// <param name="vocabulary">The vocabulary of these pieces.</param>
-    /// <param name="named">Added tokens that other files describe; control pieces that they leave out count as added tokens too.</param>
+    /// <param name="named">Added tokens that other files describe. Control pieces that these files leave out count as added tokens too.</param>
     /// <param name="prefixEveryPart">Whether the space also goes in front of the text behind an added token.</param>
     public TokenizerParts ToParts(Vocabulary vocabulary, IReadOnlyCollection<AddedToken> named, bool prefixEveryPart)
     {
         int[] unknown = [.. Enumerable.Range(0, Pieces.Count).Where(id => Pieces[id].Type == SentencePieceType.Unknown)];
-        if (unknown.Length != 1) throw TokenizerFiles.Error(File, $"the vocabulary has {unknown.Length} pieces for unknown text, expected 1.");
+        if (unknown.Length != 1) throw FileProblem.In(File, $"the vocabulary has {unknown.Length} pieces for unknown text, expected 1.");
 
         TextStage model = BuildModel(vocabulary, unknown[0]);
         IEnumerable<AddedToken> control = Enumerable.Range(0, Pieces.Count)
@@ -89,31 +92,31 @@ internal sealed record SentencePieceModel(string File)
         foreach (SentencePiece piece in Pieces)
         {
             if (piece.Type is SentencePieceType.Unused || !Enum.IsDefined(piece.Type))
-                throw TokenizerFiles.Error(File, $"the piece '{piece.Text}' has the type {piece.Type}, which is not implemented.");
+                throw FileProblem.In(File, $"the piece '{piece.Text}' has the type {piece.Type}, which is not implemented.");
             if (!float.IsFinite(piece.Score))
-                throw TokenizerFiles.Error(File, $"the piece '{piece.Text}' has the score {piece.Score}, expected a finite number.");
+                throw FileProblem.In(File, $"the piece '{piece.Text}' has the score {piece.Score}, expected a finite number.");
             if (piece.Type is SentencePieceType.Normal or SentencePieceType.UserDefined && piece.Text.Length == 0)
-                throw TokenizerFiles.Error(File, "a piece is empty. The file is damaged.");
+                throw FileProblem.In(File, "a piece is empty. The file is damaged.");
             if (piece.Type == SentencePieceType.Normal) pieces.Add((piece.Text, piece.Score));
             if (piece.Type == SentencePieceType.UserDefined) userDefined.Add(piece.Text);
         }
-        if (pieces.Count == 0) throw TokenizerFiles.Error(File, "no piece stands for text. The file is damaged or incomplete.");
+        if (pieces.Count == 0) throw FileProblem.In(File, "no piece stands for text. The file is damaged or incomplete.");
         if (ByteFallback && vocabulary.ByteTokenIds().Contains(-1))
-            throw TokenizerFiles.Error(File, "byte fallback needs the pieces <0x00> to <0xFF>, not all are there.");
+            throw FileProblem.In(File, "byte fallback needs the pieces <0x00> to <0xFF>, not all are there.");
         return Algorithm switch
         {
             SentencePieceAlgorithm.Bpe => new SentencePieceBpeModel(vocabulary, pieces, userDefined, unknownId, ByteFallback),
             SentencePieceAlgorithm.Unigram when userDefined.Count == 0 => new UnigramModel(vocabulary, pieces, unknownId, ByteFallback),
             SentencePieceAlgorithm.Unigram =>
-                throw TokenizerFiles.Error(File, $"the user-defined piece '{userDefined[0]}' in a Unigram model is not implemented."),
-            _ => throw TokenizerFiles.Error(File, $"the model type {Algorithm} is not implemented. Implemented are Unigram and Bpe."),
+                throw FileProblem.In(File, $"the user-defined piece '{userDefined[0]}' in a Unigram model is not implemented."),
+            _ => throw FileProblem.In(File, $"the model type {Algorithm} is not implemented. Implemented are Unigram and Bpe."),
         };
     }
 }
 
 /// <summary>
-/// SentencePiece's own normalization: the longest rule at each position, spaces gathered and trimmed where the model asks for it,
-/// one put in front, and all made visible.
+/// SentencePiece's own normalization. The longest rule at each position is applied; then, if the model asks for it, spaces are gathered and
+/// trimmed, one is put in front, and all become visible characters.
 /// </summary>
 internal sealed class SentencePieceStage(SentencePieceModel model, bool prefixEveryPart, TextStage next) : TextStage
 {
@@ -126,7 +129,7 @@ internal sealed class SentencePieceStage(SentencePieceModel model, bool prefixEv
         if (mapped.Length == 0) return;
         if (model.AddDummyPrefix && (prefixEveryPart || isTextStart)) mapped = ' ' + mapped;
         if (model.EscapeSpaces) mapped = mapped.Replace(' ', VisibleSpace);
-        // Behind this a U+2581 of the user's is a space like any other.
+        // From here on, a U+2581 in the user's text counts as a space.
         if (model.RemoveExtraSpaces) mapped = mapped.TrimEnd(model.EscapeSpaces ? VisibleSpace : ' ');
         if (mapped.Length > 0) next.Process(mapped, isTextStart, ids);
     }

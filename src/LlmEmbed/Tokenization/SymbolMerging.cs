@@ -2,32 +2,32 @@ using System.Runtime.InteropServices;
 
 namespace LlmEmbed.Tokenization;
 
-/// <summary>A part of a word while byte-pair encoding merges neighbours; the symbols of a word form a linked list.</summary>
+/// <summary>A part of a word while byte-pair encoding merges neighbours. The symbols of a word form a linked list.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal struct Symbol
 {
     public int Id;
     public int Start;
 
-    /// <summary>UTF-16 units of the word; 0 once the symbol has gone into its left neighbour.</summary>
+    /// <summary>Its length in UTF-16 units; 0 after it was merged into its left neighbour.</summary>
     public int Length;
     public int Previous;
     public int Next;
 }
 
-/// <summary>Which neighbours merge, and which first.</summary>
+/// <summary>Says which neighbours merge, and in which order.</summary>
 internal interface IMergeTable
 {
     /// <param name="left">A symbol.</param>
     /// <param name="right">Its right neighbour.</param>
-    /// <param name="rank">The lowest rank merges first; of equal ranks the leftmost.</param>
-    /// <param name="id">What the two become.</param>
+    /// <param name="rank">The pair with the lowest rank merges first; of equal ranks the leftmost one.</param>
+    /// <param name="id">The token that the two become.</param>
     bool TryGetMerge(in Symbol left, in Symbol right, out int rank, out int id);
 }
 
 /// <summary>
-/// Byte-pair encoding with a queue of possible merges, n log n in the symbols of a word: a word of 200,000 characters without a space
-/// must not take minutes.
+/// Byte-pair encoding with a queue of possible merges. The time is n log n in the number of symbols of a word, so that a word of 200,000 characters
+/// does not take minutes.
 /// </summary>
 internal static class SymbolMerging
 {
@@ -40,7 +40,7 @@ internal static class SymbolMerging
     [StructLayout(LayoutKind.Auto)]
     private readonly record struct Merge(int Position, int Id);
 
-    /// <summary>Merges until no rule fits. What is left can be followed from symbol 0 by <see cref="Symbol.Next"/>.</summary>
+    /// <summary>Merges until no rule fits. The symbols that are left are linked from symbol 0 on by <see cref="Symbol.Next"/>.</summary>
     public static void MergeAll<TTable>(Span<Symbol> symbols, TTable table)
         where TTable : IMergeTable, allows ref struct
     {

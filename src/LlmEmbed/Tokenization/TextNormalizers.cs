@@ -2,13 +2,13 @@ using System.Text;
 
 namespace LlmEmbed.Tokenization;
 
-/// <summary>Rewrites text before it is split. Returns the text itself where nothing changes.</summary>
+/// <summary>Rewrites text before it is split. It may return the text itself if nothing changes.</summary>
 internal abstract class TextNormalizer
 {
     public abstract ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text);
 }
 
-/// <summary>The step of the chain that normalizes.</summary>
+/// <summary>The step of the chain that normalizes text.</summary>
 internal sealed class NormalizerStage(TextNormalizer normalizer, TextStage next) : TextStage
 {
     public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
@@ -33,7 +33,7 @@ internal sealed class UnicodeFormNormalizer(NormalizationForm form) : TextNormal
     public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text) => UnicodeNormalization.Normalize(text, form);
 }
 
-/// <summary>Lowers character by character: no rule looks at the neighbours, so a final sigma stays σ.</summary>
+/// <summary>Lowers each character by itself: no rule looks at its neighbours, so that a sigma at the end of a word becomes σ too.</summary>
 internal sealed class LowercaseNormalizer : TextNormalizer
 {
     public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text)
@@ -43,7 +43,7 @@ internal sealed class LowercaseNormalizer : TextNormalizer
         {
             Rune rune = Utf16.First(text, out int length);
             lower.Append(Rune.ToLowerInvariant(rune));
-            // The one character whose lower case is two: .NET leaves it alone, the library writes i and a dot above.
+            // The one character whose lower case is two characters. .NET leaves it as it is, the tokenizers library writes i and a dot above.
             if (rune.Value == 'İ')
             {
                 lower.Text[^1] = 'i';
@@ -55,7 +55,7 @@ internal sealed class LowercaseNormalizer : TextNormalizer
     }
 }
 
-/// <summary>Removes the characters that <paramref name="isRemoved"/> names.</summary>
+/// <summary>Removes the characters for which <paramref name="isRemoved"/> is true.</summary>
 internal sealed class RemovingNormalizer(Func<Rune, bool> isRemoved) : TextNormalizer
 {
     public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text)
@@ -111,7 +111,10 @@ internal sealed class ReplaceRunsNormalizer(Func<char, bool> isInRun, int minimu
     }
 }
 
-/// <summary>BERT's cleaning: control characters out, white space to spaces, spaces around CJK ideographs, accents stripped, lower case.</summary>
+/// <summary>
+/// BERT's normalization. It removes control characters, turns all white space into spaces, puts spaces around CJK ideographs, strips accents and
+/// lowers the text; each of these can be switched off.
+/// </summary>
 internal sealed class BertNormalizer(bool cleanText, bool handleChineseCharacters, bool stripAccents, bool lowercase) : TextNormalizer
 {
     private static readonly RemovingNormalizer NonSpacingMarks = new(CharacterClass.IsNonSpacingMark);
@@ -149,7 +152,7 @@ internal sealed class BertNormalizer(bool cleanText, bool handleChineseCharacter
     private static bool IsRemoved(Rune rune) =>
         rune.IsAscii ? rune.Value is < ' ' and not ('\t' or '\n' or '\r') or 0x7F : rune.Value == 0xFFFD || CharacterClass.IsControl(rune);
 
-    /// <summary>The blocks that BERT's original code lists; newer extensions are not in it.</summary>
+    /// <summary>The blocks of Unicode that BERT's original code lists. Newer extensions are not among them.</summary>
     private static bool IsCjkIdeograph(int codePoint) => codePoint >= 0x3400 && codePoint is (>= 0x4E00 and <= 0x9FFF) or (>= 0x3400 and <= 0x4DBF)
         or (>= 0x20000 and <= 0x2A6DF) or (>= 0x2A700 and <= 0x2B73F) or (>= 0x2B740 and <= 0x2B81F) or (>= 0x2B920 and <= 0x2CEAF)
         or (>= 0xF900 and <= 0xFAFF) or (>= 0x2F800 and <= 0x2FA1F);

@@ -1,66 +1,82 @@
 using System.Globalization;
+using LlmEmbed.Checkpoints;
 
 namespace LlmEmbed.Tokenization;
 
-/// <summary>The ids of one text. <paramref name="Truncated"/> says that the text had more tokens than were allowed.</summary>
-internal sealed record TokenizedText(int[] Ids, bool Truncated);
+/// <summary>The tokens of one text.</summary>
+/// <param name="Ids">The ids [T] in the order of the text, special tokens included if they were asked for. The array belongs to the caller.</param>
+/// <param name="Truncated">Whether the text had more tokens than were allowed, so that its end is missing.</param>
+public sealed record TokenizedText(int[] Ids, bool Truncated);
 
 /// <summary>
-/// Turns text into the ids that a published model was trained with. Whatever file the vocabulary comes from, the line is the same:
-/// added tokens → normalizer → normalized added tokens → pre-tokenizers → model, and special tokens around the result.
+/// Turns text into the token ids with which a published model was trained. Whatever kind of file the vocabulary comes from, the steps are the same:
+/// added tokens are cut out, the rest is normalized, split into words and given to the model, and special tokens are put around the result.
+/// Instances cannot be changed and may be used by many threads at once.
 /// </summary>
-internal sealed class Tokenizer
+public sealed class Tokenizer
 {
     private readonly Vocabulary _vocabulary;
     private readonly Dictionary<int, string> _addedTokens;
     private readonly TextStage _pipeline;
-    private readonly SpecialTokenFrame _frame;
     private readonly TokenizerParts _parts;
 
-    public Tokenizer(TokenizerParts parts)
+    internal Tokenizer(TokenizerParts parts)
     {
         _parts = parts;
         _vocabulary = parts.Vocabulary;
         _addedTokens = parts.AddedTokens.DistinctBy(token => token.Id).ToDictionary(token => token.Id, token => token.Content);
         _pipeline = BuildPipeline(parts);
-        _frame = parts.Frame;
         VocabularySize = Math.Max(_vocabulary.Size, _addedTokens.Keys.DefaultIfEmpty(-1).Max() + 1);
-        PadId = parts.PadId;
-        SourceFiles = parts.SourceFiles;
         string count = VocabularySize.ToString("N0", CultureInfo.InvariantCulture);
         Description = $"{parts.Kind}, {count} tokens" + (parts.PreTokenizer is null ? "" : $", pre-tokenizer {parts.PreTokenizer}");
     }
 
-    /// <summary>What stands around every text.</summary>
-    public SpecialTokenFrame Frame => _frame;
-
-    /// <summary>The highest id + 1, added tokens included.</summary>
+    /// <summary>The number of ids: the highest id plus 1, added tokens included. There may be ids without a token.</summary>
     public int VocabularySize { get; }
-
-    /// <summary>The id that the tokenizer's own files name for padding, null where they name none.</summary>
-    public int? PadId { get; }
 
     /// <summary>Kind, size and pre-tokenizer in a few words, for people.</summary>
     public string Description { get; }
 
+    /// <summary>The special tokens around every text.</summary>
+    internal SpecialTokenFrame Frame => _parts.Frame;
+
+    /// <summary>The id that the tokenizer's own files name for padding; null if they name none.</summary>
+    internal int? PadId => _parts.PadId;
+
     /// <summary>The files whose content decides the ids.</summary>
-    public IReadOnlyList<string> SourceFiles { get; }
+    internal IReadOnlyList<string> SourceFiles => _parts.SourceFiles;
 
-    /// <summary>Loads a folder, a tokenizer.json, a SentencePiece model, a vocab.txt, a vocab.json beside its merges.txt, or a GGUF file.</summary>
-    /// <exception cref="LlmEmbedException">There is no such file, it is damaged, or it needs something that is not implemented.</exception>
-    public static Tokenizer Load(string path) => TokenizerFiles.Load(path);
-
-    /// <summary>Encodes one text. Safe to call from many threads at once.</summary>
-    /// <param name="text">Any text; lone surrogates count as U+FFFD.</param>
-    /// <param name="maxTokens">
-    /// At most so many ids, special tokens included: the text is cut on the right, the special tokens stay. The <c>truncation</c> and
-    /// <c>padding</c> of a tokenizer.json are never followed: the published ones say less than the model can read (all-MiniLM-L6-v2 asks for
-    /// 128 of its 512 positions).
+    /// <summary>Loads the tokenizer of a backbone. Its weights are not read and need not be there.</summary>
+    /// <param name="backbone">
+    /// A folder, a GGUF file, a file of a tokenizer (tokenizer.json, a SentencePiece model, vocab.txt, or vocab.json beside its merges.txt), or the
+    /// name of a backbone: a folder under one of <paramref name="modelFolders"/> or under models/ in or above the working folder or the program's
+    /// folder, or a repository in the local Hugging Face cache.
     /// </param>
-    /// <param name="addSpecialTokens">Whether the tokens that the model expects around every text (<c>[CLS]</c>, <c>&lt;s&gt;</c>, ...) are added.</param>
+    /// <param name="modelFolders">Folders in which a name is looked for before the usual ones.</param>
+    /// <exception cref="LlmEmbedException">
+    /// The backbone was not found, the files are damaged, or they need something that is not implemented.
+    /// </exception>
+    public static Tokenizer Load(string backbone, IReadOnlyList<string>? modelFolders = null)
+    {
+        ArgumentNullException.ThrowIfNull(backbone);
+        return new Tokenizer(TokenizerFiles.Read(BackboneLocator.Find(backbone, modelFolders ?? []).Path));
+    }
+
+    /// <summary>Encodes one text.</summary>
+    /// <param name="text">Any text, also an empty one. Halves of surrogate pairs count as U+FFFD.</param>
+    /// <param name="maxTokens">
+    /// The most ids to give, special tokens included; null for no limit. A longer text loses its end, and the special tokens stay. What a
+    /// tokenizer.json says of truncation and padding is never followed, because published files say less than the model can read (that of
+    /// all-MiniLM-L6-v2 asks for 128 of the model's 512 positions).
+    /// </param>
+    /// <param name="addSpecialTokens">
+    /// Whether to add the tokens that the model expects around every text, such as <c>[CLS]</c> or <c>&lt;s&gt;</c>.
+    /// </param>
+    /// <exception cref="LlmEmbedException"><paramref name="maxTokens"/> is less than the number of special tokens.</exception>
     public TokenizedText Encode(string text, int? maxTokens = null, bool addSpecialTokens = true)
     {
-        SpecialTokenFrame frame = addSpecialTokens ? _frame : SpecialTokenFrame.None;
+        ArgumentNullException.ThrowIfNull(text);
+        SpecialTokenFrame frame = addSpecialTokens ? Frame : SpecialTokenFrame.None;
         int room = maxTokens is int limit ? limit - frame.Count : int.MaxValue;
         if (room < 0)
         {
@@ -72,14 +88,25 @@ internal sealed class Tokenizer
         return new TokenizedText([.. frame.Before, .. ids.Kept, .. frame.After], ids.IsFull);
     }
 
-    /// <summary>The same tokenizer with a prompt around every text: too long texts lose their end, never the prompt.</summary>
-    /// <param name="template">Holds <c>{text}</c> once. Spaces before it become the text's, since most vocabularies have words with the space before them.</param>
+    /// <summary>The token of an id as the vocabulary writes it, for example <c>##ing</c> or <c>Ġthe</c>.</summary>
+    /// <param name="id">An id that <see cref="Encode"/> gave.</param>
+    /// <exception cref="ArgumentOutOfRangeException">No token has this id.</exception>
+    public string TokenText(int id) =>
+        _addedTokens.GetValueOrDefault(id) ?? _vocabulary.Token(id)
+        ?? throw new ArgumentOutOfRangeException(nameof(id), id, $"The vocabulary has no token with this id ({Description}).");
+
+    /// <summary>The same tokenizer with a prompt around every text. A text that is too long loses its end, the prompt never does.</summary>
+    /// <param name="template">
+    /// Holds <c>{text}</c> once. Spaces before it become part of the text, since most vocabularies have words together with the space before them.
+    /// </param>
     /// <exception cref="LlmEmbedException">The template does not hold <c>{text}</c> once.</exception>
-    public Tokenizer WithPrompt(string template)
+    internal Tokenizer WithPrompt(string template)
     {
         (string before, string after) = PromptTemplate.Parts(template);
         string prefix = before.TrimEnd(' ');
-        SpecialTokenFrame frame = new([.. _frame.Before, .. Ids(prefix, isTextStart: true).Kept], [.. Ids(after, isTextStart: false).Kept, .. _frame.After]);
+        SpecialTokenFrame frame = new(
+            [.. Frame.Before, .. Ids(prefix, isTextStart: true).Kept],
+            [.. Ids(after, isTextStart: false).Kept, .. Frame.After]);
         return new Tokenizer(_parts with { Frame = frame, TextLead = before[prefix.Length..], FollowsText = prefix.Length > 0 });
     }
 
@@ -90,11 +117,7 @@ internal sealed class Tokenizer
         return ids;
     }
 
-    /// <summary>The token as the vocabulary writes it, e.g. <c>##ing</c> or <c>Ġthe</c>.</summary>
-    public string TokenText(int id) =>
-        _addedTokens.TryGetValue(id, out string? added) ? added
-        : _vocabulary.Token(id) ?? throw new ArgumentOutOfRangeException(nameof(id), id, $"The vocabulary has no token with this id ({Description}).");
-
+    /// <summary>The chain of steps, built from its end.</summary>
     private static TextStage BuildPipeline(TokenizerParts parts)
     {
         TextStage pipeline = parts.Words;
@@ -107,10 +130,10 @@ internal sealed class Tokenizer
 /// <summary>What every kind of tokenizer file is read into.</summary>
 internal sealed record TokenizerParts
 {
-    /// <summary>The model in a few words, e.g. <c>byte-level BPE</c>.</summary>
+    /// <summary>The model in a few words, for example <c>byte-level BPE</c>.</summary>
     public required string Kind { get; init; }
 
-    /// <summary>The pre-tokenizer's name, null where there is none.</summary>
+    /// <summary>The name of the pre-tokenizer; null if there is none.</summary>
     public string? PreTokenizer { get; init; }
 
     /// <summary>The model's own vocabulary, without tokens that were added later.</summary>
@@ -120,17 +143,17 @@ internal sealed record TokenizerParts
 
     public TextNormalizer? Normalizer { get; init; }
 
-    /// <summary>The pre-tokenizers, ending in the model.</summary>
+    /// <summary>The pre-tokenizers, with the model at their end.</summary>
     public required TextStage Words { get; init; }
 
     public SpecialTokenFrame Frame { get; init; } = SpecialTokenFrame.None;
 
     public int? PadId { get; init; }
 
-    /// <summary>Put before every text that is not empty.</summary>
+    /// <summary>What is put before every text that is not empty.</summary>
     public string TextLead { get; init; } = "";
 
-    /// <summary>Whether texts follow the words of a prompt and are no beginning.</summary>
+    /// <summary>Whether texts follow the words of a prompt, so that they are no beginning of a text.</summary>
     public bool FollowsText { get; init; }
 
     public required IReadOnlyList<string> SourceFiles { get; init; }

@@ -1,15 +1,16 @@
 using System.Globalization;
 using System.Text.Json;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Tokenization;
 
 /// <summary>
-/// tokenizer_config.json, special_tokens_map.json and added_tokens.json beside a vocabulary: which tokens are special, and what the tokenizer's class does.
-/// Files that do not exist count as empty.
+/// The files tokenizer_config.json, special_tokens_map.json and added_tokens.json beside a vocabulary. They say which tokens are special and what the
+/// class of the tokenizer does. A file that does not exist counts as empty.
 /// </summary>
 internal sealed class TokenizerConfig
 {
-    /// <summary>In the order in which transformers adds those that a vocabulary lacks.</summary>
+    /// <summary>In the order in which transformers adds the special tokens that a vocabulary lacks.</summary>
     private static readonly string[] SpecialTokenKeys = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
     private readonly Dictionary<string, AddedToken> _special = new(StringComparer.Ordinal);
@@ -20,16 +21,18 @@ internal sealed class TokenizerConfig
     /// <summary>The files that exist.</summary>
     public IReadOnlyList<string> Files => _files;
 
-    /// <summary>transformers' name of the tokenizer without the "Fast" at its end, null where none is given.</summary>
+    /// <summary>The name of the tokenizer's class in transformers without the "Fast" at its end; null if none is given.</summary>
     public string? TokenizerClass { get; private set; }
 
-    public bool? AddBosToken { get; private set; }
+    private bool? AddBosToken { get; set; }
 
-    public bool? AddEosToken { get; private set; }
+    private bool? AddEosToken { get; set; }
 
     public bool? AddPrefixSpace { get; private set; }
 
-    /// <summary>False where SentencePiece's space goes in front of the whole text only, not of every part behind a special token.</summary>
+    /// <summary>
+    /// True if SentencePiece's space goes in front of every part behind a special token; false if it goes only in front of the whole text.
+    /// </summary>
     public bool Legacy { get; private set; } = true;
 
     public bool LowerCase { get; private set; } = true;
@@ -49,16 +52,19 @@ internal sealed class TokenizerConfig
     }
 
     /// <summary>The text of a special token such as <c>cls_token</c>.</summary>
-    public string? Special(string key) => _special.GetValueOrDefault(key)?.Content;
+    private string? Special(string key) => _special.GetValueOrDefault(key)?.Content;
 
-    /// <summary>What the tokenizer's class takes for special tokens that no file names, where the vocabulary has them.</summary>
+    /// <summary>Adds the special tokens that a class of tokenizers takes if no file names them, as far as the vocabulary has them.</summary>
     public void AddClassDefaults(Vocabulary vocabulary, params ReadOnlySpan<(string Key, string Token)> defaults)
     {
         foreach ((string key, string token) in defaults)
             if (vocabulary.TryGetId(token, out int id)) _special.TryAdd(key, new AddedToken(id, token));
     }
 
-    /// <summary>All tokens named here with their ids; special tokens that neither a file nor the vocabulary gives an id come behind the last one.</summary>
+    /// <summary>
+    /// All tokens that these files name, with their ids. Special tokens to which neither a file nor the vocabulary gives an id come behind the last
+    /// one.
+    /// </summary>
     public List<AddedToken> ResolveAddedTokens(Vocabulary vocabulary)
     {
         List<AddedToken> resolved = [.. _withIds.DistinctBy(token => token.Content)];
@@ -72,19 +78,32 @@ internal sealed class TokenizerConfig
         return resolved;
     }
 
-    /// <summary>The id of a special token that the model cannot do without.</summary>
-    /// <param name="file">The vocabulary's file, for messages.</param>
-    /// <param name="key">E.g. <c>cls_token</c>.</param>
-    /// <param name="addedTokens">What <see cref="ResolveAddedTokens"/> gave.</param>
+    /// <summary>The id of a special token without which the model cannot work.</summary>
+    /// <param name="file">The file of the vocabulary, for messages.</param>
+    /// <param name="key">The key, for example <c>cls_token</c>.</param>
+    /// <param name="addedTokens">The result of <see cref="ResolveAddedTokens"/>.</param>
     public int RequiredId(string file, string key, IEnumerable<AddedToken> addedTokens)
     {
         string? token = Special(key);
-        return addedTokens.FirstOrDefault(added => added.Content == token)?.Id ?? throw TokenizerFiles.Error(
+        return addedTokens.FirstOrDefault(added => added.Content == token)?.Id ?? throw FileProblem.In(
             file,
-            $"a '{key}' is needed, but neither tokenizer_config.json nor special_tokens_map.json beside it names one, and the vocabulary has none of the usual name.");
+            $"a '{key}' is needed, but neither tokenizer_config.json nor special_tokens_map.json beside it names one, " +
+            "and the vocabulary has none of the usual name.");
     }
 
-    /// <summary>The id of <c>pad_token</c>, null where it is not named or no token has its text.</summary>
+    /// <summary>Texts between <c>cls_token</c> and <c>sep_token</c>.</summary>
+    public SpecialTokenFrame ClassFrame(string file, IReadOnlyCollection<AddedToken> addedTokens) =>
+        new([RequiredId(file, "cls_token", addedTokens)], [RequiredId(file, "sep_token", addedTokens)]);
+
+    /// <summary>Texts behind <c>bos_token</c> and before <c>eos_token</c>, as far as the configuration asks for these tokens.</summary>
+    /// <param name="file">The file of the vocabulary, for messages.</param>
+    /// <param name="addedTokens">The result of <see cref="ResolveAddedTokens"/>.</param>
+    /// <param name="addBosByDefault">Whether <c>bos_token</c> is added if the configuration does not say.</param>
+    public SpecialTokenFrame SequenceFrame(string file, IReadOnlyCollection<AddedToken> addedTokens, bool addBosByDefault) => new(
+        AddBosToken ?? addBosByDefault ? [RequiredId(file, "bos_token", addedTokens)] : [],
+        AddEosToken ?? false ? [RequiredId(file, "eos_token", addedTokens)] : []);
+
+    /// <summary>The id of <c>pad_token</c>, or null if it is not named or no token has its text.</summary>
     public int? PadId(Vocabulary vocabulary, IReadOnlyCollection<AddedToken> addedTokens)
     {
         string? pad = Special("pad_token");
@@ -92,7 +111,7 @@ internal sealed class TokenizerConfig
         return vocabulary.TryGetId(pad, out int id) ? id : null;
     }
 
-    /// <summary>An added token as the JSON files write it.</summary>
+    /// <summary>Reads an added token as tokenizer.json and the files beside it write it.</summary>
     public static AddedToken ReadToken(JsonSection section, int id) => new(id, section.Text("content"))
     {
         SingleWord = section.Flag("single_word", fallback: false),
@@ -105,11 +124,7 @@ internal sealed class TokenizerConfig
     {
         string file = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(besideFile))!, name);
         if (!File.Exists(file)) return;
-        JsonSection.ReadFile(file, section =>
-        {
-            read(section);
-            return true;
-        });
+        read(JsonSection.Open(file));
         _files.Add(file);
     }
 

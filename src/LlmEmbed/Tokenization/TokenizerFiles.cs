@@ -1,61 +1,54 @@
-using LlmEmbed.Checkpoints;
 using LlmEmbed.Files;
 
 namespace LlmEmbed.Tokenization;
 
-/// <summary>Finds out which files a tokenizer lies in and reads them.</summary>
+/// <summary>A kind of file that holds a tokenizer. A new kind is one row of <see cref="All"/> and one file that reads it.</summary>
+/// <param name="Name">The name by which the file is looked for in a folder; null for a kind that is only found by its own path.</param>
+/// <param name="Extension">The extension of files that are read in this way whatever their name; null if only the name decides.</param>
+/// <param name="Read">Reads a file, and the files beside it that belong to it.</param>
+internal sealed record TokenizerFileKind(string? Name, string? Extension, Func<string, TokenizerParts> Read)
+{
+    /// <summary>In the order in which they are looked for. tokenizer.json comes first, because it alone says everything.</summary>
+    public static IReadOnlyList<TokenizerFileKind> All { get; } =
+    [
+        new("tokenizer.json", ".json", TokenizerJson.Read),
+        new("tokenizer.model", ".model", SentencePieceFile.Read),
+        new("sentencepiece.bpe.model", null, SentencePieceFile.Read),
+        new("vocab.json", null, Gpt2Files.Read),
+        new("vocab.txt", null, BertVocabularyFile.Read),
+        new(null, ".gguf", GgufTokenizer.Read),
+    ];
+
+    /// <summary>The kind of a file, by its name or else by its extension; null if it is none of them.</summary>
+    public static TokenizerFileKind? Of(string file)
+    {
+        string name = Path.GetFileName(file), extension = Path.GetExtension(file);
+        return All.FirstOrDefault(kind => name == kind.Name)
+            ?? All.FirstOrDefault(kind => extension.Equals(kind.Extension, StringComparison.OrdinalIgnoreCase));
+    }
+}
+
+/// <summary>Finds the file that a tokenizer lies in and reads it.</summary>
 internal static class TokenizerFiles
 {
-    /// <summary>The first that is there is read: tokenizer.json alone says everything.</summary>
-    private static readonly string[] s_names = ["tokenizer.json", "tokenizer.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt"];
-
-    /// <summary>See <see cref="Tokenizer.Load"/>.</summary>
-    public static Tokenizer Load(string path)
+    /// <param name="path">A folder or a file.</param>
+    /// <exception cref="LlmEmbedException">There is no such file, it is damaged, or it needs something that is not implemented.</exception>
+    public static TokenizerParts Read(string path)
     {
-        if (!Directory.Exists(path)) return new Tokenizer(ReadFile(path));
-
-        string? file = s_names.Select(name => Path.Combine(path, name)).FirstOrDefault(File.Exists);
-        if (file is not null) return new Tokenizer(ReadFile(file));
-        throw Error(path, $"no tokenizer in this folder, expected one of {string.Join(", ", s_names)}.");
+        string file = Directory.Exists(path) ? FindIn(path) : path;
+        TokenizerFileKind kind = TokenizerFileKind.Of(file)
+            ?? throw FileProblem.In(file, "not a tokenizer file, expected tokenizer.json, tokenizer.model, vocab.json, vocab.txt or a .gguf file.");
+        return kind.Read(file);
     }
 
-    public static byte[] ReadBytes(string file) => Read(file, File.ReadAllBytes);
+    public static byte[] ReadBytes(string file) => FileProblem.WhenReading(file, File.ReadAllBytes);
 
-    public static string[] ReadLines(string file) => Read(file, File.ReadAllLines);
+    public static string[] ReadLines(string file) => FileProblem.WhenReading(file, File.ReadAllLines);
 
-    /// <summary>An error that begins with the file.</summary>
-    public static LlmEmbedException Error(string file, string message) => new($"{file}: {message}") { FilePath = file };
-
-    private static TokenizerParts ReadFile(string file)
+    private static string FindIn(string folder)
     {
-        if (!File.Exists(file)) throw Error(file, "no such file or folder, expected a tokenizer.");
-        string name = Path.GetFileName(file);
-        return name switch
-        {
-            "vocab.json" => Gpt2Files.Read(file),
-            "vocab.txt" => BertVocabularyFile.Read(file),
-            _ when name.EndsWith(".json", StringComparison.Ordinal) => TokenizerJson.Read(file),
-            _ when name.EndsWith(".model", StringComparison.Ordinal) => SentencePieceFile.Read(file),
-            _ when name.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase) => ReadGguf(file),
-            _ => throw Error(file, "not a tokenizer file, expected tokenizer.json, tokenizer.model, vocab.json, vocab.txt or a .gguf file."),
-        };
-    }
-
-    private static TokenizerParts ReadGguf(string file)
-    {
-        using GgufFile gguf = GgufFile.Open(file);
-        return GgufTokenizer.Read(gguf.Metadata, file);
-    }
-
-    private static T Read<T>(string file, Func<string, T> read)
-    {
-        try
-        {
-            return read(file);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new LlmEmbedException($"{file}: cannot be read: {FileProblem.Describe(exception)}", exception) { FilePath = file };
-        }
+        string[] names = [.. TokenizerFileKind.All.Select(kind => kind.Name).OfType<string>()];
+        return names.Select(name => Path.Combine(folder, name)).FirstOrDefault(File.Exists)
+            ?? throw FileProblem.In(folder, $"no tokenizer in this folder, expected one of {string.Join(", ", names)}.");
     }
 }

@@ -5,19 +5,19 @@ using System.Text;
 namespace LlmEmbed.Tokenization;
 
 /// <summary>
-/// The four normalization forms from a table of our own: under invariant globalization .NET's string.Normalize returns non-ASCII text unchanged,
-/// and with ICU the ids would depend on the version that a machine happens to have.
+/// Unicode's four normalization forms, from a table of our own. Under invariant globalization .NET's string.Normalize returns text beyond ASCII
+/// unchanged, and with ICU the ids would depend on the version of ICU that a machine has.
 /// </summary>
 internal static class UnicodeNormalization
 {
     private static readonly Lazy<Tables> s_tables = new(Tables.Load);
 
-    /// <summary>The text itself where it is plainly normalized already.</summary>
+    /// <summary>The normalized text; the text itself if none of its characters can be affected.</summary>
     public static ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text, NormalizationForm form)
     {
         bool isCompatible = form is NormalizationForm.FormKC or NormalizationForm.FormKD;
         bool isComposed = form is NormalizationForm.FormC or NormalizationForm.FormKC;
-        // Below these nothing decomposes (U+00A0, U+00C0) or combines (U+0300).
+        // No character below U+00A0 (compatible) or U+00C0 (canonical) decomposes, and none below U+0300 combines with another.
         char firstAffected = isCompatible ? '\u00A0' : isComposed ? '\u0300' : '\u00C0';
         if (text.IndexOfAnyInRange(firstAffected, '\uFFFF') < 0) return text;
 
@@ -42,7 +42,7 @@ internal static class UnicodeNormalization
         return characters;
     }
 
-    /// <summary>Sorts every run of combining marks by class; marks of one class keep their order.</summary>
+    /// <summary>Sorts every run of combining marks by combining class. Marks of one class keep their order.</summary>
     private static void Reorder(Span<int> characters, Dictionary<int, byte> classes)
     {
         for (int start = 0; start < characters.Length; start++)
@@ -76,7 +76,7 @@ internal static class UnicodeNormalization
         foreach (int character in CollectionsMarshal.AsSpan(characters))
         {
             int combining = tables.CombiningClasses.GetValueOrDefault(character);
-            // A mark behind another of the same or a higher class is blocked from the starter.
+            // A mark behind another mark of the same or a higher class cannot combine with the starter.
             bool isBlocked = starter < 0 || (kept - starter > 1 && lastClass >= combining);
             if (!isBlocked && tables.TryCompose(characters[starter], character, out int composed))
             {
@@ -97,7 +97,7 @@ internal static class UnicodeNormalization
         return text.ToArray();
     }
 
-    /// <summary>Korean syllables are composed by arithmetic (Unicode Standard, section 3.12).</summary>
+    /// <summary>Korean syllables, which are composed by arithmetic (Unicode Standard, section 3.12).</summary>
     private static class Hangul
     {
         private const int FirstSyllable = 0xAC00, FirstLead = 0x1100, FirstVowel = 0x1161, BeforeFirstTail = 0x11A7;
@@ -126,7 +126,7 @@ internal static class UnicodeNormalization
         }
     }
 
-    /// <summary>UnicodeDecompositions.txt in memory; its first lines explain its format.</summary>
+    /// <summary>The content of UnicodeDecompositions.txt, whose first lines explain its format.</summary>
     private sealed class Tables
     {
         private readonly Dictionary<(int First, int Second), int> _compositions = [];
@@ -181,13 +181,14 @@ internal static class UnicodeNormalization
             }
         }
 
-        /// <summary>Decomposes the parts of decompositions too, until nothing is left to decompose.</summary>
+        /// <summary>Decomposes the parts of decompositions too, until no part can be decomposed further.</summary>
         private static void Expand(Dictionary<int, int[]> decompositions, Dictionary<int, int[]> steps)
         {
             foreach (int character in decompositions.Keys.ToArray())
             {
                 int[] parts = decompositions[character];
-                while (parts.Any(steps.ContainsKey)) parts = [.. parts.SelectMany(part => steps.TryGetValue(part, out int[]? inner) ? inner : [part])];
+                while (parts.Any(steps.ContainsKey))
+                    parts = [.. parts.SelectMany(part => steps.TryGetValue(part, out int[]? inner) ? inner : [part])];
                 decompositions[character] = parts;
             }
         }

@@ -6,7 +6,7 @@ namespace LlmEmbed.Tokenization;
 /// <summary>Splits a text into the tokens whose scores (log probabilities) have the highest sum, by dynamic programming from left to right.</summary>
 internal sealed class UnigramModel : TextStage
 {
-    /// <summary>How far an unknown character lies below the worst token; a constant of SentencePiece.</summary>
+    /// <summary>How far the score of an unknown character lies below that of the worst token: a constant of SentencePiece.</summary>
     private const double UnknownPenalty = 10;
 
     private readonly Vocabulary _vocabulary;
@@ -19,7 +19,7 @@ internal sealed class UnigramModel : TextStage
     /// <param name="vocabulary">All tokens.</param>
     /// <param name="pieces">The tokens that may stand for text, with their scores.</param>
     /// <param name="unknownId">The id of a run of characters that no token covers.</param>
-    /// <param name="byteFallback">Whether such a run becomes its UTF-8 bytes instead, where the vocabulary has all of them.</param>
+    /// <param name="byteFallback">Whether such a run becomes its UTF-8 bytes instead, if the vocabulary has all of them.</param>
     public UnigramModel(Vocabulary vocabulary, IReadOnlyCollection<(string Token, double Score)> pieces, int unknownId, bool byteFallback)
     {
         _vocabulary = vocabulary;
@@ -35,7 +35,7 @@ internal sealed class UnigramModel : TextStage
         _unknownScore = pieces.Min(piece => piece.Score) - UnknownPenalty;
     }
 
-    /// <summary>The best way to reach a position: its last token and where that begins.</summary>
+    /// <summary>The best way to reach a position: its last token and the position at which that token begins.</summary>
     [StructLayout(LayoutKind.Auto)]
     private record struct Path(int Id, int Start, double Score);
 
@@ -49,7 +49,7 @@ internal sealed class UnigramModel : TextStage
         for (int end = text.Length; end > 0;)
         {
             int start = best[end].Start;
-            // Unknown characters beside one another are one unknown token.
+            // Several unknown characters in a row are one unknown token.
             while (best[end].Id == _unknownId && start > 0 && best[start].Id == _unknownId) start = best[start].Start;
             tokens.Add(start..end);
             end = start;

@@ -3,10 +3,12 @@ using System.Text;
 
 namespace LlmEmbed.Tokenization;
 
-/// <summary>Walking over UTF-16 by whole characters: vocabularies know nothing of surrogate halves.</summary>
+/// <summary>Walks over UTF-16 by whole characters, because vocabularies hold no halves of surrogate pairs.</summary>
 internal static class Utf16
 {
-    /// <summary>The text itself where it is well formed; otherwise a copy with U+FFFD for every lone surrogate, as UTF-8 encoders write them.</summary>
+    /// <summary>
+    /// The text itself if it is well formed; otherwise a copy with U+FFFD for every lone surrogate, which is what UTF-8 encoders write.
+    /// </summary>
     public static ReadOnlySpan<char> ReplaceLoneSurrogates(string text)
     {
         int first = text.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF');
@@ -34,7 +36,7 @@ internal static class Utf16
     }
 }
 
-/// <summary>A growing text on pooled memory.</summary>
+/// <summary>A text that grows in pooled memory.</summary>
 internal sealed class CharBuffer(int capacity) : IDisposable
 {
     private char[] _chars = ArrayPool<char>.Shared.Rent(capacity);
@@ -67,7 +69,7 @@ internal sealed class CharBuffer(int capacity) : IDisposable
         Length += rune.EncodeToUtf16(_chars.AsSpan(Length));
     }
 
-    /// <summary>The text as memory of its own.</summary>
+    /// <summary>A copy of the text.</summary>
     public char[] ToArray() => Text.ToArray();
 
     public void Dispose()

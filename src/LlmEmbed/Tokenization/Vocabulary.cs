@@ -1,11 +1,12 @@
 using System.Diagnostics.CodeAnalysis;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Tokenization;
 
-/// <summary>A model's tokens and their ids, one to one. Ids may have gaps.</summary>
+/// <summary>The tokens of a model and their ids, one to one. There may be ids without a token.</summary>
 internal sealed class Vocabulary
 {
-    /// <summary>Far above the largest published vocabularies; a wild id must not decide how much memory is taken.</summary>
+    /// <summary>Far above the largest published vocabularies. It keeps a wrong id from deciding how much memory is taken.</summary>
     private const int MaximumSize = 1 << 22;
 
     private readonly string _file;
@@ -15,7 +16,7 @@ internal sealed class Vocabulary
 
     /// <param name="file">The file the tokens come from, for messages.</param>
     /// <param name="tokens">Token and id in the order of the file.</param>
-    /// <exception cref="LlmEmbedException">No token at all, a token or an id twice, or an id that is negative or far too large.</exception>
+    /// <exception cref="LlmEmbedException">There is no token, a token or an id occurs twice, or an id is negative or far too large.</exception>
     public Vocabulary(string file, IReadOnlyCollection<KeyValuePair<string, int>> tokens)
     {
         _file = file;
@@ -35,7 +36,7 @@ internal sealed class Vocabulary
         }
     }
 
-    /// <summary>The highest id + 1.</summary>
+    /// <summary>The highest id plus 1.</summary>
     public int Size => _tokens.Length;
 
     public IReadOnlyDictionary<string, int> Ids => _ids;
@@ -50,7 +51,7 @@ internal sealed class Vocabulary
 
     public string? Token(int id) => (uint)id < (uint)_tokens.Length ? _tokens[id] : null;
 
-    /// <summary>Refuses an added token whose id is out of range, or which the vocabulary knows otherwise.</summary>
+    /// <summary>Refuses an added token whose id is out of range, or for which the vocabulary has another id or another token.</summary>
     public void Check(AddedToken token)
     {
         CheckRange(token.Content, token.Id);
@@ -58,7 +59,7 @@ internal sealed class Vocabulary
             throw Error($"the added token '{token.Content}' has the id {token.Id}, which the vocabulary gives to '{Token(token.Id)}'.");
     }
 
-    /// <summary>The ids of <c>&lt;0x00&gt;</c> to <c>&lt;0xFF&gt;</c>, -1 where one is missing.</summary>
+    /// <summary>The ids of <c>&lt;0x00&gt;</c> to <c>&lt;0xFF&gt;</c>, with -1 for each that is missing.</summary>
     public int[] ByteTokenIds() => [.. Enumerable.Range(0, 256).Select(value => TryGetId($"<0x{value:X2}>", out int id) ? id : -1)];
 
     private void CheckRange(string token, int id)
@@ -66,5 +67,5 @@ internal sealed class Vocabulary
         if (id is < 0 or >= MaximumSize) throw Error($"the token '{token}' has the id {id}, expected 0 to {MaximumSize - 1}.");
     }
 
-    private LlmEmbedException Error(string message) => TokenizerFiles.Error(_file, message);
+    private LlmEmbedException Error(string message) => FileProblem.In(_file, message);
 }

@@ -1,8 +1,8 @@
-using System.Text;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Tokenization;
 
-/// <summary>BERT's vocab.txt: one token a line, its id the line's number from 0.</summary>
+/// <summary>BERT's vocab.txt: one token on each line, whose id is the number of the line, counted from 0.</summary>
 internal static class BertVocabularyFile
 {
     private static readonly string[] Classes = ["BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer", "MPNetTokenizer"];
@@ -11,8 +11,10 @@ internal static class BertVocabularyFile
     {
         TokenizerConfig config = TokenizerConfig.Beside(file);
         if (config.TokenizerClass is string name && !Classes.Contains(name, StringComparer.Ordinal))
-            throw TokenizerFiles.Error(file, $"the tokenizer class '{name}' is not implemented for vocab.txt. Implemented are {string.Join(", ", Classes)}.");
-
+        {
+            throw FileProblem.In(
+                file, $"the tokenizer class '{name}' is not implemented for vocab.txt. Implemented are {FileProblem.List(Classes)}.");
+        }
         Vocabulary vocabulary = new(file, [.. TokenizerFiles.ReadLines(file).Select((token, line) => KeyValuePair.Create(token, line))]);
         config.AddClassDefaults(vocabulary, ("unk_token", "[UNK]"), ("cls_token", "[CLS]"), ("sep_token", "[SEP]"), ("pad_token", "[PAD]"));
         List<AddedToken> addedTokens = config.ResolveAddedTokens(vocabulary);
@@ -23,9 +25,10 @@ internal static class BertVocabularyFile
             PreTokenizer = "BertPreTokenizer",
             Vocabulary = vocabulary,
             AddedTokens = addedTokens,
-            Normalizer = new BertNormalizer(cleanText: true, config.SplitChineseCharacters, config.StripAccents ?? config.LowerCase, config.LowerCase),
+            Normalizer = new BertNormalizer(
+                cleanText: true, config.SplitChineseCharacters, config.StripAccents ?? config.LowerCase, config.LowerCase),
             Words = new BertSplit(new WordPieceModel(vocabulary, unknownId, "##", maxWordCharacters: 100)),
-            Frame = new SpecialTokenFrame([config.RequiredId(file, "cls_token", addedTokens)], [config.RequiredId(file, "sep_token", addedTokens)]),
+            Frame = config.ClassFrame(file, addedTokens),
             PadId = config.PadId(vocabulary, addedTokens),
             SourceFiles = [file, .. config.Files],
         };
@@ -35,40 +38,54 @@ internal static class BertVocabularyFile
 /// <summary>GPT-2's vocab.json and merges.txt, which RoBERTa and Qwen2 have too.</summary>
 internal static class Gpt2Files
 {
+    private static readonly TokenizerClass[] Classes =
+    [
+        new("GPT2Tokenizer", ByteLevelFamily.Gpt2, ("bos_token", "<|endoftext|>"), ("eos_token", "<|endoftext|>")),
+        new("RobertaTokenizer", ByteLevelFamily.Gpt2, ("cls_token", "<s>"), ("pad_token", "<pad>"), ("sep_token", "</s>"), ("unk_token", "<unk>"))
+        {
+            HasClassFrame = true,
+        },
+        new("Qwen2Tokenizer", ByteLevelFamily.Qwen2),
+    ];
+
     public static TokenizerParts Read(string file)
     {
         string mergesFile = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file))!, "merges.txt");
-        if (!File.Exists(mergesFile)) throw TokenizerFiles.Error(mergesFile, "no such file, but vocab.json needs it.");
+        if (!File.Exists(mergesFile)) throw FileProblem.In(mergesFile, "no such file, but vocab.json needs it.");
         TokenizerConfig config = TokenizerConfig.Beside(file);
-        Vocabulary vocabulary = new(file, JsonSection.ReadFile(file, section => section.Ids()));
+        Vocabulary vocabulary = new(file, JsonSection.Open(file).Ids());
         BpeModel model = new(vocabulary, BpeMerges.ReadFile(mergesFile, vocabulary), new BpeOptions());
 
-        string name = config.TokenizerClass ?? "(none)";
-        bool isRoberta = name is "RobertaTokenizer", isQwen2 = name is "Qwen2Tokenizer";
-        if (!isRoberta && !isQwen2 && name is not "GPT2Tokenizer")
-        {
-            throw TokenizerFiles.Error(file, $"the tokenizer class '{name}' in tokenizer_config.json is not implemented for vocab.json. " +
-                "Implemented are GPT2Tokenizer, RobertaTokenizer and Qwen2Tokenizer.");
-        }
-        if (isRoberta) config.AddClassDefaults(vocabulary, ("cls_token", "<s>"), ("pad_token", "<pad>"), ("sep_token", "</s>"), ("unk_token", "<unk>"));
-        else if (!isQwen2) config.AddClassDefaults(vocabulary, ("bos_token", "<|endoftext|>"), ("eos_token", "<|endoftext|>"));
+        TokenizerClass kind = FindClass(file, config.TokenizerClass ?? "(none)");
+        config.AddClassDefaults(vocabulary, kind.Defaults);
         List<AddedToken> addedTokens = config.ResolveAddedTokens(vocabulary);
-        int[] Id(string key) => [config.RequiredId(file, key, addedTokens)];
-
-        ByteLevelStage bytes = new(model);
-        TextStage words = isQwen2 ? new Llama3Split(maxDigits: 1, bytes) : new Gpt2Split(bytes);
+        TextStage words = kind.Family.Split(new ByteLevelStage(model));
         return new TokenizerParts
         {
             Kind = "byte-level BPE",
-            PreTokenizer = isQwen2 ? "qwen2" : "gpt-2",
+            PreTokenizer = kind.Family.Name,
             Vocabulary = vocabulary,
             AddedTokens = addedTokens,
-            Normalizer = isQwen2 ? new UnicodeFormNormalizer(NormalizationForm.FormC) : null,
+            Normalizer = kind.Family.Normalizer,
             Words = config.AddPrefixSpace == true ? new PrefixSpaceStage(words) : words,
-            Frame = isRoberta ? new SpecialTokenFrame(Id("cls_token"), Id("sep_token"))
-                : new SpecialTokenFrame(config.AddBosToken == true ? Id("bos_token") : [], config.AddEosToken == true ? Id("eos_token") : []),
+            Frame = kind.HasClassFrame ? config.ClassFrame(file, addedTokens) : config.SequenceFrame(file, addedTokens, addBosByDefault: false),
             PadId = config.PadId(vocabulary, addedTokens),
             SourceFiles = [file, mergesFile, .. config.Files],
         };
+    }
+
+    private static TokenizerClass FindClass(string file, string name) => Classes.FirstOrDefault(kind => kind.Name == name) ?? throw FileProblem.In(
+        file,
+        $"the tokenizer class '{name}' in tokenizer_config.json is not implemented for vocab.json. " +
+        $"Implemented are {FileProblem.List([.. Classes.Select(kind => kind.Name)])}.");
+
+    /// <summary>What a class of transformers means for these files.</summary>
+    /// <param name="Name">The class.</param>
+    /// <param name="Family">How it splits text.</param>
+    /// <param name="Defaults">The special tokens that it takes if no file names them.</param>
+    private sealed record TokenizerClass(string Name, ByteLevelFamily Family, params (string Key, string Token)[] Defaults)
+    {
+        /// <summary>Texts stand between <c>cls_token</c> and <c>sep_token</c>, as BERT's do.</summary>
+        public bool HasClassFrame { get; init; }
     }
 }

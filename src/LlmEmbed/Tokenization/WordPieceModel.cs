@@ -2,7 +2,7 @@ using System.Text;
 
 namespace LlmEmbed.Tokenization;
 
-/// <summary>Takes the longest token from the front of a word, again and again; one part that no token covers makes the whole word unknown.</summary>
+/// <summary>Takes the longest token from the front of a word until nothing is left. If no token covers a part, the whole word is unknown.</summary>
 internal sealed class WordPieceModel : TextStage
 {
     private const int OnStack = 256;
@@ -19,7 +19,7 @@ internal sealed class WordPieceModel : TextStage
         _unknownId = unknownId;
         _maxWordCharacters = maxWordCharacters;
         _longestToken = vocabulary.Ids.Keys.Max(token => token.Length);
-        // Kept without their prefix, so that the middle of a word is looked up as it stands.
+        // They are kept without their prefix, so that a part from the middle of a word can be looked up as it stands.
         _continuations = vocabulary.Ids.Where(pair => pair.Key.StartsWith(continuationPrefix, StringComparison.Ordinal))
             .ToDictionary(pair => pair.Key[continuationPrefix.Length..], pair => pair.Value, StringComparer.Ordinal)
             .GetAlternateLookup<ReadOnlySpan<char>>();

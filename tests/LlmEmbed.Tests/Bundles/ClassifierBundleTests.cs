@@ -1,7 +1,10 @@
 using System.Text.Json.Nodes;
 using LlmEmbed.Bundles;
+using LlmEmbed.Evaluation;
 using LlmEmbed.Files;
 using LlmEmbed.Learning;
+using LlmEmbed.Reading;
+using LlmEmbed.Recipes;
 using Xunit;
 
 namespace LlmEmbed.Tests.Bundles;
@@ -36,8 +39,8 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     [InlineData("""{"format":"something-else","format_version":1}""")]
     [InlineData("""{"format":"llmembed-classifier"}""")]
     [InlineData("""{"format":"llmembed-classifier","format_version":"one"}""")]
-    [InlineData("""{"format":"llmembed-classifier","format_version":1}""")]
-    [InlineData("""{"format":"llmembed-classifier","format":"llmembed-classifier","format_version":1}""")]
+    [InlineData("""{"format":"llmembed-classifier","format_version":5}""")]
+    [InlineData("""{"format":"llmembed-classifier","format":"llmembed-classifier","format_version":5}""")]
     public void A_manifest_that_is_no_manifest_is_damaged(string json)
     {
         Save();
@@ -57,6 +60,10 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         { "'temperature' above 0", json => json["head"]!["temperature"] = -1 },
         { "a number of 'terms'", json => json["head"]!["terms"] = -1 },
         { "temperature", json => json["head"]!.AsObject().Remove("temperature") },
+        { "decisions", json => json["head"]!.AsObject().Remove("decisions") },
+        { "discriminator", json => json["head"]!["decisions"]!["head"]!["kind"] = "forest" },
+        { "discriminator", json => json["head"]!["decisions"]!["head"]!.AsObject().Remove("kind") },
+        { "class_weighting", json => json["head"]!["decisions"]!["head"]!["class_weighting"] = "some" },
         { "at least one backbone", json => json["backbones"] = new JsonArray() },
         { "at least one backbone", json => json["backbones"]![0] = null },
         { "two SHA-256 for the backbone 'llama-gqa'", json => json["backbones"]![0]!["weights_sha256"] = "abc" },
@@ -82,8 +89,16 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     public void A_newer_format_is_refused_whatever_else_it_holds()
     {
         Save();
-        File.WriteAllText(ManifestFile, """{"format":"llmembed-classifier","format_version":5,"labels":{"new":"style"}}""");
-        AssertRefused(Bundle, "has format version 5; this llmembed reads up to version 4. Update llmembed");
+        File.WriteAllText(ManifestFile, """{"format":"llmembed-classifier","format_version":6,"labels":{"new":"style"}}""");
+        AssertRefused(Bundle, "has format version 6; this llmembed reads version 5. Update llmembed");
+    }
+
+    [Fact]
+    public void An_older_format_is_refused_with_what_to_do()
+    {
+        Save();
+        File.WriteAllText(ManifestFile, """{"format":"llmembed-classifier","format_version":4}""");
+        AssertRefused(Bundle, "has format version 4; this llmembed reads version 5. Train the classifier again.");
     }
 
     [Fact]
@@ -164,7 +179,8 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     public void A_head_with_infinite_weights_is_refused()
     {
         Save();
-        WriteHead(HeadTensors().Select(entry => entry.Name == "weight" ? entry with { Values = [float.PositiveInfinity, .. entry.Values[1..]] } : entry));
+        WriteHead(
+            HeadTensors().Select(entry => entry.Name == "weight" ? entry with { Values = [float.PositiveInfinity, .. entry.Values[1..]] } : entry));
         Assert.Equal(HeadFile, AssertRefused(Bundle, "'weight' (F32) holds NaN or infinity").FilePath);
     }
 
@@ -180,7 +196,7 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     public void A_missing_backbone_is_named_with_what_to_do()
     {
         Save();
-        LlmEmbedException error = Assert.Throws<LlmEmbedException>(() => TextClassifier.Load(Bundle));
+        LlmEmbedException error = Assert.Throws<LlmEmbedException>(() => Requests.LoadClassifier(Bundle, new RuntimeOptions()));
         Assert.Contains("needs the backbone 'llama-gqa' (llama, SHA-256 ", error.Message, StringComparison.Ordinal);
         Assert.Contains("it was not found. Put that backbone in a folder named llama-gqa", error.Message, StringComparison.Ordinal);
         Assert.Equal(Bundle, error.FilePath);
@@ -192,7 +208,8 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         Save();
         string config = Path.Combine(_folder.CopyFixture("llama-gqa"), "config.json");
         TemporaryFolder.EditJson(config, json => json["rms_norm_eps"] = 1e-4);
-        AssertRefused(Bundle, $"{Path.GetDirectoryName(config)} differs in its weights or config.json from the one it was trained with", _folder.Path);
+        AssertRefused(
+            Bundle, $"{Path.GetDirectoryName(config)} differs in its weights or config.json from the one it was trained with", _folder.Path);
     }
 
     [Fact]
@@ -208,21 +225,22 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     public void A_backbone_is_found_by_name_when_something_else_lies_where_it_was()
     {
         string source = _folder.CopyFixture("llama-gqa");
-        using (TextClassifier classifier = Requests.Train(Requests.Generate(12), new() { Backbones = [source] })) classifier.Save(Bundle);
+        using (TextClassifier classifier = Requests.Train(Requests.Generate(12), Requests.Options(source))) classifier.Save(Bundle);
         Directory.Delete(source, recursive: true);
         Directory.CreateDirectory(source);
         AssertRefused(Bundle, Path.Combine(source, "config.json"), _folder.File("nowhere"));
-        using TextClassifier loaded = TextClassifier.Load(Bundle, new() { ModelFolders = [Repository.Fixtures] });
-        Assert.Equal("llama-gqa", Assert.Single(loaded.Encoders).Source);
+        using TextClassifier loaded = Requests.LoadClassifier(Bundle);
+        Assert.Equal("llama-gqa", Assert.Single(loaded.Parts.Reader.Backbones).Backbone.Source);
     }
 
     [Fact]
     public void A_classifier_is_loaded_with_the_limits_it_was_trained_with()
     {
-        EncoderOptions encoder = new() { Views = [new(1, Pooling.MeanWithPads)], MaxTokens = 20, PadTo = 24, ModelFolders = [Repository.Fixtures] };
-        using (TextClassifier classifier = Requests.Train(Requests.Generate(12), Options with { Encoder = encoder })) classifier.Save(Bundle);
+        ViewSelection views = ViewSelection.Of(new View(1, Pooling.MeanWithPads));
+        TrainingOptions options = Options.WithFixed(recipe => recipe with { Views = views, MaxTokens = 20, PadTo = 24 });
+        using (TextClassifier classifier = Requests.Train(Requests.Generate(12), options)) classifier.Save(Bundle);
         using TextClassifier loaded = Load();
-        TextEncoder found = Assert.Single(loaded.Encoders);
+        BackbonePlan found = Assert.Single(loaded.Parts.Reader.Backbones).Plan;
         Assert.Equal((20, 24), (found.MaxTokens, found.PadTo));
         Assert.Equal([new View(1, Pooling.MeanWithPads)], found.Views);
     }
@@ -289,8 +307,9 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     {
         Save();
         byte[] before = File.ReadAllBytes(HeadFile);
-        TextClassifier failing = new(trained.Classifier.Encoders, trained.Classifier.Labels, trained.Classifier.Head with { Head = new HeadOnFullDisk() }, training: null);
-        LlmEmbedException error = Assert.Throws<LlmEmbedException>(() => failing.Save(Bundle));
+        using HeadOnFullDisk head = new();
+        TrainedClassifier parts = trained.Classifier.Parts, failing = parts with { Head = parts.Head with { Head = head } };
+        LlmEmbedException error = Assert.Throws<LlmEmbedException>(() => ClassifierBundle.Save(failing, Bundle, report: null));
         Assert.Contains("No space left. Nothing of it was kept.", error.Message, StringComparison.Ordinal);
         Assert.Equal(["classifier"], Entries(_folder.Path));
         Assert.Equal(before, File.ReadAllBytes(HeadFile));
@@ -307,7 +326,7 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         ClassifierBundle.BackboneEntry backbone = Assert.Single(manifest.Backbones);
         Assert.Equal(("llama-gqa", "llama-gqa", "llama", 64), (backbone.Name, backbone.Source, backbone.ModelType, backbone.MaxTokens));
         Assert.Equal([new(2, "mean-skip-first"), new(2, "last")], backbone.Views);
-        Assert.Equal("none", (string?)manifest.Head.Details["class_weighting"]);
+        Assert.Equal(ClassWeighting.None, Assert.IsType<RegressionDecision>(manifest.Head.Decisions.Head).ClassWeighting);
     }
 
     [Fact]
@@ -315,14 +334,17 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     {
         Save();
         string card = Card();
-        Assert.StartsWith("# Text classifier\n\nChooses among 3 classes: billing, delivery, technical.\nTrained on 36 examples", card, StringComparison.Ordinal);
-        Assert.Contains($"| llama-gqa (llama) | 2:mean-skip-first, 2:last | 64 tokens | {trained.Classifier.Encoders[0].WeightsSha256} |", card, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "# Text classifier\n\nChooses among 3 classes: billing, delivery, technical.\nTrained on 36 examples", card, StringComparison.Ordinal);
+        string sha256 = trained.Classifier.Parts.Reader.Backbones[0].Backbone.WeightsSha256;
+        Assert.Contains($"| llama-gqa (llama) | 2:mean-skip-first, 2:last | 64 tokens | {sha256} |", card, StringComparison.Ordinal);
         Assert.Contains("Head: logistic regression with C = ", card, StringComparison.Ordinal);
-        Assert.Contains($"`terms.txt` lists the {trained.Classifier.Head.Lexical!.Terms.Count} words", card, StringComparison.Ordinal);
+        int terms = trained.Classifier.Parts.Head.Find<LexicalHead>()!.Terms.Count;
+        Assert.Contains($"`terms.txt` lists the {terms} words", card, StringComparison.Ordinal);
         Assert.DoesNotContain("Measured on", card, StringComparison.Ordinal);
 
         EvaluationReport report = trained.Classifier.Evaluate(Requests.Generate(12), progress: null, TestContext.Current.CancellationToken);
-        ClassifierBundle.Save(trained.Classifier, Bundle, report);
+        trained.Classifier.Save(Bundle, report);
         Assert.Contains($"Measured on 12 texts that it was not trained on: {report}.", Card(), StringComparison.Ordinal);
         Assert.Contains("\n| billing | ", Card(), StringComparison.Ordinal);
         Assert.Equal(report.ToJson() + "\n", File.ReadAllText(Path.Combine(Bundle, "report.json")));
@@ -339,24 +361,18 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         Assert.Contains("\n| two lines | ", Card(), StringComparison.Ordinal);
     }
 
-    private static TrainingOptions Options
-    {
-        get
-        {
-            TrainingOptions options = Requests.Options("llama-gqa");
-            return options with { Encoder = options.Encoder with { Views = [new(2, Pooling.MeanSkipFirst), new(2, Pooling.Last)] } };
-        }
-    }
+    private static TrainingOptions Options => Requests.Options(ViewSelection.At("2", [Pooling.MeanSkipFirst, Pooling.Last]), "llama-gqa");
 
     private string Card() => File.ReadAllText(Path.Combine(Bundle, "README.md"));
 
     private void Save() => trained.Classifier.Save(Bundle);
 
-    private TextClassifier Load() => TextClassifier.Load(Bundle, new() { ModelFolders = [Repository.Fixtures] });
+    private TextClassifier Load() => Requests.LoadClassifier(Bundle);
 
     private static LlmEmbedException AssertRefused(string folder, string expected, string? models = null)
     {
-        LlmEmbedException error = Assert.Throws<LlmEmbedException>(() => TextClassifier.Load(folder, new() { ModelFolders = [models ?? Repository.Fixtures] }));
+        RuntimeOptions runtime = new() { ModelFolders = [models ?? Repository.Fixtures] };
+        LlmEmbedException error = Assert.Throws<LlmEmbedException>(() => Requests.LoadClassifier(folder, runtime));
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
         return error;
     }
@@ -373,7 +389,8 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     private void WriteHead(IEnumerable<HeadTensor> tensors)
     {
         HeadTensor[] all = [.. tensors];
-        using SafetensorsWriter writer = SafetensorsWriter.Create(HeadFile, [], [.. all.Select(tensor => new SafetensorsLayout(tensor.Name, "F32", tensor.Shape[1..]))]);
+        using SafetensorsWriter writer = SafetensorsWriter.Create(
+            HeadFile, [], [.. all.Select(tensor => new SafetensorsLayout(tensor.Name, "F32", tensor.Shape[1..]))]);
         foreach (HeadTensor tensor in all) writer.Append<float>(tensor.Name, tensor.Values);
         writer.Commit();
     }

@@ -28,7 +28,10 @@ public sealed class BackboneLocatorTests : IDisposable
         Assert.Equal(new LocatedBackbone("quantized", file), BackboneLocator.Find("quantized", [_folder.Path]));
         Assert.Equal(new LocatedBackbone("weights.Q4_1.gguf", file), BackboneLocator.Find(file, []));
         _folder.Write(Path.Combine("quantized", "weights.Q8_0.gguf"), "");
-        Assert.Contains("holds 2 GGUF files. Name one of them.", Assert.Throws<LlmEmbedException>(() => BackboneLocator.Find(folder, [])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "holds 2 GGUF files. Name one of them.",
+            Assert.Throws<LlmEmbedException>(() => BackboneLocator.Find(folder, [])).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -80,7 +83,9 @@ public sealed class BackboneLocatorTests : IDisposable
     {
         using IDisposable _ = ProcessState.Variable("HF_HOME", null);
         using IDisposable home = ProcessState.Variable("HOME", _folder.Path);
-        Assert.SkipWhen(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) != _folder.Path, "the user's folder is not taken from HOME on this system");
+        Assert.SkipWhen(
+            Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) != _folder.Path,
+            "the user's folder is not taken from HOME on this system");
         string repository = _folder.File(Path.Combine(".cache", "huggingface", "hub", "models--someone--some-model"));
         string snapshot = Directory.CreateDirectory(Path.Combine(repository, "snapshots", "1")).FullName;
         Directory.CreateDirectory(Path.Combine(repository, "refs"));

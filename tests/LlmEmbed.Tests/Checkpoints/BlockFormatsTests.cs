@@ -12,9 +12,9 @@ public sealed class BlockFormatsTests
     [MemberData(nameof(Names))]
     public void Random_blocks_widen_to_bit_equal_values(string name)
     {
-        WeightFormat format = GgmlType.Formats.Values.Single(format => format.Name == name);
+        NumberFormat format = GgmlType.Formats.Values.Single(format => format.Name == name);
         using SafetensorsFile golden = SafetensorsFile.Open(Repository.Fixture("gguf", "gguf-blocks.safetensors"));
-        byte[] blocks = golden.ReadBytes($"{name}.blocks", 10, -1);
+        ReadOnlySpan<byte> blocks = golden.Require($"{name}.blocks", [10, -1], "U8").Span<byte>();
         float[] expected = golden.ReadFloat32($"{name}.values", 10, -1);
         Assert.Equal(blocks.Length, format.ByteLength(expected.Length));
         float[] actual = new float[expected.Length];
@@ -27,7 +27,7 @@ public sealed class BlockFormatsTests
     {
         ushort[] halves = [.. Enumerable.Range(0, 1 << 16).Select(bits => (ushort)bits)];
         float[] values = new float[halves.Length];
-        WeightFormat.F16.Widen(System.Runtime.InteropServices.MemoryMarshal.AsBytes<ushort>(halves), values);
+        NumberFormat.F16.Widen(System.Runtime.InteropServices.MemoryMarshal.AsBytes<ushort>(halves), values);
         Assert.Equal(halves.Select(bits => (float)BitConverter.UInt16BitsToHalf(bits)), values);
     }
 
@@ -36,7 +36,7 @@ public sealed class BlockFormatsTests
     {
         ushort[] stored = [.. Enumerable.Range(0, 77).Select(i => (ushort)(0x3f80 + i * 31))];
         float[] values = new float[stored.Length];
-        WeightFormat.BF16.Widen(System.Runtime.InteropServices.MemoryMarshal.AsBytes<ushort>(stored), values);
+        NumberFormat.BF16.Widen(System.Runtime.InteropServices.MemoryMarshal.AsBytes<ushort>(stored), values);
         Assert.Equal(stored.Select(bits => BitConverter.Int32BitsToSingle(bits << 16)), values);
     }
 }

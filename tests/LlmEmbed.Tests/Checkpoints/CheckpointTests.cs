@@ -8,6 +8,8 @@ public sealed class CheckpointTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
 
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
     public void Dispose() => _folder.Dispose();
 
     [Fact]
@@ -65,8 +67,12 @@ public sealed class CheckpointTests : IDisposable
         using Checkpoint checkpoint = Open();
         Weight weight = checkpoint.Require("w", 2, 2);
         weight.CopyRow(0, new float[2]);
-        foreach (Action read in (Action[])[() => weight.CopyRow(1, new float[2]), () => weight.CopyTo(new float[4]), () => weight.TryGetMappedFloat32(out _)])
-            Assert.Contains("model.safetensors: the tensor 'w' (F32) holds NaN or infinity in row 1", Assert.Throws<LlmEmbedException>(read).Message, StringComparison.Ordinal);
+        Action[] reads = [() => weight.CopyRow(1, new float[2]), () => weight.CopyTo(new float[4]), () => weight.TryGetMappedFloat32(out _)];
+        foreach (Action read in reads)
+        {
+            string message = Assert.Throws<LlmEmbedException>(read).Message;
+            Assert.Contains("model.safetensors: the tensor 'w' (F32) holds NaN or infinity in row 1", message, StringComparison.Ordinal);
+        }
     }
 
     [Fact]
@@ -74,7 +80,10 @@ public sealed class CheckpointTests : IDisposable
     {
         using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture("bert-old-names"));
         Assert.DoesNotContain("bert.embeddings.position_ids", checkpoint.Weights.Keys);
-        Assert.Contains("is stored as I64", Assert.Throws<LlmEmbedException>(() => checkpoint.Require("bert.embeddings.position_ids", 1, 40)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "is stored as I64",
+            Assert.Throws<LlmEmbedException>(() => checkpoint.Require("bert.embeddings.position_ids", 1, 40)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -82,7 +91,10 @@ public sealed class CheckpointTests : IDisposable
     {
         using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture("bert-old-names"));
         string message = Assert.Throws<LlmEmbedException>(() => checkpoint.Require("embeddings.LayerNorm.gamma", 32)).Message;
-        Assert.Contains("'embeddings.LayerNorm.gamma' of shape [32] is missing. The nearest names in the file are 'bert.embeddings.LayerNorm.gamma'", message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'embeddings.LayerNorm.gamma' of shape [32] is missing. The nearest names in the file are 'bert.embeddings.LayerNorm.gamma'",
+            message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -98,13 +110,26 @@ public sealed class CheckpointTests : IDisposable
     {
         WriteModel("model.safetensors", ("w", [1f, 2f]));
         using Checkpoint checkpoint = Open();
-        string hash = checkpoint.Sha256();
+        string hash = checkpoint.Sha256(cancellationToken: Cancellation);
         Assert.Equal(64, hash.Length);
         using TemporaryFolder elsewhere = new();
         foreach (string name in (string[])["config.json", "model.safetensors"]) File.Copy(_folder.File(name), elsewhere.File(name));
-        using (Checkpoint moved = Checkpoint.Open(elsewhere.Path)) Assert.Equal(hash, moved.Sha256());
+        using (Checkpoint moved = Checkpoint.Open(elsewhere.Path)) Assert.Equal(hash, moved.Sha256(cancellationToken: Cancellation));
         elsewhere.Write("config.json", """{"model_type":"llama","hidden_size":9}""");
-        using (Checkpoint changed = Checkpoint.Open(elsewhere.Path)) Assert.NotEqual(hash, changed.Sha256());
+        using (Checkpoint changed = Checkpoint.Open(elsewhere.Path)) Assert.NotEqual(hash, changed.Sha256(cancellationToken: Cancellation));
+    }
+
+    [Fact]
+    public void The_hash_is_computed_once_and_anew_only_if_it_was_cancelled()
+    {
+        WriteModel("model.safetensors", ("w", [1f, 2f]));
+        using Checkpoint checkpoint = Open();
+        Assert.ThrowsAny<OperationCanceledException>(() => checkpoint.Sha256(cancellationToken: new CancellationToken(canceled: true)));
+        string[] hashes = new string[8];
+        Parallel.For(0, hashes.Length, i => hashes[i] = checkpoint.Sha256(cancellationToken: Cancellation));
+        Assert.Single(hashes.Distinct());
+        _folder.Write("config.json", """{"model_type":"llama","hidden_size":9}""");
+        Assert.Equal(hashes[0], checkpoint.Sha256(cancellationToken: Cancellation));
     }
 
     [Fact]
@@ -124,7 +149,7 @@ public sealed class CheckpointTests : IDisposable
     public void A_configuration_that_is_not_an_object_is_refused()
     {
         _folder.Write("config.json", "[]");
-        AssertRefused("config.json: the file is not a JSON object");
+        AssertRefused("config.json: the file is [], expected an object");
     }
 
     [Theory]
@@ -141,18 +166,23 @@ public sealed class CheckpointTests : IDisposable
     {
         WriteConfig();
         _folder.Write("pytorch_model.bin", "pickle");
-        AssertRefused("expected model.safetensors or model.safetensors.index.json in the folder, found config.json, pytorch_model.bin. pytorch_model.bin is a pickle");
+        AssertRefused(
+            "expected model.safetensors or model.safetensors.index.json in the folder, found config.json, pytorch_model.bin. " +
+            "pytorch_model.bin is a pickle");
     }
 
     [Fact]
     public void An_index_without_a_map_is_refused() => AssertIndexRefused("'weight_map' is missing", """{"metadata":{}}""");
 
     [Fact]
-    public void A_shard_that_is_missing_is_named() => AssertIndexRefused("shard-2.safetensors: the file cannot be read", """{"weight_map":{"w":"shard-2.safetensors"}}""");
+    public void A_shard_that_is_missing_is_named() =>
+        AssertIndexRefused("shard-2.safetensors: the file cannot be read", """{"weight_map":{"w":"shard-2.safetensors"}}""");
 
     [Fact]
     public void A_tensor_that_is_missing_from_its_shard_is_named() =>
-        AssertIndexRefused("shard-1.safetensors: the tensor 'v' is missing, though", """{"weight_map":{"w":"shard-1.safetensors","v":"shard-1.safetensors"}}""");
+        AssertIndexRefused(
+            "shard-1.safetensors: the tensor 'v' is missing, though",
+            """{"weight_map":{"w":"shard-1.safetensors","v":"shard-1.safetensors"}}""");
 
     [Theory]
     [InlineData("\"../outside.safetensors\"")]
@@ -161,7 +191,8 @@ public sealed class CheckpointTests : IDisposable
     [InlineData("\"..\"")]
     [InlineData("\"\"")]
     [InlineData("1")]
-    public void A_shard_outside_the_folder_is_refused(string file) => AssertIndexRefused("expected the name of a file in the same folder", "{\"weight_map\":{\"w\":" + file + "}}");
+    public void A_shard_outside_the_folder_is_refused(string file) =>
+        AssertIndexRefused("expected the name of a file in the same folder", "{\"weight_map\":{\"w\":" + file + "}}");
 
     [Fact]
     public void A_folder_with_one_GGUF_file_opens_as_that_file()

@@ -21,22 +21,27 @@ internal sealed class GgufBuilder
 
     public int Alignment { get; init; } = 32;
 
-    /// <summary>The keys and tensors of a model with one block, hidden size 4, two query heads and one key head of four values, and three tokens.</summary>
+    /// <summary>
+    /// The keys and tensors of a model with one block, hidden size 4, two query heads and one key head of four values, and three tokens.
+    /// </summary>
     public static GgufBuilder TinyModel(string architecture)
     {
         GgufBuilder builder = new();
         builder.Text("general.architecture", architecture);
-        foreach ((string key, uint value) in new (string, uint)[]
-            { ("block_count", 1), ("context_length", 16), ("embedding_length", 4), ("feed_forward_length", 6), ("attention.head_count", 2), ("attention.head_count_kv", 1), ("attention.key_length", 4) })
-            builder.UInt32($"{architecture}.{key}", value);
+        (string Key, uint Value)[] sizes =
+        [
+            ("block_count", 1), ("context_length", 16), ("embedding_length", 4), ("feed_forward_length", 6), ("attention.head_count", 2),
+            ("attention.head_count_kv", 1), ("attention.key_length", 4),
+        ];
+        foreach ((string key, uint value) in sizes) builder.UInt32($"{architecture}.{key}", value);
         builder.Float32($"{architecture}.attention.layer_norm_rms_epsilon", 1e-5f);
-        foreach ((string name, long[] dimensions) in new (string, long[])[]
-            {
-                ("token_embd.weight", [4, 3]), ("output_norm.weight", [4]), ("blk.0.attn_norm.weight", [4]), ("blk.0.attn_q.weight", [4, 8]), ("blk.0.attn_k.weight", [4, 4]),
-                ("blk.0.attn_v.weight", [4, 4]), ("blk.0.attn_output.weight", [8, 4]), ("blk.0.ffn_norm.weight", [4]), ("blk.0.ffn_gate.weight", [4, 6]),
-                ("blk.0.ffn_up.weight", [4, 6]), ("blk.0.ffn_down.weight", [6, 4]),
-            })
-            builder.Float32Tensor(name, dimensions);
+        (string Name, long[] Dimensions)[] tensors =
+        [
+            ("token_embd.weight", [4, 3]), ("output_norm.weight", [4]), ("blk.0.attn_norm.weight", [4]), ("blk.0.attn_q.weight", [4, 8]),
+            ("blk.0.attn_k.weight", [4, 4]), ("blk.0.attn_v.weight", [4, 4]), ("blk.0.attn_output.weight", [8, 4]), ("blk.0.ffn_norm.weight", [4]),
+            ("blk.0.ffn_gate.weight", [4, 6]), ("blk.0.ffn_up.weight", [4, 6]), ("blk.0.ffn_down.weight", [6, 4]),
+        ];
+        foreach ((string name, long[] dimensions) in tensors) builder.Float32Tensor(name, dimensions);
         return builder;
     }
 
@@ -67,7 +72,7 @@ internal sealed class GgufBuilder
         return this;
     }
 
-    /// <summary>A tensor of 0, 1, 2, ... with its data.</summary>
+    /// <summary>A tensor whose values are 0, 1, 2 and so on, with its data.</summary>
     public GgufBuilder Float32Tensor(string name, params long[] dimensions) =>
         Float32Tensor(name, [.. Enumerable.Range(0, (int)dimensions.Aggregate(1L, (a, b) => a * b)).Select(i => (float)i)], dimensions);
 
@@ -82,7 +87,7 @@ internal sealed class GgufBuilder
         return this;
     }
 
-    /// <summary>A tensor's description without data.</summary>
+    /// <summary>The description of a tensor, without data.</summary>
     public GgufBuilder Tensor(string name, uint type, ulong offset, params ulong[] dimensions)
     {
         Append(_tensors, writer =>

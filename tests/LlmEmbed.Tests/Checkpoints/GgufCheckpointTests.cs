@@ -32,7 +32,12 @@ public sealed class GgufCheckpointTests : IDisposable
         using Checkpoint folder = Checkpoint.Open(Repository.Fixture("llama-gqa"));
         using Checkpoint gguf = Checkpoint.Open(Repository.Fixture("gguf", "llama-gqa-Q4_1.gguf"));
         Assert.Equal("GGUF v3, Q4_1", gguf.Format);
-        foreach (string key in (string[])["hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size", "vocab_size", "max_position_embeddings"])
+        string[] sizes =
+        [
+            "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size", "vocab_size",
+            "max_position_embeddings",
+        ];
+        foreach (string key in sizes)
             Assert.Equal(folder.Config.Int(key), gguf.Config.Int(key));
         foreach (string key in (string[])["rms_norm_eps", "rope_theta"]) Assert.Equal(folder.Config.Number(key), gguf.Config.Number(key));
         Assert.True(gguf.Config.Flag("tie_word_embeddings", false));
@@ -60,7 +65,9 @@ public sealed class GgufCheckpointTests : IDisposable
     {
         using Checkpoint folder = Checkpoint.Open(Repository.Fixture("llama-mha"));
         using Checkpoint gguf = Checkpoint.Open(Repository.Fixture("gguf", "llama-mha-F32.gguf"));
-        (Weight expected, Weight actual) = (folder.Weights["model.layers.1.self_attn.q_proj.weight"], gguf.Weights["model.layers.1.self_attn.q_proj.weight"]);
+        (Weight expected, Weight actual) = (
+            folder.Weights["model.layers.1.self_attn.q_proj.weight"],
+            gguf.Weights["model.layers.1.self_attn.q_proj.weight"]);
         float[] row = new float[32];
         for (int i = 0; i < 32; i++)
         {
@@ -84,8 +91,13 @@ public sealed class GgufCheckpointTests : IDisposable
     [InlineData("qwen3")]
     public void Every_architecture_is_described_by_its_own_keys(string architecture)
     {
-        using Checkpoint checkpoint = Open(GgufBuilder.TinyModel(architecture).Float32($"{architecture}.rope.freq_base", 1e6f).UInt32($"{architecture}.attention.value_length", 4)
-            .UInt32($"{architecture}.rope.dimension_count", 4).Bool($"{architecture}.attention.causal", 1).UInt32($"{architecture}.expert_count", 0).UInt32($"{architecture}.pooling_type", 3));
+        using Checkpoint checkpoint = Open(GgufBuilder.TinyModel(architecture)
+            .Float32($"{architecture}.rope.freq_base", 1e6f)
+            .UInt32($"{architecture}.attention.value_length", 4)
+            .UInt32($"{architecture}.rope.dimension_count", 4)
+            .Bool($"{architecture}.attention.causal", 1)
+            .UInt32($"{architecture}.expert_count", 0)
+            .UInt32($"{architecture}.pooling_type", 3));
         Assert.Equal(architecture, checkpoint.Config.ModelType);
         Assert.Equal(4, checkpoint.Config.Int("head_dim"));
         Assert.Equal(1, checkpoint.Config.Int("num_key_value_heads"));
@@ -102,14 +114,23 @@ public sealed class GgufCheckpointTests : IDisposable
     {
         using Checkpoint qwen3 = Open(GgufBuilder.TinyModel("qwen3").Float32Tensor("blk.0.attn_q_norm.weight", 4));
         qwen3.Require("model.layers.0.self_attn.q_norm.weight", 4);
-        using Checkpoint llama = Open(GgufBuilder.TinyModel("llama").Float32Tensor("rope_freqs.weight", 2).Float32Tensor("blk.0.ffn_gate.bias", 6).UInt32("llama.attention.sliding_window", 7));
+        using Checkpoint llama = Open(GgufBuilder.TinyModel("llama")
+            .Float32Tensor("rope_freqs.weight", 2)
+            .Float32Tensor("blk.0.ffn_gate.bias", 6)
+            .UInt32("llama.attention.sliding_window", 7));
         llama.Require("model.rope_freqs.weight", 2);
         Assert.Equal(7, llama.Config.Int("sliding_window"));
         Assert.True(llama.Config.Flag("mlp_bias", false));
         Assert.False(llama.Config.Flag("attention_bias", true));
-        AssertRefused("'blk.0.attn_q_norm.weight' is not known for the architecture 'llama'", GgufBuilder.TinyModel("llama").Float32Tensor("blk.0.attn_q_norm.weight", 4));
-        AssertRefused("'rope_freqs.weight' is not known for the architecture 'qwen2'", GgufBuilder.TinyModel("qwen2").Float32Tensor("rope_freqs.weight", 2));
-        AssertRefused("'blk.0.attn_q.bias' is not known for the architecture 'qwen3'", GgufBuilder.TinyModel("qwen3").Float32Tensor("blk.0.attn_q.bias", 8));
+        AssertRefused(
+            "'blk.0.attn_q_norm.weight' is not known for the architecture 'llama'",
+            GgufBuilder.TinyModel("llama").Float32Tensor("blk.0.attn_q_norm.weight", 4));
+        AssertRefused(
+            "'rope_freqs.weight' is not known for the architecture 'qwen2'",
+            GgufBuilder.TinyModel("qwen2").Float32Tensor("rope_freqs.weight", 2));
+        AssertRefused(
+            "'blk.0.attn_q.bias' is not known for the architecture 'qwen3'",
+            GgufBuilder.TinyModel("qwen3").Float32Tensor("blk.0.attn_q.bias", 8));
     }
 
     [Fact]
@@ -123,13 +144,15 @@ public sealed class GgufCheckpointTests : IDisposable
     [Fact]
     public void Linear_rotary_scaling_is_translated_with_or_without_its_type()
     {
-        foreach (GgufBuilder builder in (GgufBuilder[])[GgufBuilder.TinyModel("llama").Text("llama.rope.scaling.type", "linear"), GgufBuilder.TinyModel("llama")])
+        GgufBuilder[] builders = [GgufBuilder.TinyModel("llama").Text("llama.rope.scaling.type", "linear"), GgufBuilder.TinyModel("llama")];
+        foreach (GgufBuilder builder in builders)
         {
             using Checkpoint checkpoint = Open(builder.Float32("llama.rope.scaling.factor", 2.5f));
             ModelConfig scaling = checkpoint.Config.Section("rope_scaling")!;
             Assert.Equal(("linear", 2.5), (scaling.Text("rope_type"), scaling.Number("factor")));
         }
-        using Checkpoint none = Open(GgufBuilder.TinyModel("llama").Text("llama.rope.scaling.type", "none").Float32("llama.rope.scaling.factor", 2.5f));
+        using Checkpoint none = Open(
+            GgufBuilder.TinyModel("llama").Text("llama.rope.scaling.type", "none").Float32("llama.rope.scaling.factor", 2.5f));
         Assert.False(none.Config.Has("rope_scaling"));
         RefuseUnread(none);
     }
@@ -147,8 +170,13 @@ public sealed class GgufCheckpointTests : IDisposable
     [Fact]
     public void A_tensor_that_is_not_known_is_refused_by_name()
     {
-        foreach (string name in (string[])["blk.0.ffn_gate_inp.weight", "blk.1.attn_q.weight", "blk.-1.attn_q.weight", "blk.0.attn_q.scale", "cls.weight"])
-            AssertRefused($"the tensor '{name}' is not known for the architecture 'llama' with 1 blocks", GgufBuilder.TinyModel("llama").Float32Tensor(name, 4));
+        string[] names = ["blk.0.ffn_gate_inp.weight", "blk.1.attn_q.weight", "blk.-1.attn_q.weight", "blk.0.attn_q.scale", "cls.weight"];
+        foreach (string name in names)
+        {
+            AssertRefused(
+                $"the tensor '{name}' is not known for the architecture 'llama' with 1 blocks",
+                GgufBuilder.TinyModel("llama").Float32Tensor(name, 4));
+        }
     }
 
     [Fact]
@@ -162,25 +190,37 @@ public sealed class GgufCheckpointTests : IDisposable
     public void An_adapter_is_refused() => AssertRefused("of the type 'adapter'", GgufBuilder.TinyModel("llama").Text("general.type", "adapter"));
 
     [Fact]
-    public void A_part_of_a_split_model_is_refused_with_the_way_to_merge() => AssertRefused("one of 3 parts", GgufBuilder.TinyModel("llama").Value("split.count", 2, writer => writer.Write((ushort)3)));
+    public void A_part_of_a_split_model_is_refused_with_the_way_to_merge() =>
+        AssertRefused("one of 3 parts", GgufBuilder.TinyModel("llama").Value("split.count", 2, writer => writer.Write((ushort)3)));
 
     [Fact]
     public void A_size_of_the_wrong_kind_is_refused()
     {
-        AssertRefused("'llama.attention.head_count' is System.UInt32[]", new GgufBuilder().Text("general.architecture", "llama").UInt32("llama.embedding_length", 4).UInt32("llama.block_count", 1)
-            .Array("llama.attention.head_count", 4, 1, writer => writer.Write(2)));
-        AssertRefused("'llama.embedding_length' is 0, expected a whole number from 1", new GgufBuilder().Text("general.architecture", "llama").UInt32("llama.embedding_length", 0));
+        AssertRefused(
+            "'llama.attention.head_count' is System.UInt32[]",
+            new GgufBuilder()
+                .Text("general.architecture", "llama")
+                .UInt32("llama.embedding_length", 4)
+                .UInt32("llama.block_count", 1)
+                .Array("llama.attention.head_count", 4, 1, writer => writer.Write(2)));
+        AssertRefused(
+            "'llama.embedding_length' is 0, expected a whole number from 1",
+            new GgufBuilder().Text("general.architecture", "llama").UInt32("llama.embedding_length", 0));
         AssertRefused("'llama.embedding_length' is missing", new GgufBuilder().Text("general.architecture", "llama"));
         AssertRefused("'llama.rope.freq_base' is NaN", GgufBuilder.TinyModel("llama").Float32("llama.rope.freq_base", float.NaN));
     }
 
     [Fact]
     public void A_rotation_of_a_part_of_the_head_is_refused() =>
-        AssertRefused("'llama.rope.dimension_count' is 2, expected the head size 4", GgufBuilder.TinyModel("llama").UInt32("llama.rope.dimension_count", 2));
+        AssertRefused(
+            "'llama.rope.dimension_count' is 2, expected the head size 4",
+            GgufBuilder.TinyModel("llama").UInt32("llama.rope.dimension_count", 2));
 
     [Fact]
     public void Queries_that_do_not_fill_the_heads_are_refused() =>
-        AssertRefused("'blk.0.attn_q.bias' has 7 outputs, expected 2 heads of 4", GgufBuilder.TinyModel("llama").Float32Tensor("blk.0.attn_q.bias", 7));
+        AssertRefused(
+            "'blk.0.attn_q.bias' has 7 outputs, expected 2 heads of 4",
+            GgufBuilder.TinyModel("llama").Float32Tensor("blk.0.attn_q.bias", 7));
 
     [Fact]
     public void Whatever_byte_is_changed_the_file_opens_or_is_refused()
@@ -212,7 +252,8 @@ public sealed class GgufCheckpointTests : IDisposable
 
     private Checkpoint Open(GgufBuilder builder) => Checkpoint.Open(_folder.Write("model.gguf", builder.Build()));
 
-    private void AssertRefused(string message, GgufBuilder builder) => Assert.Contains(message, Assert.Throws<LlmEmbedException>(() => Open(builder)).Message, StringComparison.Ordinal);
+    private void AssertRefused(string message, GgufBuilder builder) =>
+        Assert.Contains(message, Assert.Throws<LlmEmbedException>(() => Open(builder)).Message, StringComparison.Ordinal);
 
     private void AssertUnread(string key, Func<GgufBuilder, GgufBuilder> add)
     {
@@ -223,11 +264,12 @@ public sealed class GgufCheckpointTests : IDisposable
     /// <summary>Reads what every architecture reads and lets the configuration refuse the rest.</summary>
     private static void RefuseUnread(Checkpoint checkpoint)
     {
-        foreach (string key in (string[])
-            [
-                "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "intermediate_size", "hidden_act", "rms_norm_eps", "rope_theta",
-                "max_position_embeddings", "rope_scaling", "sliding_window", "attention_bias", "mlp_bias",
-            ])
+        string[] keys =
+        [
+            "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "intermediate_size", "hidden_act",
+            "rms_norm_eps", "rope_theta", "max_position_embeddings", "rope_scaling", "sliding_window", "attention_bias", "mlp_bias",
+        ];
+        foreach (string key in keys)
             checkpoint.Config.Has(key);
         checkpoint.Config.RefuseUnread();
     }

@@ -24,9 +24,18 @@ public sealed class ModelConfigTests
     public void A_value_of_the_wrong_kind_names_key_value_and_what_is_expected()
     {
         ModelConfig config = Config("""{"model_type":"llama","hidden_size":"big","layers":0,"act":"relu2"}""");
-        Assert.Contains("'hidden_size' is \"big\", expected a number", Assert.Throws<LlmEmbedException>(() => config.Size("hidden_size")).Message, StringComparison.Ordinal);
-        Assert.Contains("'layers' is 0, expected at least 1", Assert.Throws<LlmEmbedException>(() => config.Size("layers")).Message, StringComparison.Ordinal);
-        Assert.Contains("'act' is \"relu2\", expected silu", Assert.Throws<LlmEmbedException>(() => config.Require("act", "silu")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'hidden_size' is \"big\", expected a whole number",
+            Assert.Throws<LlmEmbedException>(() => config.Size("hidden_size")).Message,
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "'layers' is 0, expected at least 1",
+            Assert.Throws<LlmEmbedException>(() => config.Size("layers")).Message,
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "'act' is \"relu2\", expected silu",
+            Assert.Throws<LlmEmbedException>(() => config.Require("act", "silu")).Message,
+            StringComparison.Ordinal);
         Assert.Contains("'heads' is missing", Assert.Throws<LlmEmbedException>(() => config.Int("heads")).Message, StringComparison.Ordinal);
     }
 

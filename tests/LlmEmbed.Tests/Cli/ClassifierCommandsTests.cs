@@ -94,16 +94,18 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
     {
         ToolResult arguments = Tool.Run("predict", trained.Model, "a fine story", "a dull story").Succeeded();
         ToolResult lines = Tool.RunWithInput("a fine story\na dull story\n", "predict", trained.Model).Succeeded();
+        ToolResult piped = Tool.RunProcess("a fine story\na dull story\n", "predict", trained.Model).Succeeded();
         Assert.Equal("text,predicted_label,probability", arguments.Lines[0]);
         Assert.StartsWith("a fine story,", arguments.Lines[1], StringComparison.Ordinal);
         Assert.StartsWith("a dull story,", arguments.Lines[2], StringComparison.Ordinal);
         Assert.Equal(arguments.Output, lines.Output);
+        Assert.Equal(arguments.Output, piped.Output);
     }
 
     [Fact]
     public void Standard_output_holds_nothing_but_data()
     {
-        ToolResult result = Tool.Run("predict", trained.Model, "--data", trained.Data, "--output-format", "jsonl").Succeeded();
+        ToolResult result = Tool.RunProcess("", "predict", trained.Model, "--data", trained.Data, "--output-format", "jsonl").Succeeded();
         Assert.Equal(60, result.JsonLines.Length);
         Assert.Empty(result.Error);
     }
@@ -160,16 +162,26 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
     public void The_same_seed_gives_the_same_folder_byte_for_byte()
     {
         string again = _folder.File("again");
-        Tool.Run(
-            "train", "--data", trained.Data, "--output", again, "--backbone", Repository.Fixture("llama-mha"), "--backbone", Repository.Fixture("bert"), "--cache", _folder.File("cache")).Succeeded();
+        Tool.RunProcess(
+            "",
+            "train",
+            "--data",
+            trained.Data,
+            "--output",
+            again,
+            "--backbone",
+            Repository.Fixture("llama-mha"),
+            "--backbone",
+            Repository.Fixture("bert"),
+            "--cache", _folder.File("cache")).Succeeded();
         AssertSameFiles(trained.Model, again);
     }
 
     [Fact]
     public void Two_predictions_are_the_same_bytes()
     {
-        foreach (string name in new[] { "1.csv", "2.csv" })
-            Tool.Run("predict", trained.Model, "--data", trained.Data, "--all", "--output", _folder.File(name)).Succeeded();
+        Tool.Run("predict", trained.Model, "--data", trained.Data, "--all", "--output", _folder.File("1.csv")).Succeeded();
+        Tool.RunProcess("", "predict", trained.Model, "--data", trained.Data, "--all", "--output", _folder.File("2.csv")).Succeeded();
         Assert.Equal(File.ReadAllBytes(_folder.File("1.csv")), File.ReadAllBytes(_folder.File("2.csv")));
     }
 
@@ -179,7 +191,8 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
         string test = _folder.Write("test.jsonl", LabeledTexts.JsonLines(LabeledTexts.Take(75)[60..]));
         string page = _folder.File("report.html");
         ToolResult result = Tool.Run(
-            "train", "--data", trained.Data, "--test", test, "--report", page, "--pictures", _folder.File("pictures"), "--output", _folder.File("model"), "--backbone", Repository.Fixture("bert"), "--cache", "none").Succeeded();
+            "train", "--data", trained.Data, "--test", test, "--report", page, "--pictures", _folder.File("pictures"), "--output", _folder
+                .File("model"), "--backbone", Repository.Fixture("bert"), "--cache", "none").Succeeded();
         Assert.Contains($"Measured on {test} (15 texts, not trained on):", result.Output, StringComparison.Ordinal);
         Assert.Contains($"Saved to {_folder.File("model")}", result.Output, StringComparison.Ordinal);
         Assert.Contains("<h2>Cost</h2>", File.ReadAllText(page), StringComparison.Ordinal);
@@ -197,7 +210,19 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
         foreach (int row in planted) rows[row].Label = "1"; // they are of class "01"
         string data = _folder.Write("data.csv", LabeledTexts.Csv(rows)), model = _folder.File("model");
         string page = Path.Combine(model, "with-texts.html"); // in the folder that training makes
-        JsonNode json = Tool.Run("train", "--data", data, "--report", page, "--output", model, "--backbone", Repository.Fixture("bert"), "--cache", "none", "--json").Succeeded().Json;
+        JsonNode json = Tool.Run(
+            "train",
+            "--data",
+            data,
+            "--report",
+            page,
+            "--output",
+            model,
+            "--backbone",
+            Repository.Fixture("bert"),
+            "--cache",
+            "none",
+            "--json").Succeeded().Json;
         JsonNode[] doubted = [.. json["likely_label_errors"]!.AsArray().Select(text => text!)];
         Assert.NotEmpty(doubted);
         foreach (JsonNode text in doubted)
@@ -220,7 +245,8 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
         rows[0].Label = "1"; // it is of class "01"
         string data = _folder.Write("data.csv", LabeledTexts.Csv(rows)), page = _folder.File("page.html");
         Tool.Run("evaluate", trained.Model, "--data", data, "--report", page, "--pictures", _folder.File("pictures"), "--cache", "none").Succeeded();
-        Assert.Contains($"<li><div dir=\"auto\">{rows[0].Text}</div><small>labelled 1, predicted 01 with ", File.ReadAllText(page), StringComparison.Ordinal);
+        Assert.Contains(
+            $"<li><div dir=\"auto\">{rows[0].Text}</div><small>labelled 1, predicted 01 with ", File.ReadAllText(page), StringComparison.Ordinal);
         Assert.Contains("Reading with bert", File.ReadAllText(page), StringComparison.Ordinal);
         Assert.False(File.Exists(_folder.File("pictures/depth-curve.svg")), "nothing was chosen in an evaluation");
         Assert.True(File.Exists(_folder.File("pictures/coverage.svg")));
@@ -236,7 +262,8 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
     public void Progress_goes_to_standard_error_a_line_per_stage()
     {
         ToolResult result = Tool.Run(
-            "train", "--data", trained.Data, "--output", _folder.File("model"), "--backbone", Repository.Fixture("bert"), "--cache", "none", "--json").Succeeded();
+            "train", "--data", trained.Data, "--output", _folder.File("model"), "--backbone", Repository
+                .Fixture("bert"), "--cache", "none", "--json").Succeeded();
         Assert.Contains("Reading bert: 48 of 48 texts (", result.Error, StringComparison.Ordinal); // a fifth is held out from the choice of views
         Assert.Contains("Reading bert: 12 of 12 texts (", result.Error, StringComparison.Ordinal);
         Assert.Contains("Training the head: 60 of 60 texts", result.Error, StringComparison.Ordinal);
@@ -247,7 +274,8 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
     public void A_sample_of_the_examples_keeps_the_shares_of_the_classes()
     {
         ToolResult result = Tool.Run(
-            "train", "--data", trained.Data, "--output", _folder.File("sampled"), "--backbone", Repository.Fixture("bert"), "--depths", "1", "--examples", "30", "--cache", "none", "--json").Succeeded();
+            "train", "--data", trained.Data, "--output", _folder.File("sampled"), "--backbone", Repository
+                .Fixture("bert"), "--depths", "1", "--examples", "30", "--cache", "none", "--json").Succeeded();
         Assert.Equal(30, (int)result.Json["examples"]!);
         Assert.Equal([2, 2, 2], result.Json["classes"]!.AsArray().Select(score => (int)score!["support"]!)); // a fifth is held out
     }
@@ -262,7 +290,20 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
             string data = _folder.File("training.csv"), test = _folder.File($"test-{i}.csv"), model = _folder.File($"model-{i}");
             File.WriteAllLines(data, ["text,label", .. Requests.Generate(60).Select(example => $"{example.Text},{example.Label}")]);
             File.WriteAllLines(test, ["text,label", .. lines]);
-            Tool.Run("train", "--data", data, "--test", test, "--output", model, "--backbone", Repository.Fixture("bert"), "--backbone", Repository.Fixture("llama-gqa"), "--cache", "none").Succeeded();
+            Tool.Run(
+                "train",
+                "--data",
+                data,
+                "--test",
+                test,
+                "--output",
+                model,
+                "--backbone",
+                Repository.Fixture("bert"),
+                "--backbone",
+                Repository.Fixture("llama-gqa"),
+                "--cache",
+                "none").Succeeded();
             return model;
         })];
         foreach (string file in new[] { "classifier.json", "head.safetensors" })
@@ -297,7 +338,16 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
     public void A_cache_is_explained_store_by_store()
     {
         string cache = _folder.File("cache");
-        Tool.Run("embed", "--backbone", Repository.Fixture("bert"), "--data", trained.Data, "--output", _folder.File("states.safetensors"), "--cache", cache).Succeeded();
+        Tool.Run(
+            "embed",
+            "--backbone",
+            Repository.Fixture("bert"),
+            "--data",
+            trained.Data,
+            "--output",
+            _folder.File("states.safetensors"),
+            "--cache",
+            cache).Succeeded();
         JsonNode store = Assert.Single(Tool.Run("inspect", cache, "--json").Succeeded().Json["stores"]!.AsArray())!;
         Assert.Equal(60, (int)store["texts"]!);
         Assert.Empty(store["damaged"]!.AsArray());
@@ -337,7 +387,8 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
         File.WriteAllBytes(path, bytes);
         ToolResult result = Tool.Run("predict", model, "a fine story");
         if (part is null) result.Succeeded();
-        else Assert.Contains($"{Path.GetDirectoryName(path)} differs in its {part} from the one it was trained with", result.Refused(), StringComparison.Ordinal);
+        else Assert.Contains(
+            $"{Path.GetDirectoryName(path)} differs in its {part} from the one it was trained with", result.Refused(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -345,8 +396,8 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
     {
         string model = TrainOnCopy();
         string manifest = Path.Combine(model, "classifier.json");
-        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("\"format_version\": 4", "\"format_version\": 5", StringComparison.Ordinal));
-        Assert.Contains($"{manifest} has format version 5", Tool.Run("predict", model, "a fine story").Refused(), StringComparison.Ordinal);
+        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("\"format_version\": 5", "\"format_version\": 6", StringComparison.Ordinal));
+        Assert.Contains($"{manifest} has format version 6", Tool.Run("predict", model, "a fine story").Refused(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -356,7 +407,10 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
         File.WriteAllText(_folder.File("notes.txt"), "mine");
         Assert.Contains("is not empty and holds no classifier", Train(_folder.Path).Refused(), StringComparison.Ordinal);
         Train(model).Succeeded();
-        Assert.Equal(["models", "model", "notes.txt"], Directory.EnumerateFileSystemEntries(_folder.Path).Select(Path.GetFileName).OrderByDescending(name => name == "models").ThenBy(name => name));
+        Assert.Equal(
+            ["models", "model", "notes.txt"],
+            Directory.EnumerateFileSystemEntries(_folder.Path).Select(Path.GetFileName).OrderByDescending(name => name == "models")
+                .ThenBy(name => name));
     }
 
     public void Dispose() => _folder.Dispose();
@@ -405,7 +459,9 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
     internal static void AssertSameFiles(string expected, string found)
     {
         Assert.Equal(Names(expected), Names(found));
-        foreach (string name in Names(expected)) Assert.Equal(File.ReadAllBytes(Path.Combine(expected, name)), File.ReadAllBytes(Path.Combine(found, name)));
-        static string[] Names(string folder) => Directory.GetFiles(folder).Select(file => Path.GetFileName(file)!).Order(StringComparer.Ordinal).ToArray();
+        foreach (string name in Names(expected))
+            Assert.Equal(File.ReadAllBytes(Path.Combine(expected, name)), File.ReadAllBytes(Path.Combine(found, name)));
+        static string[] Names(string folder) =>
+            Directory.GetFiles(folder).Select(file => Path.GetFileName(file)!).Order(StringComparer.Ordinal).ToArray();
     }
 }

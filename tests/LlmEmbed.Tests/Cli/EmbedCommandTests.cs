@@ -11,7 +11,8 @@ public sealed class EmbedCommandTests : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
-    public static TheoryData<string> GgufFiles => [.. Directory.GetFiles(Repository.Fixture("gguf"), "*.gguf").Select(file => Path.GetFileName(file)!).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> GgufFiles =>
+        [.. Directory.GetFiles(Repository.Fixture("gguf"), "*.gguf").Select(file => Path.GetFileName(file)!).Order(StringComparer.Ordinal)];
 
     [Theory]
     [MemberData(nameof(BackboneTests.Folders), MemberType = typeof(BackboneTests))]
@@ -37,7 +38,8 @@ public sealed class EmbedCommandTests : IDisposable
     public void The_pooler_equals_the_golden_pooler_output(string folder)
     {
         using Golden golden = Golden.OfFixture(folder);
-        GoldenTensors states = Embed(Repository.Fixture(folder), golden.Texts, "--max-tokens", $"{golden.MaxTokens}", "--depths", "-1", "--pooling", "pooler");
+        GoldenTensors states = Embed(
+            Repository.Fixture(folder), golden.Texts, "--max-tokens", $"{golden.MaxTokens}", "--depths", "-1", "--pooling", "pooler");
         AssertClose(golden.Tensor("pooler_output"), states.Values<float>("embeddings"));
     }
 
@@ -46,7 +48,9 @@ public sealed class EmbedCommandTests : IDisposable
     public void Gguf_files_give_the_golden_states_of_their_dequantized_weights(string file)
     {
         string name = Path.GetFileNameWithoutExtension(file);
-        string source = name == "kquants" ? Repository.Fixture("gguf", "kquants.golden") : Repository.Fixture(name[..name.LastIndexOf('-')], "golden");
+        string source = name == "kquants"
+            ? Repository.Fixture("gguf", "kquants.golden")
+            : Repository.Fixture(name[..name.LastIndexOf('-')], "golden");
         string own = Repository.Fixture("gguf", $"{name}.golden.safetensors");
         // F32 and BF16 hold the weights of the source folder exactly and share its golden states.
         using Golden golden = new($"{source}.json", File.Exists(own) ? own : $"{source}.safetensors");
@@ -71,7 +75,17 @@ public sealed class EmbedCommandTests : IDisposable
     public void Texts_in_the_cache_are_not_computed_again_and_give_the_same_bytes()
     {
         string[] texts = Enumerable.Range(0, 20).Select(i => $"text number {i % 10}").ToArray();
-        string[] arguments = ["embed", "--backbone", Repository.Fixture("bert"), "--data", WriteTexts(texts), "--cache", _folder.File("cache"), "--json"];
+        string[] arguments =
+        [
+            "embed",
+            "--backbone",
+            Repository.Fixture("bert"),
+            "--data",
+            WriteTexts(texts),
+            "--cache",
+            _folder.File("cache"),
+            "--json",
+        ];
         ToolResult first = Tool.Run([.. arguments, "--output", _folder.File("1.safetensors")]).Succeeded();
         ToolResult second = Tool.Run([.. arguments, "--output", _folder.File("2.safetensors")]).Succeeded();
         Assert.Equal((20, 10, 0), Counts(first));
@@ -87,8 +101,17 @@ public sealed class EmbedCommandTests : IDisposable
         string output = _folder.File("states.safetensors");
         Tool.RunWithInput(
             "id\tbody\n1\tone\n2\t\"two\tfields\"\n",
-            "embed", "--backbone", Repository.Fixture("bert"), "--data", "-", "--format", "tsv", "--text-column", "body", "--cache", "none", "--output", output).Succeeded();
+            "embed", "--backbone", Repository
+                .Fixture("bert"), "--data", "-", "--format", "tsv", "--text-column", "body", "--cache", "none", "--output", output).Succeeded();
         Assert.Equal([2, 2, 32], new GoldenTensors(output).Shape("embeddings"));
+    }
+
+    [Fact]
+    public void Standard_input_needs_a_format()
+    {
+        ToolResult result = Tool.Run(
+            "embed", "--backbone", Repository.Fixture("bert"), "--data", "-", "--output", _folder.File("states.safetensors"));
+        Assert.Contains("give --format", result.Refused(), StringComparison.Ordinal);
     }
 
     public void Dispose() => _folder.Dispose();
@@ -102,14 +125,30 @@ public sealed class EmbedCommandTests : IDisposable
     private GoldenTensors Embed(string backbone, string[] texts, params string[] options)
     {
         string output = _folder.File("states.safetensors");
-        string[] arguments = ["embed", "--backbone", backbone, "--data", WriteTexts(texts), "--precision", "fp32", "--cache", "none", "--output", output];
+        string[] arguments =
+        [
+            "embed",
+            "--backbone",
+            backbone,
+            "--data",
+            WriteTexts(texts),
+            "--precision",
+            "fp32",
+            "--cache",
+            "none",
+            "--output",
+            output,
+        ];
         Tool.Run([.. arguments, .. options]).Succeeded();
         return new GoldenTensors(output);
     }
 
-    private string WriteTexts(string[] texts) => _folder.Write("texts.jsonl", string.Concat(texts.Select(text => JsonSerializer.Serialize(new { text }) + "\n")));
+    private string WriteTexts(string[] texts) =>
+        _folder.Write("texts.jsonl", string.Concat(texts.Select(text => JsonSerializer.Serialize(new { text }) + "\n")));
 
-    /// <summary>The tensors of an embedding at all depths: embeddings [N,D,H], where D counts the poolings of each depth, and the depths [D].</summary>
+    /// <summary>
+    /// The tensors of an embedding at all depths: embeddings [N,D,H], where D counts the poolings of each depth, and the depths [D].
+    /// </summary>
     private static void AssertGolden(Golden golden, GoldenTensors states, params string[] poolings)
     {
         long[] depths = states.Values<long>("depths");

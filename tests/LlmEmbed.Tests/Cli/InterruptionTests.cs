@@ -25,9 +25,12 @@ public sealed partial class InterruptionTests : IDisposable
         ToolResult result = Tool.Finish(process);
         Assert.Contains("the same command resumes", result.Refused(exitCode: 130), StringComparison.Ordinal);
         Assert.Equal(["cache", "data.jsonl"], Entries(_folder.Path));
-        Assert.All(Directory.GetDirectories(_folder.File("cache")), store => Assert.DoesNotContain(Entries(store), file => file.EndsWith(".tmp", StringComparison.Ordinal)));
+        Assert.All(
+            Directory.GetDirectories(_folder.File("cache")),
+            store => Assert.DoesNotContain(Entries(store), file => file.EndsWith(".tmp", StringComparison.Ordinal)));
     }
 
+    /// <summary>Slow: two classifiers are trained on 4,000 texts, so many that a kill falls between two shards of embeddings.</summary>
     [Fact]
     public void A_killed_extraction_resumes_and_gives_the_classifier_of_an_undisturbed_run()
     {
@@ -61,21 +64,38 @@ public sealed partial class InterruptionTests : IDisposable
 
     private string[] Train(string output, string cache) =>
     [
-        "train", "--data", _folder.File("data.jsonl"), "--output", _folder.File(output), "--backbone", Repository.Fixture("llama-mha"), "--cache", _folder.File(cache), "--threads", "1", "--precision", "fp32", "--json",
+        "train",
+        "--data",
+        _folder.File("data.jsonl"),
+        "--output",
+        _folder.File(output),
+        "--backbone",
+        Repository.Fixture("llama-mha"),
+        "--cache",
+        _folder.File(cache),
+        "--threads",
+        "1",
+        "--precision",
+        "fp32",
+        "--json",
     ];
 
     /// <summary>Of views: those of tokens are written before.</summary>
-    private static bool HasShard(string cache) => Directory.Exists(cache) && Directory.EnumerateFiles(cache, "*.safetensors", SearchOption.AllDirectories)
+    private static bool HasShard(string cache) =>
+        Directory.Exists(cache) && Directory.EnumerateFiles(cache, "*.safetensors", SearchOption.AllDirectories)
         .Any(shard => !File.ReadAllText(Path.Combine(Path.GetDirectoryName(shard)!, "encoder.json")).Contains(":tokens", StringComparison.Ordinal));
 
     private static JsonNode Backbone(ToolResult training) => Assert.Single(training.Json["backbones"]!.AsArray())!;
 
-    private static string[] Entries(string folder) => Directory.GetFileSystemEntries(folder).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal).ToArray();
+    private static string[] Entries(string folder) =>
+        Directory.GetFileSystemEntries(folder).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal).ToArray();
 
     /// <summary>A shell that starts something in the background has it ignore SIGINT, and children inherit that.</summary>
     private static bool IsIgnored(int signal)
     {
-        string? line = File.Exists("/proc/self/status") ? File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith("SigIgn:", StringComparison.Ordinal)) : null;
+        string? line = File.Exists("/proc/self/status")
+            ? File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith("SigIgn:", StringComparison.Ordinal))
+            : null;
         return line is not null && (ulong.Parse(line[7..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> (signal - 1) & 1) == 1;
     }
 

@@ -30,13 +30,15 @@ internal static class LabeledTexts
     public static string Csv((string Text, string Label)[] rows)
     {
         StringBuilder csv = new("id,text,label,note\n");
-        for (int i = 0; i < rows.Length; i++) csv.Append(CultureInfo.InvariantCulture, $"{i},{Quote(rows[i].Text)},{Quote(rows[i].Label)},note {i}\n");
+        for (int i = 0; i < rows.Length; i++)
+            csv.Append(CultureInfo.InvariantCulture, $"{i},{Quote(rows[i].Text)},{Quote(rows[i].Label)},note {i}\n");
         return csv.ToString();
     }
 
     /// <summary>The same columns; ids are numbers.</summary>
     public static string JsonLines((string Text, string Label)[] rows) =>
-        string.Concat(rows.Select((row, i) => JsonSerializer.Serialize(new { id = i, text = row.Text, label = row.Label, note = $"note {i}" }) + "\n"));
+        string.Concat(
+            rows.Select((row, i) => JsonSerializer.Serialize(new { id = i, text = row.Text, label = row.Label, note = $"note {i}" }) + "\n"));
 
     private static string Quote(string field) => $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 }

@@ -29,7 +29,8 @@ public sealed class ProbeCommandTests : IDisposable
         Assert.Contains("least loss", result.Output, StringComparison.Ordinal);
         XElement picture = XDocument.Load(svg).Root!;
         XNamespace ns = "http://www.w3.org/2000/svg";
-        Assert.Equal(2, picture.Elements(ns + "polyline").Count(line => ((string)line.Attribute("class")!).EndsWith("thick", StringComparison.Ordinal)));
+        Assert.Equal(
+            2, picture.Elements(ns + "polyline").Count(line => ((string)line.Attribute("class")!).EndsWith("thick", StringComparison.Ordinal)));
         Assert.Contains(picture.Elements(ns + "text"), text => text.Value == "llama-mha, last");
     }
 

@@ -24,7 +24,7 @@ public sealed class ReferenceRecipeTests : IDisposable
         float[] llama = golden.Values<float>("llama"), bert = golden.Values<float>("bert"), roberta = golden.Values<float>("roberta");
         float[] Row(float[] values, int row) => values[(row * 32)..((row + 1) * 32)];
         GoldenTensors head = new(Path.Combine(model, "head.safetensors"));
-        using TextClassifier classifier = TextClassifier.Load(model);
+        using TextClassifier classifier = Requests.LoadClassifier(model);
         string[] texts = Texts();
         foreach (int text in WholeTexts)
         {
@@ -41,11 +41,20 @@ public sealed class ReferenceRecipeTests : IDisposable
     {
         JsonNode manifest = Manifest(Train("reference", "--pad-to", "40", "--sigma", "0.05", "--epochs", "2"));
         Assert.Equal(
-            ["llama-mha 3:mean-with-pads 2:mean-with-pads 1:mean-with-pads 0:mean-with-pads pad 40 max 40", "bert 4:pooler pad  max 64", "roberta 3:first pad  max 64"],
+            [
+                "llama-mha 3:mean-with-pads 2:mean-with-pads 1:mean-with-pads 0:mean-with-pads pad 40 max 40",
+                "bert 4:pooler pad  max 64",
+                "roberta 3:first pad  max 64",
+            ],
             Backbones(manifest));
-        Assert.Equal("""{"sigma":0.05,"gram_vectors":"Raw","fusion":"cooccurrence","hidden1":1024,"hidden2":256}""", manifest["head"]!["settings"]!.ToJsonString());
+        Assert.Equal(
+            """{"sigma":0.05,"gram_vectors":"Raw","fusion":"cooccurrence","hidden1":1024,"hidden2":256}""",
+            manifest["head"]!["settings"]!.ToJsonString());
         Assert.Equal(1, (double)manifest["head"]!["temperature"]!);
-        Assert.Contains("trained for 2 epochs", (string)manifest["head"]!["choice"]!, StringComparison.Ordinal);
+        JsonNode head = manifest["head"]!["decisions"]!["head"]!;
+        Assert.Equal("released", (string)head["recipe"]!);
+        Assert.Equal(2, (int)head["epochs"]!);
+        Assert.Null(head["held_out_texts"]);
     }
 
     [Fact]
@@ -54,7 +63,9 @@ public sealed class ReferenceRecipeTests : IDisposable
         JsonNode manifest = Manifest(Train("reference-repaired", "--epochs", "300"));
         Assert.Equal("llama-mha 3:mean 2:mean 1:mean 0:mean pad  max 64", Backbones(manifest)[0]);
         Assert.Equal("UnitLength", (string)manifest["head"]!["settings"]!["gram_vectors"]!);
-        Assert.Contains("examples held out of the training data", (string)manifest["head"]!["choice"]!, StringComparison.Ordinal);
+        JsonNode head = manifest["head"]!["decisions"]!["head"]!;
+        Assert.Equal("repaired", (string)head["recipe"]!);
+        Assert.True((int)head["held_out_texts"]! > 0);
     }
 
     [Fact]
@@ -62,7 +73,7 @@ public sealed class ReferenceRecipeTests : IDisposable
     {
         string model = Train("reference", "--unpadded", "--sigma", "0.05", "--epochs", "1", "--roberta", Repository.Fixture("bert"));
         Assert.Equal(["llama-mha 3:mean 2:mean 1:mean 0:mean pad  max 64", "bert 4:pooler 4:first pad  max 64"], Backbones(Manifest(model)));
-        using TextClassifier classifier = TextClassifier.Load(model);
+        using TextClassifier classifier = Requests.LoadClassifier(model);
         Assert.Contains(classifier.Predict("a fine story").Label, classifier.Labels);
     }
 
@@ -81,10 +92,19 @@ public sealed class ReferenceRecipeTests : IDisposable
     [InlineData(2, "auto or reference or reference-repaired", "released", "")]
     public void What_a_recipe_cannot_use_is_refused_by_name(int exitCode, string expected, string recipe, string arguments)
     {
-        string Expand(string argument) => argument switch { "L" => Repository.Fixture("llama-mha"), "B" => Repository.Fixture("bert"), "R" => Repository.Fixture("roberta"), "D" => Repository.Fixture("distilbert"), _ => argument };
+        string Expand(string argument) =>
+            argument switch
+            {
+                "L" => Repository.Fixture("llama-mha"),
+                "B" => Repository.Fixture("bert"),
+                "R" => Repository.Fixture("roberta"),
+                "D" => Repository.Fixture("distilbert"),
+                _ => argument,
+            };
         string data = _folder.Write("train.csv", LabeledTexts.Csv(LabeledTexts.Take(30)));
         ToolResult result = Tool.Run([
-            "train", "--data", data, "--output", _folder.File("refused"), "--cache", "none", "--recipe", recipe, .. arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Expand)]);
+            "train", "--data", data, "--output", _folder.File("refused"), "--cache", "none", "--recipe", recipe, .. arguments.Split(
+                ' ', StringSplitOptions.RemoveEmptyEntries).Select(Expand)]);
         Assert.Contains(expected, result.Refused(exitCode), StringComparison.Ordinal);
     }
 
@@ -106,7 +126,8 @@ public sealed class ReferenceRecipeTests : IDisposable
     private static JsonNode Manifest(string model) => JsonNode.Parse(File.ReadAllText(Path.Combine(model, "classifier.json")))!;
 
     private static string[] Backbones(JsonNode manifest) => [.. manifest["backbones"]!.AsArray().Select(backbone =>
-        $"{backbone!["name"]} {string.Join(' ', backbone["views"]!.AsArray().Select(view => $"{view!["depth"]}:{view["pooling"]}"))} pad {backbone["pad_to"]} max {backbone["max_tokens"]}")];
+        $"{backbone!["name"]} {string.Join(' ', backbone["views"]!.AsArray().Select(view => $"{view!["depth"]}:{view["pooling"]}"))} pad " +
+        $"{backbone["pad_to"]} max {backbone["max_tokens"]}")];
 
     /// <summary>Section 2 of docs/method.md, number by number.</summary>
     private static double[] Probabilities(GoldenTensors head, float[][] decoder, float[][] encoders)

@@ -32,7 +32,11 @@ public sealed class TokenizeCommandTests
     public void Tokens_are_shown_beside_their_ids()
     {
         string golden = Repository.Fixture("llama-gqa", "golden.json");
-        ToolResult result = Tokenize(Repository.Fixture("llama-gqa"), GoldenTexts.Section<string[]>(golden, "texts"), "--max-tokens", $"{GoldenTexts.Section<int>(golden, "max_length")}");
+        ToolResult result = Tokenize(
+            Repository.Fixture("llama-gqa"),
+            GoldenTexts.Section<string[]>(golden, "texts"),
+            "--max-tokens",
+            $"{GoldenTexts.Section<int>(golden, "max_length")}");
         Assert.Equal(GoldenTexts.Section<string[][]>(golden, "tokens"), result.JsonLines.Select(line => line["tokens"].Deserialize<string[]>()!));
     }
 
@@ -41,14 +45,15 @@ public sealed class TokenizeCommandTests
     {
         string golden = Repository.Fixture("llama-gqa", "golden.json");
         ToolResult result = Tokenize(
-            Repository.Fixture("gguf", "llama-gqa-Q4_0.gguf"), GoldenTexts.Section<string[]>(golden, "texts"), "--max-tokens", $"{GoldenTexts.Section<int>(golden, "max_length")}");
+            Repository.Fixture("gguf", "llama-gqa-Q4_0.gguf"), GoldenTexts.Section<string[]>(golden, "texts"),
+            "--max-tokens", $"{GoldenTexts.Section<int>(golden, "max_length")}");
         Assert.Equal(GoldenTexts.Section<int[][]>(golden, "input_ids"), Ids(result));
     }
 
     [Fact]
     public void A_folder_with_tokenizer_json_alone_is_enough()
     {
-        using TokenizerFolder folder = new();
+        using TemporaryFolder folder = new();
         File.Copy(Repository.Fixture("bert", "tokenizer.json"), Path.Combine(folder.Path, "tokenizer.json"));
         Assert.Equal(GoldenTexts.Ids("bert"), Ids(Tokenize(folder.Path, GoldenTexts.Texts, "--no-special-tokens")));
     }
@@ -56,14 +61,14 @@ public sealed class TokenizeCommandTests
     [Fact]
     public void A_folder_with_a_vocabulary_and_its_configuration_is_enough()
     {
-        using TokenizerFolder folder = TokenizerFolder.WithoutTokenizerJson("bert", "vocab.txt");
+        using TemporaryFolder folder = TokenizerFolder.WithoutTokenizerJson("bert", "vocab.txt");
         Assert.Equal(GoldenTexts.Ids("bert"), Ids(Tokenize(folder.Path, GoldenTexts.Texts, "--no-special-tokens")));
     }
 
     [Fact]
     public void Other_formats_are_read_too()
     {
-        ToolResult lines = Tool.RunWithInput("one\ntwo\n", "tokenize", "--backbone", Repository.Fixture("bert"), "--format", "lines").Succeeded();
+        ToolResult lines = Tool.RunProcess("one\ntwo\n", "tokenize", "--backbone", Repository.Fixture("bert"), "--format", "lines").Succeeded();
         Assert.Equal(Ids(Tokenize(Repository.Fixture("bert"), ["one", "two"])), Ids(lines));
     }
 

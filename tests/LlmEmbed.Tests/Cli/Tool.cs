@@ -1,20 +1,37 @@
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json.Nodes;
+using LlmEmbed.Cli;
 using Xunit;
 
 namespace LlmEmbed.Tests.Cli;
 
-/// <summary>Starts the built command-line tool as a process of its own, as a user does.</summary>
+/// <summary>
+/// The command-line tool: in this process where a test is about what the tool says and writes, because a process of its own takes a second to start;
+/// as a process of its own where the test is about signals, pipes or what differs from process to process, such as the order of hash tables.
+/// </summary>
 internal static class Tool
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
+    /// <summary>The built tool.</summary>
     public static string Library { get; } = Path.Combine(AppContext.BaseDirectory, "llmembed.dll");
 
+    /// <summary>Runs the tool in this process, with an empty standard input.</summary>
     public static ToolResult Run(params IEnumerable<string> arguments) => RunWithInput("", arguments);
 
+    /// <inheritdoc cref="Run"/>
     public static ToolResult RunWithInput(string input, params IEnumerable<string> arguments)
+    {
+        using MemoryStream output = new();
+        using StringWriter error = new();
+        Terminal terminal = Terminal.Of(new MemoryStream(Encoding.UTF8.GetBytes(input)), output, error);
+        int exitCode = CommandLine.RunAsync([.. arguments], terminal, TestContext.Current.CancellationToken).GetAwaiter().GetResult();
+        return new ToolResult(exitCode, Encoding.UTF8.GetString(output.ToArray()), error.ToString());
+    }
+
+    /// <summary>Runs the built tool as a process of its own, with its standard streams as pipes.</summary>
+    public static ToolResult RunProcess(string input, params IEnumerable<string> arguments)
     {
         using Process process = Start(arguments);
         process.StandardInput.Write(input);
@@ -22,7 +39,7 @@ internal static class Tool
         return Finish(process);
     }
 
-    /// <summary>Starts the tool and leaves it running.</summary>
+    /// <summary>Starts the built tool as a process and leaves it running.</summary>
     public static Process Start(params IEnumerable<string> arguments) =>
         StartProgram(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [Library, .. arguments]);
 
@@ -46,7 +63,7 @@ internal static class Tool
         Task<string> error = process.StandardError.ReadToEndAsync();
         if (!process.WaitForExit(Patience))
         {
-            process.Kill();
+            process.Kill(entireProcessTree: true);
             Assert.Fail($"llmembed did not end within {Patience}.");
         }
         Task.WaitAll(output, error);
@@ -75,6 +92,7 @@ internal sealed record ToolResult(int ExitCode, string Output, string Error)
     {
         Assert.Equal(exitCode, ExitCode);
         Assert.Empty(Output);
-        return Assert.Single(Error.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => line.StartsWith("llmembed: ", StringComparison.Ordinal));
+        return Assert.Single(
+            Error.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => line.StartsWith("llmembed: ", StringComparison.Ordinal));
     }
 }

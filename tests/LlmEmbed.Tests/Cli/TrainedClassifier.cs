@@ -12,7 +12,8 @@ public sealed class TrainedClassifier : IDisposable
         Data = _folder.Write("train.csv", LabeledTexts.Csv(LabeledTexts.Take(60)));
         Model = _folder.File("model");
         Training = Tool.Run(
-            "train", "--data", Data, "--output", Model, "--backbone", Repository.Fixture("llama-mha"), "--backbone", Repository.Fixture("bert"), "--cache", "none", "--json").Succeeded().Json;
+            "train", "--data", Data, "--output", Model, "--backbone", Repository.Fixture("llama-mha"), "--backbone", Repository
+                .Fixture("bert"), "--cache", "none", "--json").Succeeded().Json;
     }
 
     public string Data { get; }

@@ -1,6 +1,7 @@
 using System.Numerics.Tensors;
 using LlmEmbed.Checkpoints;
 using LlmEmbed.Comparison;
+using LlmEmbed.Engine;
 using LlmEmbed.Evaluation;
 using LlmEmbed.Models;
 using LlmEmbed.Reading;
@@ -26,7 +27,11 @@ public sealed class LanguageModelTests
         using LanguageModel model = decoder.Model(golden.Ids.Length);
         for (int row = 0; row < golden.Ids.Length; row++) model.Read(row, golden.Ids[row]);
         float[] states = golden.Pooled("last", decoder.Backbone.BlockCount); // [B,H]
-        Vectors.AssertClose([.. states.Chunk(decoder.Backbone.HiddenSize).SelectMany(decoder.LogProbabilities)], model.LogProbabilities(golden.Ids.Length).ToArray(), Tolerance, folder);
+        Vectors.AssertClose(
+            [.. states.Chunk(decoder.Backbone.HiddenSize).SelectMany(decoder.LogProbabilities)],
+            model.LogProbabilities(golden.Ids.Length).ToArray(),
+            Tolerance,
+            folder);
     }
 
     [Theory]
@@ -79,13 +84,14 @@ public sealed class LanguageModelTests
     public void A_full_row_takes_no_more()
     {
         using Decoder decoder = new("llama-gqa");
-        using LanguageModel model = new(decoder.Backbone, decoder.Layers, rows: 1, capacity: 4, threads: 0);
+        using LanguageModel model = new(decoder.Backbone, decoder.NewLayers, rows: 1, capacity: 4, threads: 0);
         model.Read(0, [1, 2, 3, 4]);
         Assert.Throws<InvalidOperationException>(() => model.Step([5]));
     }
 
     private sealed class Decoder : IDisposable
     {
+        private readonly WeightStore _store = new();
         private readonly Checkpoint _checkpoint;
         private readonly EncoderSession _session;
         private readonly float[][] _head; // [V][H]
@@ -97,7 +103,8 @@ public sealed class LanguageModelTests
             _checkpoint = Checkpoint.Open(Repository.Fixture(folder));
             Backbone = Backbone.Create(_checkpoint);
             View last = new(Backbone.BlockCount, Pooling.Last);
-            _session = new EncoderSession(Backbone, Layers(new()), new BlockRange(0, Backbone.BlockCount), [last], Backbone.MaxTokens, padTo: null, threads: 0);
+            _session = new EncoderSession(
+                Backbone, NewLayers(), new BlockRange(0, Backbone.BlockCount), [last], Backbone.MaxTokens, padTo: null, threads: 0);
             // A tied checkpoint has no lm_head.
             string head = _checkpoint.Weights.ContainsKey("lm_head.weight") ? "lm_head.weight" : "model.embed_tokens.weight";
             float[] values = new float[Backbone.VocabularySize * Backbone.HiddenSize];
@@ -107,9 +114,9 @@ public sealed class LanguageModelTests
 
         public Backbone Backbone { get; }
 
-        public Float32Layers Layers(LlmEmbed.Engine.OnnxGraph graph) => new Float32Layers(_checkpoint, graph);
+        public Layers NewLayers() => new(new Float32Lowering(_checkpoint, _store));
 
-        public LanguageModel Model(int rows) => new(Backbone, Layers, rows, Backbone.MaxTokens, threads: 0);
+        public LanguageModel Model(int rows) => new(Backbone, NewLayers, rows, Backbone.MaxTokens, threads: 0);
 
         public int[] LongestIds()
         {
@@ -134,6 +141,7 @@ public sealed class LanguageModelTests
         public void Dispose()
         {
             _session.Dispose();
+            _store.Dispose();
             _checkpoint.Dispose();
         }
     }

@@ -16,9 +16,19 @@ public sealed class PromptFormatTests
         PromptFormat format = new(tokenizer);
         Assert.True(format.IsChat);
         Assert.Equal(
-            "<|im_start|>user\nClassify the text. Possible labels: bad, good.\n\nText: so dull<|im_end|>\n<|im_start|>assistant\nLabel: bad<|im_end|>\n<|im_start|>user\nText: a joy<|im_end|>\n<|im_start|>assistant\nLabel: good",
-            Written(tokenizer, [.. format.Beginning(["bad", "good"], Examples, 99), .. format.TextIds("a joy", 99), .. format.BeforeLabel, .. format.LabelIds("good")]));
-        Assert.Equal("<|im_end|>\n<|im_start|>assistant\nLet's think step by step.\nLabel:", Written(tokenizer, [.. format.BeforeReasoning, .. format.AfterReasoning]));
+            "<|im_start|>user\nClassify the text. Possible labels: bad, good.\n\nText: so dull<|im_end|>\n<|im_start|>assistant\nLabel: " +
+            "bad<|im_end|>\n<|im_start|>user\nText: a joy<|im_end|>\n<|im_start|>assistant\nLabel: good",
+            Written(
+                tokenizer,
+                [
+                    .. format.Beginning(["bad", "good"], Examples, 99),
+                    .. format.TextIds("a joy", 99),
+                    .. format.BeforeLabel,
+                    .. format.LabelIds("good"),
+                ]));
+        Assert.Equal(
+            "<|im_end|>\n<|im_start|>assistant\nLet's think step by step.\nLabel:",
+            Written(tokenizer, [.. format.BeforeReasoning, .. format.AfterReasoning]));
         Assert.Contains(tokenizer.Encode("<|im_end|>").Ids.Single(), format.EndIds);
     }
 
@@ -30,7 +40,14 @@ public sealed class PromptFormatTests
         Assert.False(format.IsChat);
         Assert.Equal(
             "<|begin_of_text|>Classify the text. Possible labels: bad, good.\n\nText: so dull\nLabel: bad\n\nText: a joy\nLabel: good",
-            Written(tokenizer, [.. format.Beginning(["bad", "good"], Examples, 99), .. format.TextIds("a joy", 99), .. format.BeforeLabel, .. format.LabelIds("good")]));
+            Written(
+                tokenizer,
+                [
+                    .. format.Beginning(["bad", "good"], Examples, 99),
+                    .. format.TextIds("a joy", 99),
+                    .. format.BeforeLabel,
+                    .. format.LabelIds("good"),
+                ]));
     }
 
     /// <summary>SentencePiece begins every text with a space of its own; what continues a text must not get a second one.</summary>
@@ -43,7 +60,14 @@ public sealed class PromptFormatTests
         Tokenizer tokenizer = Tokenizer.Load(Repository.Fixture(folder));
         PromptFormat format = new(tokenizer);
         int[] whole = tokenizer.Encode("Classify the text. Possible labels: bad, good.\n\nText: a small house\nLabel: good").Ids;
-        Assert.Equal((IEnumerable<int>)whole, [.. format.Beginning(["bad", "good"], [], 99), .. format.TextIds("a small house", 99), .. format.BeforeLabel, .. format.LabelIds("good")]);
+        Assert.Equal(
+            (IEnumerable<int>)whole,
+            [
+                .. format.Beginning(["bad", "good"], [], 99),
+                .. format.TextIds("a small house", 99),
+                .. format.BeforeLabel,
+                .. format.LabelIds("good"),
+            ]);
     }
 
     [Fact]
@@ -54,5 +78,6 @@ public sealed class PromptFormatTests
     }
 
     /// <summary>Tokens of byte-level vocabularies back to text, as far as these prompts need it.</summary>
-    private static string Written(Tokenizer tokenizer, IEnumerable<int> ids) => string.Concat(ids.Select(tokenizer.TokenText)).Replace('Ġ', ' ').Replace('Ċ', '\n');
+    private static string Written(Tokenizer tokenizer, IEnumerable<int> ids) =>
+        string.Concat(ids.Select(tokenizer.TokenText)).Replace('Ġ', ' ').Replace('Ċ', '\n');
 }

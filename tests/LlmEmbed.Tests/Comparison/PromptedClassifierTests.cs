@@ -1,5 +1,6 @@
 using System.Numerics.Tensors;
 using LlmEmbed.Comparison;
+using LlmEmbed.Reading;
 using Xunit;
 
 namespace LlmEmbed.Tests.Comparison;
@@ -10,7 +11,13 @@ public sealed class PromptedClassifierTests : IDisposable
     private static readonly string[] Labels = ["a", "the old house", "the old horse", "bread"];
 
     /// <summary>More than go through together, of different lengths.</summary>
-    private static readonly string[] Texts = [.. Enumerable.Range(0, 37).Select(i => string.Join(' ', Enumerable.Repeat("a small dog ran", 1 + i % 4)) + i)];
+    private static readonly string[] Texts =
+    [
+        .. Enumerable.Range(0, 37).Select(i => string.Join(' ', Enumerable.Repeat("a small dog ran", 1 + i % 4)) + i),
+    ];
+
+    /// <summary>All blocks, as a language model needs them.</summary>
+    private static readonly EncoderOptions Whole = new() { Views = ViewSelection.At("-1"), Precision = Precision.Fp32 };
 
     private readonly TemporaryFolder _folder = new();
 
@@ -23,12 +30,18 @@ public sealed class PromptedClassifierTests : IDisposable
     public void Scores_are_the_mean_log_probabilities_of_reading_each_label_behind_the_whole_prompt(string folder)
     {
         using TextEncoder encoder = Open(folder);
-        using PromptedClassifier classifier = PromptedClassifier.TryCreate(encoder, new(Labels, [new("a big cat", "bread")], ReasoningTokens: 0), Texts)!;
+        using PromptedClassifier classifier = PromptedClassifier.TryCreate(
+            encoder.Reader, new(Labels, [new("a big cat", "bread")], ReasoningTokens: 0), Texts)!;
         float[] scores = classifier.Scores(Texts, _ => { }, TestContext.Current.CancellationToken);
-        PromptFormat format = new(encoder.Tokenizer);
+        PromptFormat format = new(encoder.Reader.Backbone.Tokenizer);
         int[] beginning = format.Beginning(Labels, [new("a big cat", "bread")], encoder.MaxTokens);
-        using LanguageModel model = encoder.OpenLanguageModel(1, 700);
-        float[] expected = [.. Texts.SelectMany(text => Labels.Select(label => Score(model, [.. beginning, .. format.TextIds(text, 999), .. format.BeforeLabel], format.LabelIds(label))))];
+        using LanguageModel model = OpenLanguageModel(encoder.Reader);
+        float[] expected =
+        [
+            .. Texts.SelectMany(
+                text => Labels.Select(
+                    label => Score(model, [.. beginning, .. format.TextIds(text, 999), .. format.BeforeLabel], format.LabelIds(label)))),
+        ];
         Assert.Contains(Labels, label => format.LabelIds(label).Length > 2);
         Vectors.AssertClose(expected, scores, 2e-4f, folder);
     }
@@ -40,11 +53,11 @@ public sealed class PromptedClassifierTests : IDisposable
     {
         const int Length = 6;
         using TextEncoder encoder = Open(folder);
-        using PromptedClassifier classifier = PromptedClassifier.TryCreate(encoder, new(Labels, [], Length), Texts)!;
+        using PromptedClassifier classifier = PromptedClassifier.TryCreate(encoder.Reader, new(Labels, [], Length), Texts)!;
         float[] scores = classifier.Scores(Texts, _ => { }, TestContext.Current.CancellationToken);
-        PromptFormat format = new(encoder.Tokenizer);
+        PromptFormat format = new(encoder.Reader.Backbone.Tokenizer);
         int[] beginning = format.Beginning(Labels, [], encoder.MaxTokens);
-        using LanguageModel model = encoder.OpenLanguageModel(1, 700);
+        using LanguageModel model = OpenLanguageModel(encoder.Reader);
         float[] expected = [.. Texts.SelectMany(text =>
         {
             List<int> prompt = [.. beginning, .. format.TextIds(text, 999), .. format.BeforeReasoning];
@@ -64,14 +77,15 @@ public sealed class PromptedClassifierTests : IDisposable
     [Fact]
     public void Texts_whose_reasoning_ends_early_keep_their_scores()
     {
-        using TextEncoder encoder = TextEncoder.Load("smollm2-135m-instruct", new() { ModelFolders = [Repository.Models], Depths = "-1", Precision = Precision.Fp32 });
+        using TextEncoder encoder = Requests.LoadEncoder("smollm2-135m-instruct", Whole);
         string[] texts = ["good", "What a dull, endless film.", "fine"];
         PromptedTask task = new(["negative", "positive"], [], ReasoningTokens: 40);
+        using PromptedClassifier classifier = PromptedClassifier.TryCreate(encoder.Reader, task, texts)!; // one for all: it takes seconds to open
         float[] Ask(string[] asked, out long reasoned)
         {
-            using PromptedClassifier classifier = PromptedClassifier.TryCreate(encoder, task, texts)!;
+            long before = classifier.ReasoningTokens;
             float[] scores = classifier.Scores(asked, _ => { }, TestContext.Current.CancellationToken);
-            reasoned = classifier.ReasoningTokens;
+            reasoned = classifier.ReasoningTokens - before;
             return scores;
         }
         long[] alone = new long[3];
@@ -84,8 +98,8 @@ public sealed class PromptedClassifierTests : IDisposable
     [Fact]
     public void A_prompt_that_the_model_has_no_positions_for_is_refused()
     {
-        using TextEncoder encoder = TextEncoder.Load(Repository.Fixture("llama-mha"), new() { Depths = "-1", Precision = Precision.Fp32 });
-        Assert.Null(PromptedClassifier.TryCreate(encoder, new(Labels, [], ReasoningTokens: 64), Texts));
+        using TextEncoder encoder = Requests.LoadEncoder(Repository.Fixture("llama-mha"), Whole);
+        Assert.Null(PromptedClassifier.TryCreate(encoder.Reader, new(Labels, [], ReasoningTokens: 64), Texts));
     }
 
     private static float Score(LanguageModel model, int[] prompt, int[] label) =>
@@ -98,5 +112,8 @@ public sealed class PromptedClassifierTests : IDisposable
         return model.LogProbabilities(1).ToArray();
     }
 
-    private TextEncoder Open(string folder) => TextEncoder.Load(_folder.WithPositions(folder, 1024), new() { Depths = "-1", Precision = Precision.Fp32 });
+    private TextEncoder Open(string folder) => Requests.LoadEncoder(_folder.WithPositions(folder, 1024), Whole);
+
+    private static LanguageModel OpenLanguageModel(BackboneReader reader) =>
+        new(reader.Backbone.Model, reader.NewLayers, rows: 1, capacity: 700, reader.Threads);
 }

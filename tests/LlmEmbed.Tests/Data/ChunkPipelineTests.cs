@@ -20,10 +20,14 @@ public sealed class ChunkPipelineTests
     }
 
     [Fact]
-    public void A_chunk_ends_with_the_row_that_reaches_the_characters_or_at_the_most_rows() =>
-        Assert.Equal(["a,b,c", "dddd,eeeeee", "f,g"], new[] { "a", "b", "c", "dddd", "eeeeee", "f", "g" }.ChunkByLength(text => text, characters: 10, mostRows: 3).Select(chunk => string.Join(',', chunk)));
+    public void A_chunk_ends_with_the_row_that_reaches_the_characters_or_at_the_most_rows()
+    {
+        string[] rows = ["a", "b", "c", "dddd", "eeeeee", "f", "g"];
+        IEnumerable<string[]> chunks = rows.ChunkByLength(text => text, characters: 10, mostRows: 3);
+        Assert.Equal(["a,b,c", "dddd,eeeeee", "f,g"], chunks.Select(chunk => string.Join(',', chunk)));
+    }
 
-    /// <summary>Each of the three steps waits for the others, so one after the other they would never end.</summary>
+    /// <summary>Each of the three steps waits for the others. If they ran one after the other, the test would never end.</summary>
     [Fact]
     public void A_chunk_is_prepared_and_another_used_while_one_is_computed()
     {
@@ -75,8 +79,10 @@ public sealed class ChunkPipelineTests
             List<int> seen = [];
             void Run()
             {
-                foreach ((_, int row) in ChunkPipeline.Run(
-                    Enumerable.Range(0, 9).Select(row => new[] { Failing(step == 0 && row == 3, row) }), rows => Failing(step == 1 && rows[0] == 3, rows[0]), row => Failing(step == 2 && row == 3, row), Cancellation))
+                IEnumerable<int[]> chunks = Enumerable.Range(0, 9).Select(row => new[] { Failing(step == 0 && row == 3, row) });
+                int Prepare(int[] rows) => Failing(step == 1 && rows[0] == 3, rows[0]);
+                int Compute(int row) => Failing(step == 2 && row == 3, row);
+                foreach ((_, int row) in ChunkPipeline.Run(chunks, Prepare, Compute, Cancellation))
                     seen.Add(row);
             }
 

@@ -10,7 +10,9 @@ public sealed class CsvTableReaderTests
     [Fact]
     public void Quoted_fields_hold_separators_line_breaks_and_doubled_quotes()
     {
-        Assert.Equal(["2: a,b|1", "3: two\nlines|2", "5: say \"hi\"|3", "6: \"|4"], Joined("text,label\n\"a,b\",1\n\"two\nlines\",2\n\"say \"\"hi\"\"\",3\n\"\"\"\",4\n", TableFormat.Csv));
+        Assert.Equal(
+            ["2: a,b|1", "3: two\nlines|2", "5: say \"hi\"|3", "6: \"|4"],
+            Joined("text,label\n\"a,b\",1\n\"two\nlines\",2\n\"say \"\"hi\"\"\",3\n\"\"\"\",4\n", TableFormat.Csv));
     }
 
     [Theory]
@@ -110,7 +112,8 @@ public sealed class CsvTableReaderTests
     [InlineData(40_000)]
     public void A_byte_that_is_not_utf8_is_an_error_with_its_line(int rows)
     {
-        byte[] content = [.. "text\r\n"u8, .. Enumerable.Repeat("größer\r\n"u8.ToArray(), rows).SelectMany(line => line), .. "caf"u8, 0xE9, .. "\r\n"u8];
+        IEnumerable<byte> lines = Enumerable.Repeat("größer\r\n"u8.ToArray(), rows).SelectMany(line => line);
+        byte[] content = [.. "text\r\n"u8, .. lines, .. "caf"u8, 0xE9, .. "\r\n"u8];
         AssertError("the byte 0xE9 is not UTF-8 text", rows + 2, Error(content, TableFormat.Csv));
     }
 
@@ -145,10 +148,13 @@ public sealed class CsvTableReaderTests
     public void Reading_that_breaks_off_is_an_error_with_the_line_it_came_to()
     {
         EndlessStream breaking = new("text\na\n"u8.ToArray(), []);
-        AssertError("reading failed after line 3: the disk is gone", null, Assert.Throws<LlmEmbedException>(() => TableReader.Open(breaking, TableFormat.Csv)));
+        AssertError(
+            "reading failed after line 3: the disk is gone",
+            null,
+            Assert.Throws<LlmEmbedException>(() => TableReader.Open(breaking, TableFormat.Csv)));
     }
 
-    /// <summary>Gives <paramref name="start"/> and then <paramref name="body"/> for ever; without a body it breaks.</summary>
+    /// <summary>Gives <paramref name="start"/> and then <paramref name="body"/> without end. With an empty body, reading it fails.</summary>
     private sealed class EndlessStream(byte[] start, byte[] body) : MemoryStream(start)
     {
         public override int Read(Span<byte> buffer)

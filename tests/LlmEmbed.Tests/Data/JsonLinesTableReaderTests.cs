@@ -9,8 +9,11 @@ public sealed class JsonLinesTableReaderTests
     [Fact]
     public void Strings_are_unescaped_and_other_values_keep_their_json_text()
     {
-        TableRow row = Assert.Single(Rows("""{"a":"x\n\u00fc\ud83d\ude00","b":"01","c":1.50,"d":true,"e":null,"f":{"g":[1, 2]}}""", TableFormat.JsonLines));
-        Assert.Equal(["x\nü😀", "01", new("1.50", IsJson: true), new("true", IsJson: true), default, new("""{"g":[1, 2]}""", IsJson: true)], row.Fields);
+        TableRow row = Assert.Single(
+            Rows("""{"a":"x\n\u00fc\ud83d\ude00","b":"01","c":1.50,"d":true,"e":null,"f":{"g":[1, 2]}}""", TableFormat.JsonLines));
+        Assert.Equal(
+            ["x\nü😀", "01", new("1.50", isJson: true), new("true", isJson: true), default, new("""{"g":[1, 2]}""", isJson: true)],
+            row.Fields);
     }
 
     [Fact]

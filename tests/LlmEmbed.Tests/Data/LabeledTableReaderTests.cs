@@ -6,6 +6,8 @@ namespace LlmEmbed.Tests.Data;
 
 public sealed class LabeledTableReaderTests
 {
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
     private const string Good = "text,label\na,x\nb,y\nc,x\nd,y\n";
 
     [Fact]
@@ -14,14 +16,16 @@ public sealed class LabeledTableReaderTests
         LabeledTable table = Train("text,label\n a ,01\nb, 1\nc,01 \nd,1\n");
         Assert.Equal([new(" a ", "01"), new("b", "1"), new("c", "01"), new("d", "1")], table.Examples);
         Assert.Equal(["01", "1"], table.Labels);
-        Assert.Equal(0, table.SkippedRows);
-        Assert.Empty(table.SkippedReasons);
+        Assert.Equal(0, table.SkippedCount);
+        Assert.Empty(table.Skipped);
     }
 
     [Fact]
     public void Numbers_and_truth_values_of_json_are_labels_as_written()
     {
-        LabeledTable table = Read("{\"text\":\"a\",\"label\":1}\n{\"text\":\"b\",\"label\":\"01\"}\n{\"text\":\"c\",\"label\":true}\n", TableFormat.JsonLines);
+        LabeledTable table = Read(
+            "{\"text\":\"a\",\"label\":1}\n{\"text\":\"b\",\"label\":\"01\"}\n{\"text\":\"c\",\"label\":true}\n",
+            TableFormat.JsonLines);
         Assert.Equal(["01", "1", "true"], table.Labels);
     }
 
@@ -40,14 +44,20 @@ public sealed class LabeledTableReaderTests
     [Fact]
     public void Json_null_and_a_missing_key_count_as_empty()
     {
-        AssertError("the label ('label') is empty", 2, Refused(() => Read("{\"text\":\"a\",\"label\":\"x\"}\n{\"text\":\"b\"}\n", TableFormat.JsonLines)));
+        AssertError(
+            "the label ('label') is empty",
+            2,
+            Refused(() => Read("{\"text\":\"a\",\"label\":\"x\"}\n{\"text\":\"b\"}\n", TableFormat.JsonLines)));
         AssertError("the text ('text') is empty", 1, Refused(() => Read("{\"text\":null,\"label\":\"x\"}\n", TableFormat.JsonLines)));
     }
 
     [Fact]
     public void A_nested_label_is_an_error_even_where_bad_rows_are_skipped()
     {
-        AssertError("the column 'label' holds a nested value", 1, Refused(() => Read("{\"text\":\"a\",\"label\":[1]}\n", TableFormat.JsonLines, BadRows.Skip)));
+        AssertError(
+            "the column 'label' holds a nested value",
+            1,
+            Refused(() => Read("{\"text\":\"a\",\"label\":[1]}\n", TableFormat.JsonLines, BadRows.Skip)));
     }
 
     [Fact]
@@ -56,8 +66,10 @@ public sealed class LabeledTableReaderTests
         LabeledTable table = Train(Good + ",x\n ,y\ne,\nf,single\n", BadRows.Skip);
         Assert.Equal(["a", "b", "c", "d"], table.Examples.Select(example => example.Text));
         Assert.Equal(["x", "y"], table.Labels);
-        Assert.Equal(4, table.SkippedRows);
-        Assert.Equal(["no text: 2 (first: line 6)", "no label: 1 (first: line 8)", "the only example of its class: 1 (first: line 9)"], table.SkippedReasons);
+        Assert.Equal(4, table.SkippedCount);
+        Assert.Equal(
+            ["no text: 2 (first: line 6)", "no label: 1 (first: line 8)", "the only example of its class: 1 (first: line 9)"],
+            table.Skipped.Select(reason => reason.ToString()));
     }
 
     [Fact]
@@ -116,7 +128,8 @@ public sealed class LabeledTableReaderTests
     [InlineData("label", null, null, "so it is not clear which holds the text", "--text-column")]
     [InlineData("text,label", "message", null, "there is no column 'message'", "text, label")]
     [InlineData("text,label", "label", null, "the column 'label' cannot be text and label at once", "text, label")]
-    public void Columns_that_cannot_be_told_are_an_error_that_lists_them(string header, string? textName, string? labelName, string expected, string option)
+    public void Columns_that_cannot_be_told_are_an_error_that_lists_them(
+        string header, string? textName, string? labelName, string expected, string option)
     {
         using TableReader table = Open(header + "\n", TableFormat.Csv);
         LlmEmbedException error = Refused(() => TableColumns.TextAndLabel(table, textName, labelName));
@@ -130,8 +143,8 @@ public sealed class LabeledTableReaderTests
     {
         using TemporaryFile file = new("train.csv", Good.Replace("text,label", "words,kind", StringComparison.Ordinal));
         LabeledTableOptions options = new() { TextColumn = "words", LabelColumn = "kind" };
-        Assert.Equal(4, LabeledTableReader.ReadForTraining(file.Path, options).Examples.Count);
-        LabeledTable table = LabeledTableReader.Read(file.Path, options with { Format = TableFormat.Csv });
+        Assert.Equal(4, LabeledTable.ReadForTraining(file.Path, options, cancellationToken: Cancellation).Examples.Count);
+        LabeledTable table = LabeledTable.Read(file.Path, options with { Format = TableFormat.Csv }, cancellationToken: Cancellation);
         Assert.Equal(file.Path, table.Source);
     }
 
@@ -145,8 +158,8 @@ public sealed class LabeledTableReaderTests
     public void The_benchmark_data_sets_have_their_published_sizes(string dataSet, int trainRows, int testRows, int classes)
     {
         string folder = Repository.SharedOrSkip("data", dataSet);
-        LabeledTable train = LabeledTableReader.Read(Path.Combine(folder, "train.csv"));
-        LabeledTable test = LabeledTableReader.Read(Path.Combine(folder, "test.csv"));
+        LabeledTable train = LabeledTable.Read(Path.Combine(folder, "train.csv"), cancellationToken: Cancellation);
+        LabeledTable test = LabeledTable.Read(Path.Combine(folder, "test.csv"), cancellationToken: Cancellation);
         Assert.Equal((trainRows, testRows, classes), (train.Examples.Count, test.Examples.Count, train.Labels.Count));
         Assert.Subset(train.Labels.ToHashSet(), test.Labels.ToHashSet());
     }
@@ -155,21 +168,45 @@ public sealed class LabeledTableReaderTests
     public void R52_has_a_class_with_one_training_example()
     {
         string path = Path.Combine(Repository.SharedOrSkip("data", "r52"), "train.csv");
-        Assert.Contains("the only example of the class 'platinum'", Refused(() => LabeledTableReader.ReadForTraining(path)).Message, StringComparison.Ordinal);
-        LabeledTable skipped = LabeledTableReader.ReadForTraining(path, new() { BadRows = BadRows.Skip });
-        Assert.Equal((6_531, 51, 1), (skipped.Examples.Count, skipped.Labels.Count, skipped.SkippedRows));
+        Assert.Contains(
+            "the only example of the class 'platinum'",
+            Refused(() => LabeledTable.ReadForTraining(path, cancellationToken: Cancellation)).Message,
+            StringComparison.Ordinal);
+        LabeledTable skipped = LabeledTable.ReadForTraining(path, new() { BadRows = BadRows.Skip }, cancellationToken: Cancellation);
+        Assert.Equal((6_531, 51, 1), (skipped.Examples.Count, skipped.Labels.Count, skipped.SkippedCount));
+    }
+
+    [Fact]
+    public void Reading_can_be_cancelled_between_two_rows()
+    {
+        using TableReader table = Open(Good, TableFormat.Csv);
+        Assert.ThrowsAny<OperationCanceledException>(() => LabeledTable.Read(table, cancellationToken: new CancellationToken(canceled: true)));
+    }
+
+    [Fact]
+    public void A_sample_keeps_lines_and_what_was_counted_in_the_whole_table()
+    {
+        string rows = string.Concat(Enumerable.Range(0, 40).Select(row => $"text {row},{(row % 4 == 0 ? "x" : "y")}\n"));
+        LabeledTable table = Train($"text,label\n{rows},x\ntext 1,x\n", BadRows.Skip), sample = table.Sample(20, seed: 3);
+        Assert.Equal(["x", "y"], sample.Labels);
+        Assert.InRange(sample.Examples.Count, 18, 20);
+        Assert.All(sample.Examples.Zip(sample.Lines), pair => Assert.Equal(table.Examples[table.Lines.ToList().IndexOf(pair.Second)], pair.First));
+        Assert.Equal((1, 1), (sample.SkippedCount, sample.ConflictingTexts));
+        Assert.Equal(table.Examples, table.Sample(1000).Examples);
+        Assert.NotEqual(sample.Examples, table.Sample(20, seed: 4).Examples);
+        Assert.Throws<ArgumentOutOfRangeException>(() => table.Sample(0));
     }
 
     private static LabeledTable Train(string content, BadRows badRows = BadRows.Refuse)
     {
         using TableReader table = Open(content, TableFormat.Csv);
-        return LabeledTableReader.ReadForTraining(table, new() { BadRows = badRows });
+        return LabeledTable.ReadForTraining(table, new() { BadRows = badRows }, cancellationToken: Cancellation);
     }
 
-    private static LabeledTable Read(string content, TableFormat format = TableFormat.Csv, BadRows badRows = BadRows.Refuse)
+    private static LabeledTable Read(string content, TableFormat? format = null, BadRows badRows = BadRows.Refuse)
     {
-        using TableReader table = Open(content, format);
-        return LabeledTableReader.Read(table, new() { BadRows = badRows });
+        using TableReader table = Open(content, format ?? TableFormat.Csv);
+        return LabeledTable.Read(table, new() { BadRows = badRows }, cancellationToken: Cancellation);
     }
 
     private static LlmEmbedException Refused(Func<object?> read) => Assert.Throws<LlmEmbedException>(() => { read(); });

@@ -11,11 +11,11 @@ public sealed class OverlappingTextsTests
         string[] texts =
         [
             "a gorgeous , witty , seductive movie", // 0
-            "Witty, seductive movie!",              // in 0
-            "seductive movie",                      // too short to tell
-            "one long line with a gorgeous witty seductive movie inside", // contains 0, and so 1
+            "Witty, seductive movie!",              // part of text 0
+            "seductive movie",                      // too short to be called a part
+            "one long line with a gorgeous witty seductive movie inside", // contains text 0, and so text 1
             "witty seductive film",
-            "seductive movie",                      // as 2
+            "seductive movie",                      // equal to text 2
             "",
             "?!",
         ];

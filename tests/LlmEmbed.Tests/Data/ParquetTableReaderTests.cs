@@ -14,9 +14,23 @@ public sealed class ParquetTableReaderTests
     public async Task Every_flat_type_is_read_as_its_text()
     {
         ParquetSchema schema = new(
-            new DataField<string>("text"), new DataField<int>("i"), new DataField<long?>("l"), new DataField<bool>("b"), new DataField<double>("d"), new DataField<float>("f"),
-            new DataField<decimal>("m"), new DataField<byte[]>("bytes"), new DataField<Guid>("id"), new DataField<DateTime>("time"), new DataField<DateOnly>("day"),
-            new DataField<ulong>("ul"), new DataField<uint>("ui"), new DataField<short>("s"), new DataField<ushort>("us"), new DataField<byte>("u8"), new DataField<sbyte>("i8"));
+            new DataField<string>("text"),
+            new DataField<int>("i"),
+            new DataField<long?>("l"),
+            new DataField<bool>("b"),
+            new DataField<double>("d"),
+            new DataField<float>("f"),
+            new DataField<decimal>("m"),
+            new DataField<byte[]>("bytes"),
+            new DataField<Guid>("id"),
+            new DataField<DateTime>("time"),
+            new DataField<DateOnly>("day"),
+            new DataField<ulong>("ul"),
+            new DataField<uint>("ui"),
+            new DataField<short>("s"),
+            new DataField<ushort>("us"),
+            new DataField<byte>("u8"),
+            new DataField<sbyte>("i8"));
         DateTime time = new(2026, 5, 4, 3, 2, 1, DateTimeKind.Utc);
         Guid id = Guid.Parse("0f8fad5b-d9cb-469f-a165-70867728950e");
         byte[] content = await Write(schema, async group =>
@@ -63,7 +77,7 @@ public sealed class ParquetTableReaderTests
         });
         using TemporaryFile file = new("t.parquet");
         await File.WriteAllBytesAsync(file.Path, content, TestContext.Current.CancellationToken);
-        LabeledTable table = LabeledTableReader.ReadForTraining(file.Path);
+        LabeledTable table = LabeledTable.ReadForTraining(file.Path, cancellationToken: TestContext.Current.CancellationToken);
         Assert.Equal(6, table.Examples.Count);
         Assert.Equal(["0", "1"], table.Labels);
         using TableReader rows = TableReader.Open(file.Path);
@@ -80,7 +94,8 @@ public sealed class ParquetTableReaderTests
             await group.WriteAsync(schema.DataFields[1], new[] { "x", "y" });
         });
         using TableReader table = Open(content, TableFormat.Parquet);
-        LlmEmbedException error = Assert.Throws<LlmEmbedException>(() => LabeledTableReader.Read(table));
+        LlmEmbedException error = Assert.Throws<LlmEmbedException>(
+            () => LabeledTable.Read(table, cancellationToken: TestContext.Current.CancellationToken));
         Assert.Contains("row 2: the text ('text') is empty", error.Message, StringComparison.Ordinal);
     }
 
@@ -160,7 +175,8 @@ public sealed class ParquetTableReaderTests
     private static async Task<byte[]> Write(ParquetSchema schema, int groups, Func<ParquetRowGroupWriter, Task> write)
     {
         MemoryStream output = new();
-        await using (ParquetWriter writer = await ParquetWriter.CreateAsync(schema, output, new ParquetOptions { CompressionLevel = CompressionLevel.Fastest }))
+        ParquetOptions options = new() { CompressionLevel = CompressionLevel.Fastest };
+        await using (ParquetWriter writer = await ParquetWriter.CreateAsync(schema, output, options))
         {
             for (int index = 0; index < groups; index++)
             {

@@ -5,12 +5,12 @@ using Xunit;
 
 namespace LlmEmbed.Tests.Data;
 
-/// <summary>What samples/README.md says about the sample is so.</summary>
+/// <summary>Checks what samples/README.md says about the sample.</summary>
 public sealed partial class SampleTests
 {
     private static readonly string Readme = File.ReadAllText(Path.Combine(Repository.Root, "samples", "README.md"));
-    private static readonly LabeledTable Train = LabeledTableReader.ReadForTraining(SamplePath("train.csv"));
-    private static readonly LabeledTable Test = LabeledTableReader.Read(SamplePath("test.csv"));
+    private static readonly LabeledTable Train = LabeledTable.ReadForTraining(SamplePath("train.csv"));
+    private static readonly LabeledTable Test = LabeledTable.Read(SamplePath("test.csv"));
 
     [Fact]
     public void The_readme_gives_the_number_of_texts_of_each_class()
@@ -53,7 +53,10 @@ public sealed partial class SampleTests
             string? guess = Train.Labels.Where(label => words.Contains(telling[label].Word)).MaxBy(label => telling[label].Precision);
             return string.Equals(guess ?? Train.Labels.MaxBy(label => Count(Train, label)), example.Label, StringComparison.Ordinal);
         });
-        Assert.Contains(string.Create(CultureInfo.InvariantCulture, $"gets {100.0 * right / Test.Examples.Count:F0} % of the test texts right"), Readme, StringComparison.Ordinal);
+        Assert.Contains(
+            string.Create(CultureInfo.InvariantCulture, $"gets {100.0 * right / Test.Examples.Count:F0} % of the test texts right"),
+            Readme,
+            StringComparison.Ordinal);
     }
 
     private static (string Word, double Precision) MostTellingWord(string label)
@@ -71,7 +74,8 @@ public sealed partial class SampleTests
         return (best, (double)hits / total);
     }
 
-    private static int Count(LabeledTable table, string label) => table.Examples.Count(example => string.Equals(example.Label, label, StringComparison.Ordinal));
+    private static int Count(LabeledTable table, string label) =>
+        table.Examples.Count(example => string.Equals(example.Label, label, StringComparison.Ordinal));
 
     private static HashSet<string> Words(string text) => WordList(text).ToHashSet(StringComparer.Ordinal);
 

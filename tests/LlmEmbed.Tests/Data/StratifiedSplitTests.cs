@@ -5,14 +5,16 @@ namespace LlmEmbed.Tests.Data;
 
 public sealed class StratifiedSplitTests
 {
-    /// <summary>100 of class 0, 30 of class 1, 2 of class 2, 1 of class 3.</summary>
+    /// <summary>100 rows of class 0, 30 of class 1, 2 of class 2 and 1 of class 3.</summary>
     private static readonly int[] Labels = [.. Enumerable.Repeat(0, 100), .. Enumerable.Repeat(1, 30), 2, 2, 3];
 
     [Fact]
     public void The_generator_gives_the_published_numbers()
     {
         DeterministicRandom random = new(1234567);
-        Assert.Equal([6457827717110365317UL, 3203168211198807973UL, 9817491932198370423UL], [random.NextUInt64(), random.NextUInt64(), random.NextUInt64()]);
+        Assert.Equal(
+            [6457827717110365317UL, 3203168211198807973UL, 9817491932198370423UL],
+            [random.NextUInt64(), random.NextUInt64(), random.NextUInt64()]);
     }
 
     [Fact]
@@ -51,7 +53,8 @@ public sealed class StratifiedSplitTests
     [Fact]
     public void Rows_of_a_group_stay_together_and_groups_of_one_change_nothing()
     {
-        int[] groups = [.. Enumerable.Range(0, 600).Select(row => row % 200)], labels = [.. groups.Select(group => group % 3)], alone = [.. Enumerable.Range(0, 600)];
+        int[] groups = [.. Enumerable.Range(0, 600).Select(row => row % 200)], alone = [.. Enumerable.Range(0, 600)];
+        int[] labels = [.. groups.Select(group => group % 3)];
         int[] folds = StratifiedSplit.Folds(labels, 5, seed: 5, groups);
         Assert.All(Enumerable.Range(0, 600), row => Assert.Equal(folds[row % 200], folds[row]));
         Assert.All(Enumerable.Range(0, 5), fold => Assert.Equal(120, folds.Count(f => f == fold)));

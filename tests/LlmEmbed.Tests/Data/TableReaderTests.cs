@@ -16,7 +16,7 @@ public sealed class TableReaderTests
     {
         using TemporaryFile file = new(name, content);
         using TableReader table = TableReader.Open(file.Path);
-        Assert.Equal(TableFormats.Parse(format), table.Format);
+        Assert.Equal(TableFormat.Parse(format), table.Format);
         Assert.Equal(["text"], table.Columns);
         Assert.Equal("x", table.Rows().Single().Fields[0].Text);
     }
@@ -25,7 +25,7 @@ public sealed class TableReaderTests
     public void A_format_that_is_given_overrides_the_extension()
     {
         using TemporaryFile file = new("t.txt", "a,b\n1,2\n");
-        using TableReader table = TableReader.Open(file.Path, TableFormats.Parse("CSV"));
+        using TableReader table = TableReader.Open(file.Path, TableFormat.Parse("CSV"));
         Assert.Equal(["a", "b"], table.Columns);
     }
 
@@ -34,8 +34,23 @@ public sealed class TableReaderTests
     {
         LlmEmbedException error = Assert.Throws<LlmEmbedException>(() => TableReader.Open("data.xlsx"));
         Assert.Equal("data.xlsx", error.FilePath);
-        Assert.Contains("'.xlsx' does not tell the format. Known are .csv, .tsv, .jsonl, .ndjson, .parquet and .txt; give --format", error.Message, StringComparison.Ordinal);
-        Assert.Contains("'xlsx' is not known. Known are csv, tsv,", Assert.Throws<LlmEmbedException>(() => TableFormats.Parse("xlsx")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'.xlsx' does not tell the format. Known are .csv, .tsv, .jsonl, .ndjson, .parquet and .txt; give --format",
+            error.Message,
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "'xlsx' is not known. Known are csv, tsv,",
+            Assert.Throws<LlmEmbedException>(() => TableFormat.Parse("xlsx")).Message,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_format_is_found_by_its_name_and_its_extensions()
+    {
+        Assert.All(TableFormat.All, format => Assert.Same(format, TableFormat.Parse(format.Name.ToUpperInvariant())));
+        foreach (TableFormat format in TableFormat.All)
+            Assert.All(format.Extensions, extension => Assert.Same(format, TableFormat.FromPath("folder/file" + extension)));
+        Assert.Equal(["csv", "tsv", "jsonl"], TableFormat.All.Where(format => format.CanWrite).Select(format => format.ToString()));
     }
 
     [Fact]
@@ -50,7 +65,10 @@ public sealed class TableReaderTests
     [Fact]
     public void A_folder_is_an_error()
     {
-        Assert.Contains("this is a folder, expected a file", Assert.Throws<LlmEmbedException>(() => TableReader.Open(Path.GetTempPath(), TableFormat.Csv)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "this is a folder, expected a file",
+            Assert.Throws<LlmEmbedException>(() => TableReader.Open(Path.GetTempPath(), TableFormat.Csv)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -61,12 +79,6 @@ public sealed class TableReaderTests
         LlmEmbedException error = Assert.Throws<LlmEmbedException>(() => TableReader.Open(file.Path));
         Assert.Contains("the file cannot be opened", error.Message, StringComparison.Ordinal);
         Assert.Equal(file.Path, error.FilePath);
-    }
-
-    [Fact]
-    public void Standard_input_needs_a_format()
-    {
-        Assert.Contains("give --format", Assert.Throws<LlmEmbedException>(() => TableReader.Open("-")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -91,7 +103,10 @@ public sealed class TableReaderTests
         Assert.Equal(1, table.ColumnIndex("TEXT"));
         Assert.Equal(2, table.ColumnIndex("Label"));
         AssertError("'Text' and 'TEXT' differ only by case", null, Assert.Throws<LlmEmbedException>(() => table.ColumnIndex("text")));
-        AssertError("there is no column 'id'. The columns are: Text, TEXT, label.", null, Assert.Throws<LlmEmbedException>(() => table.ColumnIndex("id")));
+        AssertError(
+            "there is no column 'id'. The columns are: Text, TEXT, label.",
+            null,
+            Assert.Throws<LlmEmbedException>(() => table.ColumnIndex("id")));
     }
 
     [Fact]

@@ -25,7 +25,10 @@ public sealed class TableWriterTests
     [Fact]
     public void Json_lines_keep_numbers_nested_values_and_readable_characters()
     {
-        string content = Written(TableFormat.JsonLines, ["say \"ü😀\"\n\\ \u0001", null, TableValue.Number(0.25)], ["1", new TableValue("[1, {}]", IsJson: true), TableValue.Number(double.NaN)]);
+        string content = Written(
+            TableFormat.JsonLines,
+            ["say \"ü😀\"\n\\ \u0001", null, TableValue.Number(0.25)],
+            ["1", new TableValue("[1, {}]", isJson: true), TableValue.Number(double.NaN)]);
         Assert.Equal(
             """
             {"text":"say \"ü😀\"\n\\ \u0001","label":null,"confidence":0.25}
@@ -48,8 +51,12 @@ public sealed class TableWriterTests
     [InlineData("jsonl")]
     public void What_is_written_is_read_back_equal(string formatName)
     {
-        TableFormat format = TableFormats.Parse(formatName);
-        string[] pieces = ["", "\"", "\"\"", ",", "\t", "\n", "\r\n", "\r", " ", "'", "\\", "\uFEFF", "\u2028", "😀", "ü", "null", "01", "=1+1", "#", "{}", "sep=;", "word"];
+        TableFormat format = TableFormat.Parse(formatName);
+        string[] pieces =
+        [
+            "", "\"", "\"\"", ",", "\t", "\n", "\r\n", "\r", " ", "'", "\\", "\uFEFF", "\u2028", "😀", "ü",
+            "null", "01", "=1+1", "#", "{}", "sep=;", "word",
+        ];
         Gen<string> nasty = Gen.Int[0, pieces.Length - 1].Select(piece => pieces[piece]).Array[0, 6].Select(string.Concat);
         nasty.Array[3].Array[1, 20].Sample(rows =>
         {
@@ -90,7 +97,8 @@ public sealed class TableWriterTests
     [Fact]
     public void Many_rows_are_written_before_the_first_flush()
     {
-        TableValue[][] rows = Enumerable.Range(0, 5_000).Select(row => new TableValue[] { $"text number {row}", "x", TableValue.Number(row) }).ToArray();
+        TableValue[][] rows =
+            [.. Enumerable.Range(0, 5_000).Select(row => new TableValue[] { $"text number {row}", "x", TableValue.Number(row) })];
         foreach (TableFormat format in new[] { TableFormat.Csv, TableFormat.JsonLines })
         {
             using TableReader table = Tables.Open(Bytes(format, rows), format);
@@ -102,13 +110,28 @@ public sealed class TableWriterTests
     public void A_format_that_cannot_be_written_is_refused_by_name()
     {
         using TemporaryFile file = new("out.parquet");
-        Assert.Contains("the format parquet cannot be written; csv, tsv and jsonl can", Assert.Throws<LlmEmbedException>(() => TableWriter.Create(file.Path, ["text"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "the format parquet cannot be written; csv, tsv and jsonl can",
+            Assert.Throws<LlmEmbedException>(() => TableWriter.Create(file.Path, ["text"])).Message,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_is_refused_does_not_empty_a_file()
+    {
+        using TemporaryFile file = new("out.csv", "kept");
+        Assert.Throws<LlmEmbedException>(() => TableWriter.Create(file.Path, ["text"], TableFormat.Lines));
+        Assert.Throws<LlmEmbedException>(() => TableWriter.Create(file.Path, ["text", ""]));
+        Assert.Equal("kept", File.ReadAllText(file.Path));
     }
 
     [Fact]
     public void Two_columns_of_one_name_are_refused()
     {
-        Assert.Contains("columns 1 and 2 are both called 'label'", Assert.Throws<LlmEmbedException>(() => TableWriter.Create(new MemoryStream(), ["label", "label"], TableFormat.Csv)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "columns 1 and 2 are both called 'label'",
+            Assert.Throws<LlmEmbedException>(() => TableWriter.Create(new MemoryStream(), ["label", "label"], TableFormat.Csv)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

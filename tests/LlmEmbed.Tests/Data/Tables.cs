@@ -4,7 +4,7 @@ using Xunit;
 
 namespace LlmEmbed.Tests.Data;
 
-/// <summary>Tables in memory, and the error that reading them ends with.</summary>
+/// <summary>Opens tables in memory, and gives the error with which reading them ends.</summary>
 internal static class Tables
 {
     public static TableReader Open(string content, TableFormat format) => Open(Encoding.UTF8.GetBytes(content), format);
@@ -17,7 +17,7 @@ internal static class Tables
         return table.Rows().ToList();
     }
 
-    /// <summary>The texts of each row, joined so that a failing test shows them.</summary>
+    /// <summary>The line and the fields of each row in one string, so that a failing test shows them.</summary>
     public static string[] Joined(string content, TableFormat format) =>
         Rows(content, format).Select(row => $"{row.LineNumber}: {string.Join('|', row.Fields.Select(field => field.Text ?? "null"))}").ToArray();
 

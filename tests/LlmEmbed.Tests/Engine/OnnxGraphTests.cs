@@ -14,14 +14,18 @@ public sealed class OnnxGraphTests
         Assert.Equal([-2, 0, 1, 3], Run((graph, x) => graph.Node("Gather", [x, graph.Constant<long>([0, 2], 2)], ("axis", 1))));
 
     [Fact]
-    public void A_real_number_is_an_attribute() => Assert.Equal([-1, -0.5f, 0, 1, 2, 3], Run((graph, x) => graph.Node("LeakyRelu", [x], ("alpha", 0.5f))));
+    public void A_real_number_is_an_attribute() =>
+        Assert.Equal([-1, -0.5f, 0, 1, 2, 3], Run((graph, x) => graph.Node("LeakyRelu", [x], ("alpha", 0.5f))));
 
     [Fact]
     public void A_text_is_an_attribute() =>
-        Assert.Equal([-1, -2, -1, 0, -1, 2, 1, 2, 3, 2], Run((graph, x) => graph.Node("Pad", [x, graph.Constant<long>([0, 1, 0, 1], 4)], ("mode", "reflect"))));
+        Assert.Equal(
+            [-1, -2, -1, 0, -1, 2, 1, 2, 3, 2],
+            Run((graph, x) => graph.Node("Pad", [x, graph.Constant<long>([0, 1, 0, 1], 4)], ("mode", "reflect"))));
 
     [Fact]
-    public void A_list_of_whole_numbers_is_an_attribute() => Assert.Equal([-2, 1, -1, 2, 0, 3], Run((graph, x) => graph.Node("Transpose", [x], ("perm", new long[] { 1, 0 }))));
+    public void A_list_of_whole_numbers_is_an_attribute() =>
+        Assert.Equal([-2, 1, -1, 2, 0, 3], Run((graph, x) => graph.Node("Transpose", [x], ("perm", new long[] { 1, 0 }))));
 
     [Fact]
     public void An_attribute_of_another_type_is_a_mistake_of_the_caller() =>
@@ -41,7 +45,8 @@ public sealed class OnnxGraphTests
         {
             string three = graph.Node("Unsqueeze", [x, graph.Constant<long>([0], 1)]);
             string total = graph.NextName("sum");
-            graph.Node("SkipSimplifiedLayerNormalization", [three, three, graph.Constant<float>([1, 1, 1], 3)], [graph.NextName("normalized"), "", "", total], ("epsilon", 1e-5f));
+            graph.Node("SkipSimplifiedLayerNormalization", [three, three, graph.Constant<float>([1, 1, 1], 3)],
+                [graph.NextName("normalized"), "", "", total], ("epsilon", 1e-5f));
             return total;
         });
         Assert.Equal(Input.Select(value => 2 * value), sum);
@@ -99,7 +104,9 @@ public sealed class OnnxGraphTests
         GCHandle pinned = GCHandle.Alloc(weights, GCHandleType.Pinned);
         try
         {
-            WeightBuffer buffer = mapped ? WeightBuffer.View<float>(pinned.AddrOfPinnedObject(), Rows, Columns) : WeightBuffer.Allocate<float>(Rows, Columns);
+            WeightBuffer buffer = mapped
+                ? WeightBuffer.View<float>(pinned.AddrOfPinnedObject(), Rows, Columns)
+                : WeightBuffer.Allocate<float>(Rows, Columns);
             if (!mapped) weights.CopyTo(buffer.Span<float>());
             Assert.Equal((OnnxType.Float, weights.Length * sizeof(float)), (buffer.Type, buffer.ByteLength));
             OnnxGraph graph = new();

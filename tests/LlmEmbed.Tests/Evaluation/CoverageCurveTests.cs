@@ -7,7 +7,11 @@ namespace LlmEmbed.Tests.Evaluation;
 public sealed class CoverageCurveTests
 {
     private static readonly Gen<Outcome[]> Outcomes =
-        Gen.Select(Gen.Int[0, 2], Gen.Int[0, 2], Gen.Int[1, 20], (truth, predicted, confidence) => new Outcome(truth, predicted, confidence / 20.0)).Array[1, 60];
+        Gen.Select(
+            Gen.Int[0, 2],
+            Gen.Int[0, 2],
+            Gen.Int[1, 20],
+            (truth, predicted, confidence) => new Outcome(truth, predicted, confidence / 20.0)).Array[1, 60];
 
     [Fact]
     public void Each_point_is_what_counting_above_its_threshold_gives() => Outcomes.Sample(outcomes =>

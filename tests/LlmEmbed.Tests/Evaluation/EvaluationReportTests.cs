@@ -42,7 +42,7 @@ public sealed class EvaluationReportTests
 
         void AssertClose(string key, double found) => Assert.Equal(golden.GetProperty(key).GetDouble(), found, Tolerance);
 
-        void AssertAllClose(string key, Func<EvaluationReport.ClassScore, double> score)
+        void AssertAllClose(string key, Func<ClassScore, double> score)
         {
             double[] expected = [.. golden.GetProperty(key).EnumerateArray().Select(value => value.GetDouble())];
             Assert.Equal(expected.Length, report.Classes.Count);
@@ -57,12 +57,15 @@ public sealed class EvaluationReportTests
         JsonObject json = JsonNode.Parse(report.ToJson())!.AsObject();
         string[] expected =
         [
-            "accuracy", "accuracy_high", "accuracy_low", "brier", "classes", "confusion_matrix", "coverage", "ece", "log_loss", "macro_f1", "macro_f1_high", "macro_f1_low", "mcc", "micro_f1", "n", "roc_auc", "weighted_f1",
+            "accuracy", "accuracy_high", "accuracy_low", "brier", "classes", "confusion_matrix", "coverage", "ece", "log_loss",
+            "macro_f1", "macro_f1_high", "macro_f1_low", "mcc", "micro_f1", "n", "roc_auc", "weighted_f1",
         ];
         Assert.Equal(expected, json.Select(pair => pair.Key).Order(StringComparer.Ordinal));
         Assert.Equal(report.Accuracy, json["accuracy"]!.GetValue<double>());
         Assert.Equal(report.ConfusionMatrix[1][2], json["confusion_matrix"]![1]![2]!.GetValue<int>());
-        Assert.Equal(["f1", "label", "precision", "recall", "support"], json["classes"]![0]!.AsObject().Select(pair => pair.Key).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["f1", "label", "precision", "recall", "support"],
+            json["classes"]![0]!.AsObject().Select(pair => pair.Key).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -79,7 +82,7 @@ public sealed class EvaluationReportTests
         EvaluationReport report = EvaluationReport.Compute(["a", "b", "new"], [0.9, 0.1, 0.2, 0.8, 0.6, 0.4], [0, 1, 2]);
         Assert.Equal(2.0 / 3, report.Accuracy, Tolerance);
         Assert.Equal([[1, 0, 0], [0, 1, 0], [1, 0, 0]], report.ConfusionMatrix);
-        Assert.Equal(new EvaluationReport.ClassScore("new", 0, 0, 0, 1), report.Classes[2]);
+        Assert.Equal(new ClassScore("new", 0, 0, 0, 1), report.Classes[2]);
         Assert.Equal((0.02 + 0.08 + 0.36 + 0.16 + 1) / 3, report.BrierScore, Tolerance);
         Assert.True(report.LogLoss > 12, "its probability is 0");
         Assert.Equal(1, report.RocAuc!.Value, Tolerance);
@@ -88,12 +91,12 @@ public sealed class EvaluationReportTests
     [Fact]
     public void The_interval_is_wilsons()
     {
-        // 9 of 10: centre (0.9 + z²/20) / (1 + z²/10), by hand.
+        // The figures for 9 of 10 were computed by hand: the centre is (0.9 + z²/20) / (1 + z²/10).
         double[] probabilities = [.. Enumerable.Range(0, 10).SelectMany(i => i == 0 ? new[] { 0.1, 0.9 } : [0.9, 0.1])];
         EvaluationReport report = EvaluationReport.Compute(["a", "b"], probabilities, new int[10]);
-        Assert.Equal(0.5958499732047615, report.AccuracyLow, Tolerance);
-        Assert.Equal(0.9821237869049271, report.AccuracyHigh, Tolerance);
-        Assert.InRange(report.Accuracy, report.AccuracyLow, report.AccuracyHigh);
+        Assert.Equal(0.5958499732047615, report.AccuracyInterval.Low, Tolerance);
+        Assert.Equal(0.9821237869049271, report.AccuracyInterval.High, Tolerance);
+        Assert.InRange(report.Accuracy, report.AccuracyInterval.Low, report.AccuracyInterval.High);
     }
 
     [Fact]
@@ -114,7 +117,10 @@ public sealed class EvaluationReportTests
     [Fact]
     public void Nothing_to_evaluate_is_refused()
     {
-        Assert.Contains("0 labelled texts", Assert.Throws<LlmEmbedException>(() => EvaluationReport.Compute(["a"], ReadOnlySpan<double>.Empty, [])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "0 labelled texts",
+            Assert.Throws<LlmEmbedException>(() => EvaluationReport.Compute(["a"], ReadOnlySpan<double>.Empty, [])).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -134,11 +140,17 @@ public sealed class EvaluationReportTests
         double temperature = TemperatureScaling.Fit(logits, labels);
         Assert.Equal(golden.GetProperty("T").GetDouble(), temperature, 1e-6);
         Assert.Equal(golden.GetProperty("nll_before").GetDouble(), TemperatureScaling.NegativeLogLikelihoods(logits, labels, 1).Average(), Tolerance);
-        Assert.Equal(golden.GetProperty("nll_after").GetDouble(), TemperatureScaling.NegativeLogLikelihoods(logits, labels, temperature).Average(), Tolerance);
+        Assert.Equal(
+            golden.GetProperty("nll_after").GetDouble(),
+            TemperatureScaling.NegativeLogLikelihoods(logits, labels, temperature).Average(),
+            Tolerance);
 
         float[] probabilities = [.. logits.Select(logit => (float)logit)];
         TemperatureScaling.ToProbabilities(probabilities, 5, temperature);
-        Assert.Equal(golden.GetProperty("ece_15_after").GetDouble(), EvaluationReport.Compute(Labels(5), probabilities, labels).ExpectedCalibrationError, 1e-6);
+        Assert.Equal(
+            golden.GetProperty("ece_15_after").GetDouble(),
+            EvaluationReport.Compute(Labels(5), probabilities, labels).ExpectedCalibrationError,
+            1e-6);
     }
 
     [Fact]

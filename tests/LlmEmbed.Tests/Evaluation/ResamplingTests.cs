@@ -15,7 +15,7 @@ public sealed class ResamplingTests
         // The standard error is √(0.75 × 0.25 / 400) = 0.02165.
         Assert.Equal(0.75 - 1.96 * 0.02165, accuracy.Low, 0.008);
         Assert.Equal(0.75 + 1.96 * 0.02165, accuracy.High, 0.008);
-        Assert.InRange(0.75, macroF1.Low, macroF1.High); // both classes have 50 of 200 wrong
+        Assert.InRange(0.75, macroF1.Low, macroF1.High); // 50 of the 200 texts of each class are wrong
     }
 
     [Fact]
@@ -33,7 +33,8 @@ public sealed class ResamplingTests
     [Fact]
     public void Rare_classes_that_are_missing_in_a_draw_do_not_lift_the_mean()
     {
-        // Two classes are right; ten have one text each, which is wrong: macro-F1 is at most 2/12 whatever is drawn, were missing classes left out it would be more.
+        // The texts of two classes are right. Ten more classes have one text each, which is wrong. So macro-F1 is at most 2/12 in every draw; it
+        // would be more if classes that are missing in a draw were left out.
         int[] truth = [.. Enumerable.Range(0, 200).Select(i => i % 2), .. Enumerable.Range(2, 10)];
         int[] predicted = [.. truth.Select(label => label < 2 ? label : label == 2 ? 3 : 2)];
         Assert.InRange(Resampling.Intervals(truth, predicted, 12, seed: 1).MacroF1.High, 0, 2 / 12.0 + 1e-12);

@@ -6,7 +6,10 @@ namespace LlmEmbed.Tests.Files;
 
 public sealed class ProtobufWriterTests
 {
-    /// <summary>Bytes by the format's own description: tag = field × 8 + wire type, numbers in groups of seven bits, lowest first.</summary>
+    /// <summary>
+    /// The expected bytes follow the description of the format: a tag is field × 8 + wire type, and numbers are written in groups of seven bits,
+    /// lowest first.
+    /// </summary>
     [Theory]
     [InlineData(1, 0, "0800")]
     [InlineData(1, 127, "087F")]
@@ -30,13 +33,14 @@ public sealed class ProtobufWriterTests
     }
 
     [Fact]
-    public void What_is_written_is_read_back() => Gen.Select(Gen.Int[1, 5000], Gen.Int, Gen.Byte.Array[0, 300], Gen.Single).Sample((field, number, bytes, real) =>
+    public void What_is_written_is_read_back() =>
+        Gen.Select(Gen.Int[1, 5000], Gen.Int, Gen.Byte.Array[0, 300], Gen.Single).Sample((field, number, bytes, real) =>
     {
         ProtobufWriter writer = new();
         writer.Int(field, number);
         writer.Bytes(field + 1, bytes);
         writer.Float(field + 2, real);
-        ProtobufReader reader = new("test", writer.Written);
+        ProtobufReader reader = new("test", "a message", writer.Written);
         return reader.TryReadField(out int first) && first == field && reader.ReadInt32() == number
             && reader.TryReadField(out int second) && second == field + 1 && reader.ReadBytes().SequenceEqual(bytes)
             && reader.TryReadField(out int third) && third == field + 2 && reader.ReadFloat().Equals(real)

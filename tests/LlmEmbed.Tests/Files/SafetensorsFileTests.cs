@@ -21,26 +21,30 @@ public sealed class SafetensorsFileTests : IDisposable
              "c":{"dtype":"U8","shape":[0,5],"data_offsets":[18,18]},
              "__metadata__":{"k":"v"}}
             """;
-        using SafetensorsFile file = Open(Header, [.. BitConverter.GetBytes(7L), .. BitConverter.GetBytes(-7L), .. BitConverter.GetBytes((Half)1.5f)]);
-        Assert.Equal([7L, -7L], file.ReadInt64("a", 2));
+        using SafetensorsFile file = Open(
+            Header,
+            [.. BitConverter.GetBytes(7L), .. BitConverter.GetBytes(-7L), .. BitConverter.GetBytes((Half)1.5f)]);
+        Assert.Equal([7L, -7L], file.Require("a", [2], "I64").Span<long>().ToArray());
         Assert.Equal([1.5f], file.ReadFloat32("b"));
-        Assert.Empty(file.ReadBytes("c", -1, 5));
+        Assert.True(file.Require("c", [-1, 5], "U8").Span<byte>().IsEmpty);
         Assert.Equal("v", file.Metadata["k"]);
     }
 
     [Fact]
     public void A_double_is_narrowed_and_read_whole()
     {
-        using SafetensorsFile file = Open("""{"a":{"dtype":"F64","shape":[2],"data_offsets":[0,16]}}""", [.. BitConverter.GetBytes(0.1), .. BitConverter.GetBytes(-2.0)]);
+        using SafetensorsFile file = Open(
+            """{"a":{"dtype":"F64","shape":[2],"data_offsets":[0,16]}}""",
+            [.. BitConverter.GetBytes(0.1), .. BitConverter.GetBytes(-2.0)]);
         Assert.Equal([0.1f, -2f], file.ReadFloat32("a", 2));
-        Assert.Equal([0.1, -2.0], file.ReadFloat64("a", 2));
+        Assert.Equal([0.1, -2.0], file.Require("a", [2], "F64").Span<double>().ToArray());
     }
 
     [Fact]
     public void A_tensor_of_the_wrong_type_or_shape_or_name_is_refused_with_what_was_found()
     {
         using SafetensorsFile file = Open("""{"weight":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}""", new byte[8]);
-        AssertError("'weight' is stored as F32, expected I64", () => file.ReadInt64("weight", 1, 2));
+        AssertError("'weight' is stored as F32, expected I64", () => file.Require("weight", [1, 2], "I64"));
         AssertError("'weight' has the shape [1,2], expected [2,1]", () => file.ReadFloat32("weight", 2, 1));
         AssertError("'weight' has the shape [1,2], expected [2]", () => file.ReadFloat32("weight", 2));
         AssertError("'weights' is missing. The nearest names in the file are 'weight'", () => file.ReadFloat32("weights", 2));
@@ -49,7 +53,9 @@ public sealed class SafetensorsFileTests : IDisposable
     [Fact]
     public void An_infinite_value_is_refused_with_its_tensor()
     {
-        using SafetensorsFile file = Open("""{"w":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]}}""", [.. BitConverter.GetBytes(1f), .. BitConverter.GetBytes(float.NegativeInfinity)]);
+        using SafetensorsFile file = Open(
+            """{"w":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]}}""",
+            [.. BitConverter.GetBytes(1f), .. BitConverter.GetBytes(float.NegativeInfinity)]);
         AssertError("'w' (F32) holds NaN or infinity in row 1", () => file.ReadFloat32("w", 2, 1));
     }
 
@@ -63,10 +69,12 @@ public sealed class SafetensorsFileTests : IDisposable
     public void A_file_shorter_than_the_header_length_is_refused() => AssertRefused("the file has 7 bytes", new byte[7]);
 
     [Fact]
-    public void A_header_length_over_the_limit_is_refused() => AssertRefused("claims 18446744073709551615 bytes, expected at most 100000000", [.. Enumerable.Repeat((byte)255, 16)]);
+    public void A_header_length_over_the_limit_is_refused() =>
+        AssertRefused("claims 18446744073709551615 bytes, expected at most 100000000", [.. Enumerable.Repeat((byte)255, 16)]);
 
     [Fact]
-    public void A_header_length_over_the_file_is_refused() => AssertRefused("claims 100 bytes, but the file ends after 10", [100, 0, 0, 0, 0, 0, 0, 0, (byte)'{', (byte)'}']);
+    public void A_header_length_over_the_file_is_refused() =>
+        AssertRefused("claims 100 bytes, but the file ends after 10", [100, 0, 0, 0, 0, 0, 0, 0, (byte)'{', (byte)'}']);
 
     [Fact]
     public void A_header_that_is_not_JSON_is_refused() => AssertHeaderRefused("is not the JSON", "{]");
@@ -78,7 +86,8 @@ public sealed class SafetensorsFileTests : IDisposable
     public void A_header_nested_without_end_is_refused() => AssertHeaderRefused("is not the JSON", new string('[', 100_000));
 
     [Fact]
-    public void A_name_that_is_not_Unicode_is_refused() => AssertHeaderRefused("is not the JSON", """{"\ud800":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""", 1);
+    public void A_name_that_is_not_Unicode_is_refused() =>
+        AssertHeaderRefused("is not the JSON", """{"\ud800":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""", 1);
 
     [Fact]
     public void A_name_that_occurs_twice_is_refused() => AssertHeaderRefused(
@@ -94,34 +103,43 @@ public sealed class SafetensorsFileTests : IDisposable
     public void An_entry_that_is_not_an_object_is_refused() => AssertHeaderRefused("the entry of tensor 'a' is not", """{"a":1}""");
 
     [Fact]
-    public void An_unknown_dtype_is_refused_by_name() => AssertHeaderRefused("dtype 'F4', which is not implemented", """{"a":{"dtype":"F4","shape":[1],"data_offsets":[0,1]}}""", 1);
+    public void An_unknown_dtype_is_refused_by_name() =>
+        AssertHeaderRefused("dtype 'F4', which is not implemented", """{"a":{"dtype":"F4","shape":[1],"data_offsets":[0,1]}}""", 1);
 
     [Fact]
     public void A_missing_shape_is_refused() => AssertHeaderRefused("no array 'shape'", """{"a":{"dtype":"U8","data_offsets":[0,1]}}""", 1);
 
     [Fact]
-    public void A_negative_dimension_is_refused() => AssertHeaderRefused("has -1 in 'shape'", """{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}}""", 1);
+    public void A_negative_dimension_is_refused() =>
+        AssertHeaderRefused("has -1 in 'shape'", """{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,1]}}""", 1);
 
     [Fact]
-    public void A_fractional_dimension_is_refused() => AssertHeaderRefused("has 1.5 in 'shape'", """{"a":{"dtype":"U8","shape":[1.5],"data_offsets":[0,1]}}""", 1);
+    public void A_fractional_dimension_is_refused() =>
+        AssertHeaderRefused("has 1.5 in 'shape'", """{"a":{"dtype":"U8","shape":[1.5],"data_offsets":[0,1]}}""", 1);
 
     [Fact]
-    public void An_offset_that_does_not_fit_64_bits_is_refused() => AssertHeaderRefused("in 'data_offsets'", """{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,9223372036854775808]}}""", 1);
+    public void An_offset_that_does_not_fit_64_bits_is_refused() =>
+        AssertHeaderRefused("in 'data_offsets'", """{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,9223372036854775808]}}""", 1);
 
     [Fact]
-    public void Offsets_other_than_begin_and_end_are_refused() => AssertHeaderRefused("3 data_offsets", """{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1,2]}}""", 1);
+    public void Offsets_other_than_begin_and_end_are_refused() =>
+        AssertHeaderRefused("3 data_offsets", """{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1,2]}}""", 1);
 
     [Fact]
-    public void A_begin_behind_the_end_is_refused() => AssertHeaderRefused("begins at 1, behind its end 0", """{"a":{"dtype":"U8","shape":[1],"data_offsets":[1,0]}}""", 1);
+    public void A_begin_behind_the_end_is_refused() =>
+        AssertHeaderRefused("begins at 1, behind its end 0", """{"a":{"dtype":"U8","shape":[1],"data_offsets":[1,0]}}""", 1);
 
     [Fact]
-    public void An_end_behind_the_file_is_refused() => AssertHeaderRefused("ends at byte 2 of the data, but the file holds 1", """{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}""", 1);
+    public void An_end_behind_the_file_is_refused() =>
+        AssertHeaderRefused("ends at byte 2 of the data, but the file holds 1", """{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}}""", 1);
 
     [Fact]
-    public void A_shape_that_does_not_take_its_bytes_is_refused() => AssertHeaderRefused("does not take the 4 bytes", """{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""", 4);
+    public void A_shape_that_does_not_take_its_bytes_is_refused() =>
+        AssertHeaderRefused("does not take the 4 bytes", """{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}""", 4);
 
     [Fact]
-    public void A_shape_whose_product_overflows_is_refused() => AssertHeaderRefused("does not take the 0 bytes", """{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}""");
+    public void A_shape_whose_product_overflows_is_refused() =>
+        AssertHeaderRefused("does not take the 0 bytes", """{"a":{"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]}}""");
 
     [Fact]
     public void Overlapping_tensors_are_refused() => AssertHeaderRefused(
@@ -132,12 +150,19 @@ public sealed class SafetensorsFileTests : IDisposable
         "'b' leaves a gap", """{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[1],"data_offsets":[2,3]}}""", 3);
 
     [Fact]
-    public void Bytes_behind_the_last_tensor_are_refused() => AssertHeaderRefused("but the file has", """{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""", 2);
+    public void Bytes_behind_the_last_tensor_are_refused() =>
+        AssertHeaderRefused("but the file has", """{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""", 2);
 
     [Fact]
     public void Whatever_byte_is_changed_the_file_opens_or_is_refused()
     {
-        byte[] whole = Bytes("""{"__metadata__":{"k":"v"},"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},"b":{"dtype":"F16","shape":[1],"data_offsets":[8,10]}}""", new byte[10]);
+        byte[] whole = Bytes(
+            """
+            {"__metadata__":{"k":"v"},
+             "a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},
+             "b":{"dtype":"F16","shape":[1],"data_offsets":[8,10]}}
+            """,
+            new byte[10]);
         Gen.Select(Gen.Int[0, whole.Length - 1], Gen.Byte).Sample(
             (position, value) =>
             {
@@ -146,7 +171,8 @@ public sealed class SafetensorsFileTests : IDisposable
                 try
                 {
                     using SafetensorsFile file = SafetensorsFile.Open(_folder.Write("changed.safetensors", changed));
-                    foreach (SafetensorsTensor tensor in file.Tensors.Values.Where(tensor => tensor.Format is not null)) file.ReadFloat32(tensor.Name);
+                    foreach (SafetensorsTensor tensor in file.Tensors.Values.Where(tensor => tensor.Format is not null))
+                        file.ReadFloat32(tensor.Name);
                 }
                 catch (LlmEmbedException error)
                 {
@@ -161,7 +187,7 @@ public sealed class SafetensorsFileTests : IDisposable
     {
         SafetensorsFile file = Open("""{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""", new byte[1]);
         file.Dispose();
-        Assert.Throws<ObjectDisposedException>(() => file.ReadBytes("a", 1));
+        Assert.Throws<ObjectDisposedException>(() => file.Require("a", [1], "U8").Span<byte>().ToArray());
     }
 
     private SafetensorsFile Open(string header, byte[] data) => SafetensorsFile.Open(_folder.Write("file.safetensors", Bytes(header, data)));

@@ -24,7 +24,11 @@ public sealed class SafetensorsWriterTests : IDisposable
                 writer.Commit();
             }
             using SafetensorsFile file = SafetensorsFile.Open(path);
-            return file.ReadFloat32("embedding", rows, views, size).SequenceEqual(values) && file.ReadBytes("id", rows).Length == rows;
+            return file.ReadFloat32(
+                "embedding",
+                rows,
+                views,
+                size).SequenceEqual(values) && file.Require("id", [rows], "U8").Span<byte>().Length == rows;
         }, iter: 50, threads: 1);
     }
 
@@ -71,12 +75,16 @@ public sealed class SafetensorsWriterTests : IDisposable
     {
         Assert.Throws<ArgumentException>(() => SafetensorsWriter.Create(_folder.File("f"), [], new SafetensorsLayout("w", "F33")));
         Assert.Throws<ArgumentException>(() => SafetensorsWriter.Create(_folder.File("f"), [], new SafetensorsLayout("w", "F32", 0)));
-        using SafetensorsWriter writer = SafetensorsWriter.Create(_folder.File("f"), [], new SafetensorsLayout("a", "U8"), new SafetensorsLayout("b", "F32", 2));
+        using SafetensorsWriter writer = SafetensorsWriter.Create(
+            _folder.File("f"),
+            [],
+            new SafetensorsLayout("a", "U8"),
+            new SafetensorsLayout("b", "F32", 2));
         writer.Append<byte>("a", [1]);
-        Assert.Throws<InvalidOperationException>(writer.Commit); // b would not be aligned
+        Assert.Throws<InvalidOperationException>(writer.Commit); // tensor b would not begin at a multiple of 4 bytes
         writer.Append<byte>("a", [2, 3, 4]);
         writer.Append<float>("b", [1]);
-        Assert.Throws<InvalidOperationException>(writer.Commit); // half a row
+        Assert.Throws<InvalidOperationException>(writer.Commit); // tensor b has half a row
         Assert.Throws<InvalidOperationException>(() => writer.Append<byte>("a", [1]));
     }
 }

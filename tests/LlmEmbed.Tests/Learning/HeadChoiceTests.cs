@@ -1,7 +1,7 @@
 using LlmEmbed.Data;
 using LlmEmbed.Learning;
 using LlmEmbed.Reading;
-using LlmEmbed.Recipes;
+using LlmEmbed.Reports;
 using Xunit;
 
 namespace LlmEmbed.Tests.Learning;
@@ -17,16 +17,18 @@ public sealed class HeadChoiceTests
     {
         HeadTrainingData data = HeadProblems.Clusters(160, 6, classCount, seed: 4, spread: 3);
         data = new HeadTrainingData(data.Features, data.Labels, classCount, HeadProblems.Layout(2, 4));
-        WeightedViews[] parts = [new([0, 1], 0.3), new([1], 0.7)];
+        IReadOnlyList<ViewKey> views = data.Layout.Keys;
+        WeightedViews[] parts = [new(views, 0.3), new([views[1]], 0.7)];
         LinearOptions options = new() { Seed = 2 };
-        LinearMixture mixture = LinearMixture.Train(data, parts, options, cancellation: Cancellation);
+        LinearMixture mixture = LinearMixture.Train(data, parts, options, cancellationToken: Cancellation);
 
         double[] expected = new double[data.Rows * classCount];
         foreach (WeightedViews part in parts)
         {
             HeadTrainingData own = data.SelectViews(part.Views);
-            LinearTraining training = LinearHeadTrainer.Train(own, options, cancellation: Cancellation);
-            foreach ((int i, float logit) in HeadProblems.Logits(training.Head, own).Index()) expected[i] += part.Weight / training.Temperature * logit;
+            LinearTraining training = LinearHeadTrainer.Train(own, options, cancellationToken: Cancellation);
+            foreach ((int i, float logit) in HeadProblems.Logits(training.Head, own).Index())
+                expected[i] += part.Weight / training.Temperature * logit;
         }
         float[] actual = HeadProblems.Logits(mixture.Head, data);
         for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i], 1e-4);
@@ -48,7 +50,11 @@ public sealed class HeadChoiceTests
             standardization.Apply(data.Features.Row(row), values);
             return values;
         })];
-        double[][] means = [.. Enumerable.Range(0, classCount).Select(c => Enumerable.Range(0, 7).Select(column => (double)rows.Where((_, row) => data.Labels[row] == c).Average(row => row[column])).ToArray())];
+        double MeanOf(int label, int column) => rows.Where((_, row) => data.Labels[row] == label).Average(row => row[column]);
+        double[][] means =
+        [
+            .. Enumerable.Range(0, classCount).Select(label => Enumerable.Range(0, 7).Select(column => MeanOf(label, column)).ToArray()),
+        ];
         int[] expected = [.. rows.Select(row => Array.IndexOf(means, means.MinBy(mean => mean.Zip(row, (m, x) => (m - x) * (m - x)).Sum())))];
         Assert.Equal(expected, HeadProblems.Predictions(head, data));
         Assert.Equal(100, validation!.Rows.Length);
@@ -61,19 +67,21 @@ public sealed class HeadChoiceTests
         Assert.Equal(CooccurrenceHead.KindName, crossed.Head.Kind);
         Assert.True(crossed.Accuracy(ExclusiveOr(400, seed: 9).Features, new string[400], ExclusiveOr(400, seed: 9).Labels) > 0.9);
         Assert.Equal(LinearHead.KindName, separate.Head.Kind);
-        Assert.Contains("multi-layer perceptron +", separate.Choice, StringComparison.Ordinal);
+        Assert.Contains("multi-layer perceptron +", HeadSentences.Of(separate.Decisions), StringComparison.Ordinal);
 
-        static TrainedHead Train(HeadTrainingData data) => HeadTrainer.Train(data, new TrainingOptions(), progress: null, Cancellation);
+        static TrainedHead Train(HeadTrainingData data) =>
+            HeadTrainer.Train(data, new LearningPlan(new HeadOptions.Automatic()), progress: null, Cancellation);
     }
 
     [Fact]
     public void A_perceptron_is_the_same_when_loaded()
     {
         HeadTrainingData data = ExclusiveOr(300);
-        TrainedHead trained = HeadTrainer.Train(data, new TrainingOptions { Head = HeadKind.Mlp }, progress: null, Cancellation);
-        using IHead loaded = HeadTrainer.Load(trained.Head.Kind, trained.Head.Settings, trained.Head.Tensors, data.Layout, data.ClassCount, threads: 1);
+        TrainedHead trained = HeadTrainer.Train(data, new LearningPlan(new HeadOptions.Perceptron()), progress: null, Cancellation);
+        SavedHead saved = new(trained.Head.Settings, trained.Head.Tensors, data.Layout, data.ClassCount, Terms: null, Threads: 1);
+        using IHead loaded = HeadTrainer.Load(trained.Head.Kind, saved);
         Assert.Equal(HeadProblems.Logits(trained.Head, data), HeadProblems.Logits(loaded, data));
-        Assert.StartsWith("multi-layer perceptron", trained.Choice, StringComparison.Ordinal);
+        Assert.StartsWith("multi-layer perceptron", HeadSentences.Of(trained.Decisions), StringComparison.Ordinal);
     }
 
     /// <summary>The class is whether two channels have the same sign; two more say nothing.</summary>

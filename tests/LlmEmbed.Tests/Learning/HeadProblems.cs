@@ -55,7 +55,8 @@ internal static class HeadProblems
         return [.. rows.Select(row => Array.IndexOf(row, row.Max()))];
     }
 
-    public static double Accuracy(IHead head, HeadTrainingData data) => Predictions(head, data).Zip(data.Labels).Count(pair => pair.First == pair.Second) / (double)data.Rows;
+    public static double Accuracy(IHead head, HeadTrainingData data) =>
+        Predictions(head, data).Zip(data.Labels).Count(pair => pair.First == pair.Second) / (double)data.Rows;
 
     /// <summary>A list that notes what is reported to it, at once and in order.</summary>
     public sealed class Reports : List<WorkProgress>, IProgress<WorkProgress>

@@ -12,17 +12,20 @@ public sealed class LabelErrorsTests
         string[] classes = ["account", "fault", "praise"];
         LabeledText[] examples =
         [
-            .. LabeledTableReader.Read(Path.Combine(Repository.Root, "samples", "support-requests", "train.csv")).Examples.Where(example => classes.Contains(example.Label)),
+            .. LabeledTable.Read(
+                Path.Combine(Repository.Root, "samples", "support-requests", "train.csv"),
+                cancellationToken: TestContext.Current.CancellationToken).Examples.Where(example => classes.Contains(example.Label)),
         ];
         int[] planted = [.. Enumerable.Range(0, examples.Length).Where(row => row % 10 == 5)];
         foreach (int row in planted) examples[row] = examples[row] with { Label = classes[(Array.IndexOf(classes, examples[row].Label) + 1) % 3] };
 
-        using TextClassifier classifier = Requests.Train(examples, new TrainingOptions { Backbones = ["all-minilm-l6-v2"], Encoder = new() { Depths = "4" } });
+        using TextClassifier classifier = Requests.Train(examples, Requests.Options(ViewSelection.At("4"), "all-minilm-l6-v2"));
         IReadOnlyList<LabelError> found = classifier.Training!.LabelErrors!;
-        Assert.All(found, error => Assert.Equal(examples[error.Row].Label, classes[error.Given]));
+        Assert.All(found, error => Assert.Equal(examples[error.Row].Label, error.Label));
         Assert.Equal(found.Select(error => error.Probability).OrderDescending(), found.Select(error => error.Probability));
         int right = found.Count(error => planted.Contains(error.Row));
-        Assert.True(right >= 0.6 * planted.Length && right >= 0.8 * found.Count, $"{right} of {planted.Length} planted errors among {found.Count} found");
+        Assert.True(
+            right >= 0.6 * planted.Length && right >= 0.8 * found.Count, $"{right} of {planted.Length} planted errors among {found.Count} found");
     }
 
     [Fact]
@@ -33,8 +36,9 @@ public sealed class LabelErrorsTests
         int[] rows = [2, 3, 5, 7, 8], labels = [9, 9, 0, 0, 9, 0, 9, 1, 1];
         PenaltyScore score = new(C: 1, Accuracy: 0, AccuracyDeviation: 0, MacroF1: 0, LogLoss: 0, Temperature: 2, CalibratedLogLoss: 0);
         double[] logits = [.. inFavourOfOne.SelectMany(p => new[] { 0, 2 * Math.Log(p / (1 - p)) })];
-        LabelError error = Assert.Single(LabelErrors.Find(new CrossValidation([score], score, rows, logits, new int[rows.Length]), labels));
-        Assert.Equal((3, 0, 1), (error.Row, error.Given, error.Preferred));
+        CrossValidation validation = new([score], score, rows, logits, new int[rows.Length]);
+        LabelError error = Assert.Single(LabelError.Find(validation, labels, ["zero", "one"]));
+        Assert.Equal((3, "zero", "one"), (error.Row, error.Label, error.Preferred));
         Assert.Equal(0.95, error.Probability, 1e-6);
     }
 }

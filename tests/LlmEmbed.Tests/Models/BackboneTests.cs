@@ -14,7 +14,8 @@ public sealed class BackboneTests
 
     public static TheoryData<string> Folders =>
     [
-        "llama-mha", "llama-gqa", "llama3-rope", "mistral", "qwen2", "qwen3", "bert", "bert-mlm", "bert-old-names", "roberta", "distilbert", "xlm-roberta",
+        "llama-mha", "llama-gqa", "llama3-rope", "mistral", "qwen2", "qwen3", "qwen3-bidirectional",
+        "bert", "bert-mlm", "bert-old-names", "roberta", "distilbert", "xlm-roberta",
     ];
 
     [Theory]
@@ -76,18 +77,22 @@ public sealed class BackboneTests
         using Golden golden = new(Repository.Fixture("starter", $"{name}.golden.json"), Repository.Fixture("starter", $"{name}.golden.safetensors"));
         int depths = backbone.BlockCount + 1;
         int h = backbone.HiddenSize;
-        foreach (Pooling pooling in new[] { Pooling.Mean, Pooling.Last, Pooling.First })
+        Pooling[] poolings = [Pooling.Mean, Pooling.Last, Pooling.First];
+        View[] views = [.. poolings.SelectMany(pooling => Enumerable.Range(0, depths).Select(depth => new View(depth, pooling)))];
+        float[] actual = Run(checkpoint, backbone, views, golden.Ids); // [N,3(L+1),H]
+        foreach ((int p, Pooling pooling) in poolings.Index())
         {
-            View[] views = Enumerable.Range(0, depths).Select(depth => new View(depth, pooling)).ToArray();
-            float[] actual = Run(checkpoint, backbone, views, golden.Ids); // [N,L+1,H]
-            float[] expected = golden.Tensor(PoolingNames.NameOf(pooling)); // [N,L+1,H]
+            float[] expected = golden.Tensor(Poolings.NameOf(pooling)); // [N,L+1,H]
             for (int depth = 0; depth < depths; depth++)
             {
                 int[] places = Enumerable.Range(0, expected.Length).Where(i => i / h % depths == depth).ToArray();
                 float largest = relative ? places.Max(i => MathF.Abs(expected[i])) : 1;
-                float difference = places.Max(i => MathF.Abs(expected[i] - actual[i]));
+                float difference = places.Max(i => MathF.Abs(expected[i] - actual[PlaceOf(i)]));
                 Assert.True(difference <= tolerance * largest, $"{pooling} at depth {depth}: differs by {difference}, largest value {largest}");
             }
+
+            // From [N,L+1,H] of one pooling to [N,3(L+1),H] of all.
+            int PlaceOf(int i) => (i / (h * depths) * poolings.Length + p) * depths * h + i % (h * depths);
         }
     }
 
@@ -127,7 +132,8 @@ public sealed class BackboneTests
     {
         using Checkpoint checkpoint = Checkpoint.Open(BackboneLocator.Find(name, [Repository.Models]).Path);
         using Golden golden = new(Repository.Fixture("starter", $"{name}.golden.json"), Repository.Fixture("starter", $"{name}.golden.safetensors"));
-        foreach (Precision precision in Precisions) AssertBatchInvariant(checkpoint, [.. golden.Ids, [.. golden.Ids.SelectMany(ids => ids)]], precision);
+        foreach (Precision precision in Precisions)
+            AssertBatchInvariant(checkpoint, [.. golden.Ids, [.. golden.Ids.SelectMany(ids => ids)]], precision);
     }
 
     private static readonly Precision[] Precisions = [Precision.Fp32, Precision.Int8];
@@ -136,11 +142,15 @@ public sealed class BackboneTests
     private static void AssertBatchInvariant(Checkpoint checkpoint, int[][] ids, Precision precision)
     {
         Backbone backbone = Backbone.Create(checkpoint);
-        View[] views = [.. EncoderOptions.DefaultViews(backbone.IsDecoder, backbone.BlockCount), new(backbone.BlockCount, Pooling.Mean), new(backbone.BlockCount, Pooling.Max)];
+        IReadOnlyList<View> defaults = ViewSelection.Default.Resolve(backbone.IsCausal, backbone.BlockCount);
+        View[] views = [.. defaults, new(backbone.BlockCount, Pooling.Mean), new(backbone.BlockCount, Pooling.Max)];
         int row = views.Length * backbone.HiddenSize;
-        using Int8Weights? weights = precision == Precision.Int8 ? Int8Weights.Quantize(checkpoint, backbone, backbone.BlockCount, ids, threads: 2) : null;
-        Layers layers = weights is null ? new Float32Layers(checkpoint, new OnnxGraph()) : new Int8Layers(checkpoint, new OnnxGraph(), weights);
-        using EncoderSession session = new(backbone, layers, new BlockRange(0, backbone.BlockCount), views, ids.Max(text => text.Length), padTo: null, threads: 2);
+        using Int8Weights? weights =
+            precision == Precision.Int8 ? Calibration.Quantize(checkpoint, backbone, backbone.BlockCount, ids, threads: 2) : null;
+        using WeightStore store = new();
+        Layers layers = new(weights is null ? new Float32Lowering(checkpoint, store) : new Int8Lowering(checkpoint, store, weights));
+        using EncoderSession session =
+            new(backbone, layers, new BlockRange(0, backbone.BlockCount), views, ids.Max(text => text.Length), padTo: null, threads: 2);
         float[] together = Run(session, ids, row);
         float[] reversed = Run(session, ids.Reverse().ToArray(), row);
         for (int text = 0; text < ids.Length; text++)
@@ -151,7 +161,8 @@ public sealed class BackboneTests
                 ReadOnlySpan<float> Part(float[] rows, int index) => rows.AsSpan(index * row + view * backbone.HiddenSize, backbone.HiddenSize);
                 float tolerance = 1e-5f * Part(alone, 0).ToArray().Max(MathF.Abs);
                 Vectors.AssertClose(Part(alone, 0), Part(together, text), tolerance, $"{precision}, text {text}, {views[view]}, together");
-                Vectors.AssertClose(Part(alone, 0), Part(reversed, ids.Length - 1 - text), tolerance, $"{precision}, text {text}, {views[view]}, reversed");
+                Vectors.AssertClose(
+                    Part(alone, 0), Part(reversed, ids.Length - 1 - text), tolerance, $"{precision}, text {text}, {views[view]}, reversed");
             }
         }
     }
@@ -161,7 +172,8 @@ public sealed class BackboneTests
         using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture("gguf", file));
         Backbone backbone = Backbone.Create(checkpoint);
         foreach (Pooling pooling in new[] { Pooling.Mean, Pooling.Last })
-            AssertEqualsGolden(checkpoint, backbone, Enumerable.Range(0, backbone.BlockCount + 1).Select(depth => new View(depth, pooling)).ToArray(), golden);
+            AssertEqualsGolden(
+                checkpoint, backbone, Enumerable.Range(0, backbone.BlockCount + 1).Select(depth => new View(depth, pooling)).ToArray(), golden);
     }
 
     private static void AssertEqualsGolden(Checkpoint checkpoint, Backbone backbone, View[] views, Golden golden)
@@ -170,7 +182,7 @@ public sealed class BackboneTests
         float[] actual = Run(checkpoint, backbone, views, golden.Ids); // [B,D,H]
         for (int v = 0; v < views.Length; v++)
         {
-            float[] expected = golden.Pooled(PoolingNames.NameOf(views[v].Pooling), views[v].Depth); // [B,H]
+            float[] expected = golden.Pooled(Poolings.NameOf(views[v].Pooling), views[v].Depth); // [B,H]
             float[] view = Enumerable.Range(0, expected.Length).Select(i => actual[(i / h * views.Length + v) * h + i % h]).ToArray();
             Vectors.AssertClose(expected, view, Tolerance, views[v].ToString());
         }
@@ -178,7 +190,10 @@ public sealed class BackboneTests
 
     private static float[] Run(Checkpoint checkpoint, Backbone backbone, View[] views, int[][] ids, int? padTo = null)
     {
-        using EncoderSession session = new(backbone, new Float32Layers(checkpoint, new OnnxGraph()), new BlockRange(0, views.Max(view => view.Depth)), views, padTo ?? ids.Max(text => text.Length), padTo, threads: 1);
+        using WeightStore store = new();
+        Layers layers = new(new Float32Lowering(checkpoint, store));
+        BlockRange blocks = new(0, views.Max(view => view.Depth));
+        using EncoderSession session = new(backbone, layers, blocks, views, padTo ?? ids.Max(text => text.Length), padTo, threads: 1);
         return Run(session, ids, views.Length * backbone.HiddenSize);
     }
 

@@ -44,6 +44,26 @@ public sealed class ConfigVariantTests : IDisposable
     }
 
     [Fact]
+    public void Both_spellings_of_attention_in_both_directions_give_the_same_bits()
+    {
+        string folder = _folder.CopyFixture("qwen3-bidirectional");
+        File.Copy(Path.Combine(folder, "config.other-key.json"), Path.Combine(folder, "config.json"), overwrite: true);
+        float[] states = States("qwen3-bidirectional");
+        Assert.Equal(states, States("qwen3-bidirectional", folder));
+        string causal = Changed("qwen3-bidirectional", config => config.Remove("is_causal"));
+        Assert.True(Differences(states, States("qwen3-bidirectional", causal)).Max() > 1, "the key does nothing");
+    }
+
+    [Fact]
+    public void A_backbone_with_attention_in_both_directions_is_no_decoder_and_cannot_generate()
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture("qwen3-bidirectional"));
+        Backbone backbone = Backbone.Create(checkpoint);
+        Assert.False(backbone.IsCausal);
+        Assert.Null(backbone.LanguageHead);
+    }
+
+    [Fact]
     public void Divisors_of_rotary_frequencies_in_a_gguf_file_give_the_states_of_llama3_scaling()
     {
         float[] expected = States("llama3-rope");
@@ -103,7 +123,10 @@ public sealed class ConfigVariantTests : IDisposable
         Backbone backbone = Backbone.Create(checkpoint);
         using Golden golden = Golden.OfFixture(fixture);
         View[] views = [.. Enumerable.Range(0, backbone.BlockCount + 1).Select(depth => new View(depth, Pooling.Mean))];
-        using EncoderSession session = new(backbone, new Float32Layers(checkpoint, new OnnxGraph()), new BlockRange(0, views.Max(view => view.Depth)), views, golden.MaxTokens, padTo: null, threads: 1);
+        using WeightStore store = new();
+        Layers layers = new(new Float32Lowering(checkpoint, store));
+        using EncoderSession session =
+            new(backbone, layers, new BlockRange(0, backbone.BlockCount), views, golden.MaxTokens, padTo: null, threads: 1);
         float[] states = new float[golden.Ids.Length * views.Length * backbone.HiddenSize];
         session.Run(golden.Ids, states);
         return states;
@@ -111,21 +134,29 @@ public sealed class ConfigVariantTests : IDisposable
 
     private static float[] Differences(float[] one, float[] other) => [.. one.Zip(other, (a, b) => MathF.Abs(a - b))];
 
-    /// <summary>The fixture llama3-rope as a converter for llama.cpp writes it: interleaved rows of Q and K, and a divisor per frequency in place of the scaling.</summary>
+    /// <summary>
+    /// The fixture llama3-rope as a converter for llama.cpp writes it: interleaved rows of Q and K, and a divisor per frequency in place of the
+    /// scaling.
+    /// </summary>
     private static byte[] Llama3AsGguf(bool withDivisors)
     {
         const int Heads = 6, KeyValueHeads = 2, HeadSize = 8;
         using Checkpoint source = Checkpoint.Open(Repository.Fixture("llama3-rope"));
         GgufBuilder builder = new GgufBuilder().Text("general.architecture", "llama");
-        foreach ((string key, uint value) in new (string, uint)[]
-            { ("block_count", 3), ("context_length", 64), ("embedding_length", 48), ("feed_forward_length", 80), ("attention.head_count", Heads), ("attention.head_count_kv", KeyValueHeads) })
+        (string Key, uint Value)[] sizes =
+        [
+            ("block_count", 3), ("context_length", 64), ("embedding_length", 48), ("feed_forward_length", 80),
+            ("attention.head_count", Heads), ("attention.head_count_kv", KeyValueHeads),
+        ];
+        foreach ((string key, uint value) in sizes)
             builder.UInt32($"llama.{key}", value);
         builder.Float32("llama.attention.layer_norm_rms_epsilon", 1e-5f).Float32("llama.rope.freq_base", 500000);
         foreach (Weight weight in source.Weights.Values)
         {
             float[] values = new float[weight.ElementCount];
             weight.CopyTo(values);
-            if (weight.Name.Contains("q_proj", StringComparison.Ordinal) || weight.Name.Contains("k_proj", StringComparison.Ordinal)) values = Interleave(values, HeadSize, weight.RowLength);
+            if (weight.Name.Contains("q_proj", StringComparison.Ordinal) || weight.Name.Contains("k_proj", StringComparison.Ordinal))
+                values = Interleave(values, HeadSize, weight.RowLength);
             builder.Float32Tensor(GgufName(weight.Name), values, [.. weight.Shape.Reverse()]);
         }
         if (withDivisors) builder.Float32Tensor("rope_freqs.weight", Llama3Divisors(HeadSize), HeadSize / 2);
@@ -138,7 +169,8 @@ public sealed class ConfigVariantTests : IDisposable
         "model.norm.weight" => "output_norm.weight",
         "lm_head.weight" => "output.weight",
         _ => name.Replace("model.layers", "blk", StringComparison.Ordinal)
-            .Replace("input_layernorm", "attn_norm", StringComparison.Ordinal).Replace("post_attention_layernorm", "ffn_norm", StringComparison.Ordinal)
+            .Replace("input_layernorm", "attn_norm", StringComparison.Ordinal)
+            .Replace("post_attention_layernorm", "ffn_norm", StringComparison.Ordinal)
             .Replace("self_attn.o_proj", "attn_output", StringComparison.Ordinal).Replace("self_attn.", "attn_", StringComparison.Ordinal)
             .Replace("mlp.", "ffn_", StringComparison.Ordinal).Replace("_proj", "", StringComparison.Ordinal),
     };

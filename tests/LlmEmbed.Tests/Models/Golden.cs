@@ -34,7 +34,8 @@ internal sealed class Golden : IDisposable
     /// <summary>mean.D, last.D, pooler_output [B,H]; "first.D" and "max.D" are taken from the padded states hidden.D [B,T,H].</summary>
     public float[] Pooled(string pooling, int depth)
     {
-        if (pooling is not ("first" or "max" or "mean-skip-first")) return _file.ReadFloat32(pooling == "pooler" ? "pooler_output" : $"{pooling}.{depth}");
+        if (pooling is not ("first" or "max" or "mean-skip-first"))
+            return _file.ReadFloat32(pooling == "pooler" ? "pooler_output" : $"{pooling}.{depth}");
         IReadOnlyList<long> shape = _file.Tensors[$"hidden.{depth}"].Shape;
         int length = (int)shape[1], size = (int)shape[2];
         float[] hidden = _file.ReadFloat32($"hidden.{depth}");

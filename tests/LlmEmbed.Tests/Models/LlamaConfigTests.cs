@@ -11,7 +11,8 @@ public sealed class LlamaConfigTests
     public void What_a_configuration_leaves_out_has_hugging_faces_defaults()
     {
         LlamaConfig config = Read("llama");
-        Assert.Equal((4, 8, 2048, 1e-6f, 10000.0, 0), (config.KeyValueHeads, config.HeadSize, config.MaxPositions, config.Epsilon, config.RopeBase, config.PadId));
+        Assert.Equal((4, 8, 2048, 1e-6f, 10000.0, 0),
+            (config.KeyValueHeads, config.HeadSize, config.MaxPositions, config.Epsilon, config.RopeBase, config.PadId));
         Assert.Equal((false, false, false, false), (config.QueryBias, config.OutputBias, config.MlpBias, config.QueryNorm));
         Assert.Null(config.Scaling);
         Assert.False(config.HasWindow(0));
@@ -22,15 +23,16 @@ public sealed class LlamaConfigTests
     {
         LlamaConfig qwen2 = Read("qwen2");
         Assert.Equal((true, false, false), (qwen2.QueryBias, qwen2.OutputBias, qwen2.QueryNorm));
-        LlamaConfig qwen3 = Read("qwen3", ("head_dim", 16));
-        Assert.Equal((false, false, true, 16), (qwen3.QueryBias, qwen3.OutputBias, qwen3.QueryNorm, qwen3.HeadSize));
+        LlamaConfig qwen3 = Read("qwen3", ("head_dim", 24));
+        Assert.Equal((false, false, true, 24), (qwen3.QueryBias, qwen3.OutputBias, qwen3.QueryNorm, qwen3.HeadSize));
     }
 
     [Theory]
     [InlineData("null", 0)]
     [InlineData("-1", 0)]
     [InlineData("7", 7)]
-    public void A_padding_token_that_is_none_is_the_first_token(string json, int expected) => Assert.Equal(expected, Read("llama", ("pad_token_id", JsonNode.Parse(json))).PadId);
+    public void A_padding_token_that_is_none_is_the_first_token(string json, int expected) =>
+        Assert.Equal(expected, Read("llama", ("pad_token_id", JsonNode.Parse(json))).PadId);
 
     [Fact]
     public void Mistrals_window_is_4096_unless_the_configuration_says_another_or_none()
@@ -99,17 +101,20 @@ public sealed class LlamaConfigTests
         { "llama", "num_attention_heads", "0", "'num_attention_heads' is 0, expected at least 1" },
         { "llama", "head_dim", "7", "heads have 7 channels (head_dim), expected an even number" },
         { "llama", "num_attention_heads", "64", "'head_dim' is 0, expected at least 1" },
-        { "qwen3", "head_dim", "24", "head_dim 24 is no multiple of 16" },
-        { "llama", "rope_scaling", """{"rope_type":"yarn","factor":4}""", "'rope_type' is \"yarn\"" },
-        { "llama", "rope_scaling", """{"type":"dynamic","factor":4}""", "'type' is \"dynamic\"" },
-        { "llama", "rope_scaling", """{"type":"linear"}""", "'factor' is missing" },
-        { "llama", "rope_scaling", """{"type":"linear","factor":4,"attention_factor":2}""", "'attention_factor' (2) is not known" },
+        { "llama", "rope_scaling", """{"rope_type":"yarn","factor":4}""", "'rope_scaling.rope_type' is \"yarn\"" },
+        { "llama", "rope_scaling", """{"type":"dynamic","factor":4}""", "'rope_scaling.type' is \"dynamic\"" },
+        { "llama", "rope_scaling", """{"type":"linear"}""", "'rope_scaling.factor' is missing" },
+        { "llama", "rope_scaling", """{"type":"linear","factor":4,"attention_factor":2}""", "'rope_scaling.attention_factor' (2) is not known" },
         { "llama", "rope_scaling", "3", "'rope_scaling' is 3, expected an object" },
-        { "llama", "rope_parameters", """{"rope_type":"llama3","factor":8,"low_freq_factor":1}""", "'high_freq_factor' is missing" },
+        { "llama", "rope_parameters", """{"rope_type":"llama3","factor":8,"low_freq_factor":1}""", "'rope_parameters.high_freq_factor' is missing" },
+        { "mistral", "is_causal", "false",
+            "a sliding window (4096) together with attention in both directions is not implemented for model_type 'mistral'" },
+        { "qwen3", "is_causal", "\"no\"", "'is_causal' is \"no\", expected true or false" },
         { "mistral", "sliding_window", "0", "'sliding_window' is 0, expected at least 1" },
         { "mistral", "layer_types", """["full_attention"]""", "'layer_types' must name full_attention or" },
         { "mistral", "layer_types", """["full_attention","sliding_attention","linear_attention"]""", "'layer_types' must name full_attention or" },
-        { "qwen2", "layer_types", """["full_attention","sliding_attention","full_attention"]""", "'layer_types' must name full_attention or, where there is a window," },
+        { "qwen2", "layer_types", """["full_attention","sliding_attention","full_attention"]""",
+            "'layer_types' must name full_attention or, where there is a window," },
         { "llama", "vocab_size", "-5", "'vocab_size' is -5, expected at least 1" },
         { "llama", "rms_norm_eps", "\"small\"", "'rms_norm_eps' is \"small\", expected a number" },
     };

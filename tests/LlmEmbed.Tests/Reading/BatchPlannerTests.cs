@@ -12,7 +12,8 @@ public sealed class BatchPlannerTests
 
     [Fact]
     public void Every_text_with_tokens_is_planned_once() => Lengths.Sample(lengths =>
-        BatchPlanner.Plan(lengths, Budget).SelectMany(batch => batch).Order().SequenceEqual(Enumerable.Range(0, lengths.Length).Where(i => lengths[i] > 0)));
+        BatchPlanner.Plan(lengths, Budget).SelectMany(batch => batch).Order().SequenceEqual(
+            Enumerable.Range(0, lengths.Length).Where(i => lengths[i] > 0)));
 
     [Fact]
     public void A_batch_keeps_to_the_budget_and_would_break_it_with_the_next_text() => Lengths.Sample(lengths =>
@@ -39,13 +40,15 @@ public sealed class BatchPlannerTests
     {
         int largest = Math.Max(1, Budget / padTo);
         IReadOnlyList<int[]> plan = BatchPlanner.Plan(lengths, Budget, padTo);
-        return plan.Sum(batch => batch.Length) == lengths.Count(length => length > 0) && plan.SkipLast(1).All(batch => batch.Length == largest) && plan.All(batch => batch.Length <= largest);
+        return plan.Sum(batch => batch.Length) == lengths.Count(length => length > 0) && plan.SkipLast(1).All(batch => batch.Length == largest)
+            && plan.All(batch => batch.Length <= largest);
     });
 
     [Theory]
     [InlineData(3_540_096, 576, 512)] // SmolLM2-135M
     [InlineData(202_383_360, 4096, 256)] // LLaMA-2-7B
-    public void Batches_of_wide_networks_are_smaller(long blockParameters, int hiddenSize, int expected) => Assert.Equal(expected, BatchPlanner.BudgetFor(blockParameters, hiddenSize));
+    public void Batches_of_wide_networks_are_smaller(long blockParameters, int hiddenSize, int expected) =>
+        Assert.Equal(expected, BatchPlanner.BudgetFor(blockParameters, hiddenSize));
 
     [Fact]
     public void Nothing_to_plan_gives_no_batch()

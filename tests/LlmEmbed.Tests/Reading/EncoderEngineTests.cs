@@ -1,13 +1,19 @@
 using System.Buffers;
 using LlmEmbed.Checkpoints;
-using LlmEmbed.Models;
+using LlmEmbed.Engine;
 using Xunit;
 
 namespace LlmEmbed.Tests.Reading;
 
 public sealed class EncoderEngineTests : IDisposable
 {
-    private static readonly string[] Texts = ["A parcel that never came.", "Oil prices rose again on Tuesday, by more than anybody had expected.", "so funny", "It was fine."];
+    private static readonly string[] Texts =
+    [
+        "A parcel that never came.",
+        "Oil prices rose again on Tuesday, by more than anybody had expected.",
+        "so funny",
+        "It was fine.",
+    ];
 
     private readonly TemporaryFolder _folder = new();
 
@@ -18,7 +24,7 @@ public sealed class EncoderEngineTests : IDisposable
     public void Auto_takes_int8_for_the_starter_backbones_and_says_why(string backbone)
     {
         Assert.SkipUnless(Int8Weights.Steps == 127, "this processor has no exact 8-bit products, so weights get 7 bits and may differ too much");
-        using TextEncoder encoder = Load(backbone, Precision.Auto);
+        using TextEncoder encoder = Load(backbone, Precision.Auto, QuantizedWeights.Folder); // the comparison is made once in a run of the tests
         Assert.Equal(Precision.Int8, encoder.Precision);
         Assert.StartsWith("centred cosine of int8 with fp32 0.99", encoder.PrecisionReason, StringComparison.Ordinal);
     }
@@ -26,7 +32,7 @@ public sealed class EncoderEngineTests : IDisposable
     [Fact]
     public void Auto_takes_fp32_where_no_block_runs()
     {
-        using TextEncoder encoder = TextEncoder.Load(Repository.Fixture("bert"), new() { Depths = "0" });
+        using TextEncoder encoder = Requests.LoadEncoder(Repository.Fixture("bert"), new() { Views = ViewSelection.At("0") });
         Assert.Equal(Precision.Fp32, encoder.Precision);
     }
 
@@ -79,7 +85,8 @@ public sealed class EncoderEngineTests : IDisposable
     }
 
     [Fact]
-    public void A_folder_that_cannot_be_written_costs_only_time() => Assert.Equal(Encode("all-minilm-l6-v2", null), Encode("all-minilm-l6-v2", _folder.Write("file", "")));
+    public void A_folder_that_cannot_be_written_costs_only_time() =>
+        Assert.Equal(Encode("all-minilm-l6-v2", null), Encode("all-minilm-l6-v2", _folder.Write("file", "")));
 
     [Theory]
     [InlineData("smollm2-135m-instruct", 500_000_000)]
@@ -88,11 +95,13 @@ public sealed class EncoderEngineTests : IDisposable
     {
         foreach (Precision precision in new[] { Precision.Fp32, Precision.Int8 })
         {
-            EncoderOptions options = new() { Precision = precision, ModelFolders = [Repository.Models], Depths = "0,50%,-1" };
-            using TextEncoder whole = TextEncoder.Load(backbone, options), parts = TextEncoder.Load(backbone, options with { MemoryBytes = memory });
+            EncoderOptions options = new() { Precision = precision, Views = ViewSelection.At("0,50%,-1") };
+            using TextEncoder whole = Requests.LoadEncoder(backbone, options, Requests.Runtime with { WeightsFolder = QuantizedWeights.Folder });
+            // quantizes part by part as well
+            using TextEncoder parts = Requests.LoadEncoder(backbone, options, Requests.Runtime with { MemoryBytes = memory });
             float[] expected = [.. whole.Encode(Texts, cancellationToken: TestContext.Current.CancellationToken).Values];
             float[] actual = [.. parts.Encode(Texts, cancellationToken: TestContext.Current.CancellationToken).Values];
-            if (precision == Precision.Fp32) Assert.True(parts.MemoryPlan.IsStreamed);
+            if (precision == Precision.Fp32) Assert.True(parts.Reader.MemoryPlan.IsStreamed);
             Vectors.AssertClose(expected, actual, 1e-5f * expected.Max(MathF.Abs), $"{precision}");
         }
     }
@@ -100,16 +109,19 @@ public sealed class EncoderEngineTests : IDisposable
     [Fact]
     public void Memory_that_does_not_hold_one_block_is_refused()
     {
-        EncoderOptions options = new() { MemoryBytes = 250_000_000, Precision = Precision.Fp32, ModelFolders = [Repository.Models] };
-        Assert.Contains("one block at a time takes about", Assert.Throws<LlmEmbedException>(() => TextEncoder.Load("smollm2-135m-instruct", options)).Message, StringComparison.Ordinal);
+        EncoderOptions options = new() { Precision = Precision.Fp32 };
+        RuntimeOptions runtime = Requests.Runtime with { MemoryBytes = 250_000_000 };
+        string message = Assert.Throws<LlmEmbedException>(() => Requests.LoadEncoder("smollm2-135m-instruct", options, runtime)).Message;
+        Assert.Contains("one block at a time takes about", message, StringComparison.Ordinal);
     }
 
     public void Dispose() => _folder.Dispose();
 
-    private string[] KeptFiles() => [.. Directory.GetFiles(Path.Combine(_folder.Path, "weights"), "*.safetensors", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+    private string[] KeptFiles() =>
+        [.. Directory.GetFiles(Path.Combine(_folder.Path, "weights"), "*.safetensors", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
 
     private static TextEncoder Load(string backbone, Precision precision, string? folder = null) =>
-        TextEncoder.Load(backbone, new() { Precision = precision, WeightsFolder = folder, ModelFolders = [Repository.Models] });
+        Requests.LoadEncoder(backbone, new() { Precision = precision }, Requests.Runtime with { WeightsFolder = folder });
 
     private static float[] Encode(string backbone, string? folder)
     {

@@ -13,7 +13,8 @@ public sealed class MappedFeaturesTests : IDisposable
     public void What_fits_into_the_memory_given_stays_there_and_what_does_not_is_mapped_if_there_is_a_folder()
     {
         FeatureStorage storage = new(_folder.Path, MemoryBytes: 10 * 4 * sizeof(float));
-        using FeatureMatrix small = storage.Allocate(10, 4), large = storage.Allocate(11, 4), homeless = (storage with { Folder = null }).Allocate(11, 4);
+        using FeatureMatrix small = storage.Allocate(10, 4), large = storage.Allocate(11, 4), homeless = (
+            storage with { Folder = null }).Allocate(11, 4);
         Assert.IsType<ArrayFeatures>(small);
         Assert.IsType<MappedFeatures>(large);
         Assert.IsType<ArrayFeatures>(homeless);
@@ -22,8 +23,8 @@ public sealed class MappedFeaturesTests : IDisposable
     [Fact]
     public void A_memory_limit_leaves_a_quarter_of_itself_to_features()
     {
-        TrainingOptions options = new() { Encoder = new() { CacheFolder = _folder.Path, MemoryBytes = 400 } };
-        Assert.Equal(new FeatureStorage(_folder.Path, 100), FeatureStorage.Of(options));
+        RuntimeOptions runtime = new() { CacheFolder = _folder.Path, MemoryBytes = 400 };
+        Assert.Equal(new FeatureStorage(_folder.Path, 100), FeatureStorage.Of(runtime));
     }
 
     [Fact]

@@ -1,6 +1,5 @@
 using LlmEmbed.Checkpoints;
 using LlmEmbed.Models;
-using LlmEmbed.Reading;
 using Xunit;
 
 namespace LlmEmbed.Tests.Reading;
@@ -10,8 +9,10 @@ public sealed class ViewSelectionTests
     [Fact]
     public void The_starter_backbones_have_their_default_views()
     {
-        Assert.Equal([new(15, Pooling.MeanSkipFirst), new(18, Pooling.Last), new(24, Pooling.MeanSkipFirst)], Views(Path.Combine(Repository.Models, "smollm2-135m-instruct"), new()));
-        Assert.Equal([new(4, Pooling.Mean), new(6, Pooling.Mean)], Views(Path.Combine(Repository.Models, "all-minilm-l6-v2"), new()));
+        Assert.Equal(
+            [new(15, Pooling.MeanSkipFirst), new(18, Pooling.Last), new(24, Pooling.MeanSkipFirst)],
+            Views(Path.Combine(Repository.Models, "smollm2-135m-instruct"), ViewSelection.Default));
+        Assert.Equal([new(4, Pooling.Mean), new(6, Pooling.Mean)], Views(Path.Combine(Repository.Models, "all-minilm-l6-v2"), ViewSelection.Default));
     }
 
     [Fact]
@@ -21,7 +22,7 @@ public sealed class ViewSelectionTests
         {
             foreach (bool isDecoder in new[] { true, false })
             {
-                IReadOnlyList<View> views = EncoderOptions.DefaultViews(isDecoder, blocks);
+                IReadOnlyList<View> views = ViewSelection.Default.Resolve(isDecoder, blocks);
                 Assert.All(views, view => Assert.InRange(view.Depth, 1, blocks));
                 Assert.Equal(views.Distinct(), views);
             }
@@ -41,13 +42,14 @@ public sealed class ViewSelectionTests
     [InlineData("last1", 30)]
     [InlineData("last5", 26, 27, 28, 29, 30)]
     [InlineData("last2,28,-1", 29, 30, 28)]
-    public void Depths_are_numbers_places_from_the_end_shares_and_ranges(string text, params int[] expected) => Assert.Equal(expected, ViewSelection.ParseDepths(text, 30));
+    public void Depths_are_numbers_places_from_the_end_shares_and_ranges(string text, params int[] expected) =>
+        Assert.Equal(expected, Depths(text, 30));
 
     [Fact]
     public void All_and_the_last_of_all_are_every_depth_from_the_embeddings_on()
     {
-        Assert.Equal([0, 1, 2, 3], ViewSelection.ParseDepths("all", 3));
-        Assert.Equal([0, 1, 2, 3], ViewSelection.ParseDepths("last4", 3));
+        Assert.Equal([0, 1, 2, 3], Depths("all", 3));
+        Assert.Equal([0, 1, 2, 3], Depths("last4", 3));
     }
 
     [Theory]
@@ -68,48 +70,50 @@ public sealed class ViewSelectionTests
     [InlineData("8;9", "'8;9' in depths")]
     public void What_is_no_depth_is_refused(string text, string expected)
     {
-        string message = Assert.Throws<LlmEmbedException>(() => ViewSelection.ParseDepths(text, 30)).Message;
+        string message = Assert.Throws<LlmEmbedException>(() => Depths(text, 30)).Message;
         Assert.Contains(expected, message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Depths_and_poolings_combine_depth_by_depth()
     {
-        EncoderOptions options = new() { Depths = "1,3", Poolings = [Pooling.Mean, Pooling.Last] };
-        Assert.Equal([new(1, Pooling.Mean), new(1, Pooling.Last), new(3, Pooling.Mean), new(3, Pooling.Last)], Views(Repository.Fixture("bert"), options));
+        ViewSelection selection = ViewSelection.At("1,3", [Pooling.Mean, Pooling.Last]);
+        Assert.Equal(
+            [new(1, Pooling.Mean), new(1, Pooling.Last), new(3, Pooling.Mean), new(3, Pooling.Last)], Views(Repository.Fixture("bert"), selection));
     }
 
     [Fact]
     public void Depths_alone_take_the_pooling_of_the_architecture()
     {
-        Assert.Equal([new(1, Pooling.MeanSkipFirst)], Views(Repository.Fixture("llama-mha"), new() { Depths = "1" }));
-        Assert.Equal([new(1, Pooling.Mean)], Views(Repository.Fixture("bert"), new() { Depths = "1" }));
+        Assert.Equal([new(1, Pooling.MeanSkipFirst)], Views(Repository.Fixture("llama-mha"), ViewSelection.At("1")));
+        Assert.Equal([new(1, Pooling.Mean)], Views(Repository.Fixture("bert"), ViewSelection.At("1")));
     }
 
     [Fact]
     public void Poolings_alone_take_the_default_depths_and_the_pooler_the_last()
     {
-        Assert.Equal([new(3, Pooling.Max), new(4, Pooling.Max), new(4, Pooling.Pooler)], Views(Repository.Fixture("bert"), new() { Poolings = [Pooling.Max, Pooling.Pooler] }));
-        Assert.Equal([new(15, Pooling.First), new(18, Pooling.First), new(24, Pooling.First)], Views(Path.Combine(Repository.Models, "smollm2-135m-instruct"), new() { Poolings = [Pooling.First] }));
+        Assert.Equal(
+            [new(3, Pooling.Max), new(4, Pooling.Max), new(4, Pooling.Pooler)],
+            Views(Repository.Fixture("bert"), ViewSelection.At(null, [Pooling.Max, Pooling.Pooler])));
+        Assert.Equal(
+            [new(15, Pooling.First), new(18, Pooling.First), new(24, Pooling.First)],
+            Views(Path.Combine(Repository.Models, "smollm2-135m-instruct"), ViewSelection.At(null, [Pooling.First])));
     }
 
     [Fact]
     public void Named_views_are_taken_as_they_are()
     {
         View[] views = [new(2, Pooling.Last), new(0, Pooling.First)];
-        Assert.Equal(views, Views(Repository.Fixture("bert"), new() { Views = views, Depths = "1", Poolings = [Pooling.Mean] }));
+        Assert.Equal(views, Views(Repository.Fixture("bert"), ViewSelection.Of(views)));
     }
 
-    [Fact]
-    public void Poolings_are_read_by_the_names_that_are_written()
-    {
-        foreach (Pooling pooling in Enum.GetValues<Pooling>()) Assert.Equal(pooling, PoolingNames.Parse(PoolingNames.NameOf(pooling)));
-        Assert.Contains("Known: mean, mean-skip-first, last", Assert.Throws<LlmEmbedException>(() => PoolingNames.Parse("Mean")).Message, StringComparison.Ordinal);
-    }
+    private static IEnumerable<int> Depths(string text, int blockCount) =>
+        ViewSelection.At(text, [Pooling.Mean]).Resolve(isCausal: false, blockCount).Select(view => view.Depth);
 
-    private static IReadOnlyList<View> Views(string path, EncoderOptions options)
+    private static IReadOnlyList<View> Views(string path, ViewSelection selection)
     {
         using Checkpoint checkpoint = Checkpoint.Open(path);
-        return ViewSelection.Resolve(options, Backbone.Create(checkpoint));
+        Backbone backbone = Backbone.Create(checkpoint);
+        return selection.Resolve(backbone.IsCausal, backbone.BlockCount);
     }
 }

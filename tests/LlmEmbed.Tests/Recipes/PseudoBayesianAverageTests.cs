@@ -6,7 +6,8 @@ namespace LlmEmbed.Tests.Recipes;
 public sealed class PseudoBayesianAverageTests
 {
     [Fact]
-    public void Equal_models_weigh_the_same() => Assert.All(PseudoBayesianAverage.Weights([Losses(40, 0), Losses(40, 0)], [1, 1], seed: 1), weight => Assert.Equal(0.5, weight, 1e-12));
+    public void Equal_models_weigh_the_same() =>
+        Assert.All(PseudoBayesianAverage.Weights([Losses(40, 0), Losses(40, 0)], [1, 1], seed: 1), weight => Assert.Equal(0.5, weight, 1e-12));
 
     [Fact]
     public void Texts_outweigh_the_prior()
@@ -27,7 +28,9 @@ public sealed class PseudoBayesianAverageTests
     }
 
     [Fact]
-    public void Weights_sum_to_one_whatever_the_losses() => Assert.Equal(1, PseudoBayesianAverage.Weights([Losses(500, 0), Losses(500, 9), Losses(500, 900)], [1, 1, 1], seed: 3).Sum(), 1e-9);
+    public void Weights_sum_to_one_whatever_the_losses() =>
+        Assert.Equal(1, PseudoBayesianAverage.Weights([Losses(500, 0), Losses(500, 9), Losses(500, 900)], [1, 1, 1], seed: 3).Sum(), 1e-9);
 
-    private static double[] Losses(int texts, double excess) => [.. Enumerable.Range(0, texts).Select(text => 0.5 + 0.3 * Math.Sin(text) + excess * (1 + Math.Cos(text)))];
+    private static double[] Losses(int texts, double excess) =>
+        [.. Enumerable.Range(0, texts).Select(text => 0.5 + 0.3 * Math.Sin(text) + excess * (1 + Math.Cos(text)))];
 }

@@ -13,23 +13,23 @@ public sealed class ViewChooserTests
     [Fact]
     public void A_view_that_carries_the_label_is_chosen_and_noise_is_not()
     {
-        ViewChoice choice = Choose(800, [Noise(2), Signal(5), Noise(8)], [0]);
-        Assert.Equal([1], choice.Chosen.Views);
+        ViewChoice choice = Choose(800, [Noise(2), Signal(5), Noise(8)], [2]);
+        Assert.Equal([5], DepthsOf(choice.Chosen));
         Assert.Equal(1, choice.Singles.Index().MinBy(single => single.Item.Loss).Index);
     }
 
     [Fact]
     public void Views_that_know_different_things_are_chosen_together()
     {
-        ViewChoice choice = Choose(800, [PartOfSignal(2, 0), Noise(5), PartOfSignal(8, 1)], [1]);
-        Assert.Equal([0, 2], choice.Chosen.Views);
+        ViewChoice choice = Choose(800, [PartOfSignal(2, 0), Noise(5), PartOfSignal(8, 1)], [5]);
+        Assert.Equal([2, 8], DepthsOf(choice.Chosen));
     }
 
     [Fact]
     public void Of_equal_views_the_shallower_is_chosen()
     {
-        ViewChoice choice = Choose(800, [Certain(30), Certain(15), Noise(20)], [0]);
-        Assert.Equal([1], choice.Chosen.Views);
+        ViewChoice choice = Choose(800, [Certain(30), Certain(15), Noise(20)], [30]);
+        Assert.Equal([15], DepthsOf(choice.Chosen));
         Assert.True(choice.Chosen.Cost < choice.Sets[^1].Cost);
     }
 
@@ -40,11 +40,12 @@ public sealed class ViewChooserTests
     public void The_cheapest_set_within_the_tolerated_standard_errors_is_chosen(int classCount, double tolerated)
     {
         int otherwise = 0;
-        for (ulong seed = 1; seed <= 6; seed++)
+        for (ulong seed = 1; seed <= 3; seed++)
         {
             HeadTrainingData data = Data(800, [Faint(5, 1.5), Faint(15, 0.2), Faint(20, 0.2), Faint(30, 0.2)], classCount, seed);
-            ViewChoice choice = ViewChooser.Choose(data, [[0]], _ => 1, new LinearOptions(), cancellation: TestContext.Current.CancellationToken)!;
-            ViewSetScore Cheapest(double errors) => choice.Sets.First(set => PairedLosses.Excess(set.RowLosses, choice.Best.RowLosses) is var (mean, error) && mean <= errors * error);
+            ViewChoice choice = ViewChooser.Choose(data, [At(5)], _ => 1, new LinearOptions(), cancellationToken: Cancellation)!;
+            ViewSetScore Cheapest(double errors) => choice.Sets.First(set =>
+                PairedLosses.Excess(set.RowLosses, choice.Best.RowLosses) is var (mean, error) && mean <= errors * error);
             Assert.Equal(Cheapest(tolerated), choice.Chosen);
             if (Cheapest(1.5 - tolerated) != choice.Chosen) otherwise++;
         }
@@ -54,12 +55,12 @@ public sealed class ViewChooserTests
     [Fact]
     public void With_few_texts_sets_are_averaged_unless_one_is_clearly_better()
     {
-        ViewChoice equals = Choose(24, [Signal(30), Signal(15)], [0], [1]), clear = Choose(60, [Noise(30), Signal(15)], [0], [1]);
-        Assert.Equal([0, 1], equals.Chosen.Views);
-        Assert.Equal([0, 1], equals.Mixture!.Select(part => Assert.Single(part.Views)).Order());
+        ViewChoice equals = Choose(24, [Signal(30), Signal(15)], [30], [15]), clear = Choose(60, [Noise(30), Signal(15)], [30], [15]);
+        Assert.Equal([30, 15], DepthsOf(equals.Chosen));
+        Assert.Equal([15, 30], equals.Mixture!.Select(part => Assert.Single(part.Views).Depth).Order());
         Assert.All(equals.Mixture!, part => Assert.InRange(part.Weight, 0.1, 0.9));
         Assert.Equal(1, equals.Mixture!.Sum(part => part.Weight), 1e-12);
-        Assert.Equal([1], clear.Chosen.Views);
+        Assert.Equal([15], DepthsOf(clear.Chosen));
         Assert.Null(clear.Mixture);
     }
 
@@ -67,32 +68,35 @@ public sealed class ViewChooserTests
     public void What_is_not_allowed_is_not_chosen_and_the_cheapest_always_is()
     {
         HeadTrainingData data = Data(800, [Noise(2), Signal(5)]);
-        Assert.DoesNotContain(1, Choose(set => !set.Views.Contains(1)).Chosen.Views);
-        Assert.Equal([0], Choose(_ => false).Chosen.Views);
+        Assert.DoesNotContain(5, DepthsOf(Choose(set => !DepthsOf(set).Contains(5)).Chosen));
+        Assert.Equal([2], DepthsOf(Choose(_ => false).Chosen));
 
         ViewChoice Choose(Func<ViewSetScore, bool> allowed) =>
-            ViewChooser.Choose(data, [[0]], _ => 1, new LinearOptions(), allowed, cancellation: TestContext.Current.CancellationToken)!;
+            ViewChooser.Choose(data, [At(2)], _ => 1, new LinearOptions(), allowed, cancellationToken: Cancellation)!;
     }
 
     [Fact]
     public void The_tokens_of_a_prompt_count_in_its_cost()
     {
         HeadTrainingData data = Data(60, [Signal(10), Signal(10)]);
-        data = new HeadTrainingData(data.Features, data.Labels, data.ClassCount, new FeatureLayout([data.Layout.Views[0], data.Layout.Views[1] with { Backbone = "prompted" }]));
-        ViewChoice choice = ViewChooser.Choose(data, [[0, 1]], backbone => backbone == "prompted" ? 3 : 1, new LinearOptions(), cancellation: TestContext.Current.CancellationToken)!;
+        FeatureLayout layout = new([data.Layout.Views[0], data.Layout.Views[1] with { Backbone = "prompted" }]);
+        data = new HeadTrainingData(data.Features, data.Labels, data.ClassCount, layout);
+        double Tokens(string backbone) => backbone == "prompted" ? 3 : 1;
+        ViewChoice choice = ViewChooser.Choose(data, [layout.Keys], Tokens, new LinearOptions(), cancellationToken: Cancellation)!;
         Assert.Equal([1, 3, 4], new[] { choice.Singles[0], choice.Singles[1], choice.Chosen }.Select(score => score.Cost / choice.Singles[0].Cost));
     }
 
     [Fact]
     public void One_text_of_each_class_decides_nothing()
     {
-        Assert.Null(ViewChooser.Choose(Data(2, [Signal(1), Noise(2)]), [[0]], _ => 1, new LinearOptions(), cancellation: TestContext.Current.CancellationToken));
+        HeadTrainingData data = Data(2, [Signal(1), Noise(2)]);
+        Assert.Null(ViewChooser.Choose(data, [At(1)], _ => 1, new LinearOptions(), cancellationToken: Cancellation));
     }
 
     [Fact]
     public void The_same_data_and_seed_choose_the_same()
     {
-        ViewChoice[] choices = [.. Enumerable.Range(0, 2).Select(_ => Choose(120, [Noise(2), Signal(5), PartOfSignal(8, 0)], [0]))];
+        ViewChoice[] choices = [.. Enumerable.Range(0, 2).Select(_ => Choose(120, [Noise(2), Signal(5), PartOfSignal(8, 0)], [2]))];
         Assert.Equal(choices[0].Chosen.RowLosses, choices[1].Chosen.RowLosses);
         Assert.Equal(choices[0].Chosen.Views, choices[1].Chosen.Views);
     }
@@ -135,8 +139,17 @@ public sealed class ViewChooserTests
         for (int channel = 0; channel < channels.Length; channel++) channels[channel] = (float)(random.NextDouble() + random.NextDouble() - 1);
     }
 
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    /// <param name="rows">The number of texts.</param>
+    /// <param name="views">The candidates, all of different depths.</param>
+    /// <param name="presets">Sets of their depths.</param>
     private static ViewChoice Choose(int rows, (int Depth, View Fill)[] views, params int[][] presets) =>
-        ViewChooser.Choose(Data(rows, views), presets, _ => 1, new LinearOptions(), cancellation: TestContext.Current.CancellationToken)!;
+        ViewChooser.Choose(Data(rows, views), [.. presets.Select(At)], _ => 1, new LinearOptions(), cancellationToken: Cancellation)!;
+
+    private static IReadOnlyList<ViewKey> At(params int[] depths) => [.. depths.Select(depth => new ViewKey("decoder", new(depth, Pooling.Mean)))];
+
+    private static IEnumerable<int> DepthsOf(ViewSetScore set) => set.Views.Select(view => view.Depth);
 
     /// <summary>Texts of four classes; further ones have none.</summary>
     private static HeadTrainingData Data(int rows, (int Depth, View Fill)[] views, int classCount = 4, ulong seed = 5)
@@ -147,7 +160,8 @@ public sealed class ViewChooserTests
         for (int row = 0; row < rows; row++)
             for (int view = 0; view < views.Length; view++)
                 views[view].Fill(labels[row], random, values.AsSpan((row * views.Length + view) * Channels, Channels));
-        FeatureLayout layout = new([.. views.Select((view, index) => new FeatureView("decoder", view.Depth, Pooling.Mean, index * Channels, Channels))]);
+        FeatureLayout layout = new(
+            [.. views.Select((view, index) => new FeatureView("decoder", view.Depth, Pooling.Mean, index * Channels, Channels))]);
         return new HeadTrainingData(new ArrayFeatures(values, rows, layout.FeatureCount), labels, classCount, layout);
     }
 }

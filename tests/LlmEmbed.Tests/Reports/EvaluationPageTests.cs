@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
+using LlmEmbed.Evaluation;
 using LlmEmbed.Learning;
 using LlmEmbed.Reading;
 using LlmEmbed.Recipes;
@@ -21,7 +22,10 @@ public sealed partial class EvaluationPageTests
         EvaluationReport report = Report(["good", "bad"]);
         string page = new EvaluationPage("Reviews", report) { Choices = [("Head", "tiny")], Cost = [("Peak memory", "1 MB")] }.ToHtml();
         Assert.Contains("<dt>Accuracy</dt><dd>75.0 %<small>95 %: 30.1 to 95.4 %</small>", page, StringComparison.Ordinal);
-        Assert.Contains($"<dt>Macro-F1</dt><dd>{Markup.Percent(report.MacroF1)}<small>95 %: {Markup.Percent(report.MacroF1Interval)}</small>", page, StringComparison.Ordinal);
+        Assert.Contains(
+            $"<dt>Macro-F1</dt><dd>{Markup.Percent(report.MacroF1)}<small>95 %: {Markup.Percent(report.MacroF1Interval)}</small>",
+            page,
+            StringComparison.Ordinal);
         Assert.Contains("<tr><th scope=\"row\">Head</th><td>tiny</td></tr>", page, StringComparison.Ordinal);
         Assert.Contains("<tr><th scope=\"row\">Peak memory</th><td>1 MB</td></tr>", page, StringComparison.Ordinal);
         Assert.Equal(["bad", "100.0 %", "50.0 %", "66.7 %", "2"], CellsOf(page, "bad", cellCount: 5));
@@ -43,7 +47,9 @@ public sealed partial class EvaluationPageTests
         Assert.DoesNotContain("<script", html, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain('\u0001', html);
         Assert.Contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;&#39;\ufffd&#128512;\ufffd]]&gt;", html, StringComparison.Ordinal);
-        foreach (Chart chart in page.Charts) Assert.Contains("alert(\"1\")", XDocument.Parse(chart.Drawing.StandAlone(Hostile)).Root!.Element(Svg + "title")!.Value, StringComparison.Ordinal);
+        foreach (Chart chart in page.Charts)
+            Assert.Contains(
+                "alert(\"1\")", XDocument.Parse(chart.Drawing.StandAlone(Hostile)).Root!.Element(Svg + "title")!.Value, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -56,14 +62,19 @@ public sealed partial class EvaluationPageTests
         EvaluationPage page = new("Many", report) { Selection = Selection("tiny") };
         Assert.Equal(["depth-curve", "classes", "confusion", "reliability", "coverage"], page.Charts.Select(chart => chart.File));
         Assert.Equal(5, EmbeddedDrawing().Matches(page.ToHtml()).Select(match => XElement.Parse(match.Value)).Count());
-        Dictionary<string, XElement> pictures = page.Charts.ToDictionary(chart => chart.File, chart => XDocument.Parse(chart.Drawing.StandAlone(chart.Title)).Root!);
+        Dictionary<string, XElement> pictures = page.Charts.ToDictionary(
+            chart => chart.File, chart => XDocument.Parse(chart.Drawing.StandAlone(chart.Title)).Root!);
 
-        int[] counts = [.. pictures["confusion"].Elements(Svg + "g").Select(cell => int.Parse(cell.Element(Svg + "text")!.Value, CultureInfo.InvariantCulture))];
+        int[] counts =
+        [
+            .. pictures["confusion"].Elements(Svg + "g").Select(cell => int.Parse(cell.Element(Svg + "text")!.Value, CultureInfo.InvariantCulture)),
+        ];
         Assert.Equal(report.Count, counts.Sum());
         if (classCount <= 60) Assert.Equal(report.ConfusionMatrix.SelectMany(row => row).Where(count => count > 0), counts);
         Assert.Equal(report.Reliability.Count(bin => bin.Count > 0), pictures["reliability"].Elements(Svg + "g").Count());
         Assert.Equal(classCount, pictures["classes"].Elements(Svg + "g").Count());
-        XElement curve = pictures["coverage"].Elements(Svg + "polyline").Last(line => ((string)line.Attribute("class")!).StartsWith("right", StringComparison.Ordinal));
+        XElement curve = pictures["coverage"].Elements(Svg + "polyline").Last(
+            line => ((string)line.Attribute("class")!).StartsWith("right", StringComparison.Ordinal));
         Assert.Equal(report.Coverage.Count, ((string)curve.Attribute("points")!).Split(' ').Length);
         Assert.All(pictures.Values, AssertNothingOutside);
     }
@@ -101,7 +112,8 @@ public sealed partial class EvaluationPageTests
     public void The_page_needs_no_other_file()
     {
         string page = new EvaluationPage("Alone", Report(["a", "b"])) { Selection = Selection("tiny") }.ToHtml();
-        foreach (string reference in new[] { "src=", "href=", "url(", "@import", "<script" }) Assert.DoesNotContain(reference, page, StringComparison.Ordinal);
+        foreach (string reference in new[] { "src=", "href=", "url(", "@import", "<script" })
+            Assert.DoesNotContain(reference, page, StringComparison.Ordinal);
         Assert.Contains("prefers-color-scheme: dark", page, StringComparison.Ordinal);
     }
 
@@ -117,16 +129,23 @@ public sealed partial class EvaluationPageTests
     [Fact]
     public void The_depth_curve_marks_what_was_chosen()
     {
-        XElement curve = XDocument.Parse(new EvaluationPage("", Report(["a", "b"])) { Selection = Selection("tiny") }.Charts[0].Drawing.StandAlone("")).Root!;
-        Assert.Equal(["tiny 1:mean: 80.0 % ± 1.0 %", "tiny 2:mean: 90.0 % ± 1.0 %"], curve.Elements(Svg + "g").Select(point => point.Element(Svg + "title")!.Value));
-        Assert.Equal([false, true], curve.Elements(Svg + "g").Select(point => ((string)point.Element(Svg + "circle")!.Attribute("class")!).Contains("ring", StringComparison.Ordinal)));
+        XElement curve = XDocument.Parse(
+            new EvaluationPage("", Report(["a", "b"])) { Selection = Selection("tiny") }.Charts[0].Drawing.StandAlone("")).Root!;
+        Assert.Equal(
+            ["tiny 1:mean: 80.0 % ± 1.0 %", "tiny 2:mean: 90.0 % ± 1.0 %"],
+            curve.Elements(Svg + "g").Select(point => point.Element(Svg + "title")!.Value));
+        Assert.Equal(
+            [false, true],
+            curve.Elements(Svg + "g").Select(
+                point => ((string)point.Element(Svg + "circle")!.Attribute("class")!).Contains("ring", StringComparison.Ordinal)));
     }
 
     [Theory]
     [InlineData("short", 5, "short")]
     [InlineData("rather long", 8, "rather…")]
     [InlineData("ab\ud83d\ude00cd", 4, "ab…")]
-    public void A_text_is_shortened_between_characters(string text, int length, string expected) => Assert.Equal(expected, Markup.Shorten(text, length));
+    public void A_text_is_shortened_between_characters(string text, int length, string expected) =>
+        Assert.Equal(expected, Markup.Shorten(text, length));
 
     private static void AssertNothingOutside(XElement picture)
     {
@@ -149,7 +168,11 @@ public sealed partial class EvaluationPageTests
     private static SelectionSummary Selection(string backbone)
     {
         ViewSetScore[] singles = [.. new[] { 0.8, 0.9 }.Select((accuracy, view) =>
-            new ViewSetScore([view], new PenaltyScore(C: 1, accuracy, AccuracyDeviation: 0.01, MacroF1: 0.7, LogLoss: 1, Temperature: 1, CalibratedLogLoss: 1), Cost: 1, RowLosses: [1]))];
+            new ViewSetScore(
+                [new(backbone, new(view + 1, Pooling.Mean))],
+                new PenaltyScore(C: 1, accuracy, AccuracyDeviation: 0.01, MacroF1: 0.7, LogLoss: 1, Temperature: 1, CalibratedLogLoss: 1),
+                Cost: 1,
+                RowLosses: [1]))];
         FeatureLayout layout = new([new FeatureView(backbone, 1, Pooling.Mean, 0, 4), new FeatureView(backbone, 2, Pooling.Mean, 4, 4)]);
         return new SelectionSummary(layout, new ViewChoice(singles, singles, singles[1], singles[1]), SampleTexts: 10, [], TimeSpan.Zero);
     }

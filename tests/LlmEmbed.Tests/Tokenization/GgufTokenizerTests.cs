@@ -25,8 +25,14 @@ public sealed class GgufTokenizerTests
         Tokenizer plain = new(GgufTokenizer.Read(ByteLevel(), File));
         Assert.Equal(["1"], plain.Encode("1").Ids.Select(plain.TokenText));
         Assert.Null(plain.PadId);
-        Tokenizer framed = new(GgufTokenizer.Read(
-            ByteLevel(("add_bos_token", true), ("bos_token_id", 0u), ("add_eos_token", true), ("eos_token_id", 1L), ("padding_token_id", (byte)1), ("add_space_prefix", true)), File));
+        Dictionary<string, object> metadata = ByteLevel(
+            ("add_bos_token", true),
+            ("bos_token_id", 0u),
+            ("add_eos_token", true),
+            ("eos_token_id", 1L),
+            ("padding_token_id", (byte)1),
+            ("add_space_prefix", true));
+        Tokenizer framed = new(GgufTokenizer.Read(metadata, File));
         Assert.Equal(["<s>", "Ġ", "1", "</s>"], framed.Encode("1").Ids.Select(framed.TokenText));
         Assert.Equal(1, framed.PadId);
     }
@@ -54,13 +60,16 @@ public sealed class GgufTokenizerTests
     }
 
     [Fact]
-    public void A_file_without_a_tokenizer() => Refused(new Dictionary<string, object>(StringComparer.Ordinal), "'tokens' is missing, expected an array of strings");
+    public void A_file_without_a_tokenizer() =>
+        Refused(new Dictionary<string, object>(StringComparer.Ordinal), "'tokens' is missing, expected an array of strings");
 
     [Fact]
-    public void A_tokenizer_of_another_kind() => Refused(ByteLevel(("model", "rwkv")), "'model' is 'rwkv', which is not implemented. Implemented are gpt2 and llama");
+    public void A_tokenizer_of_another_kind() =>
+        Refused(ByteLevel(("model", "rwkv")), "'model' is 'rwkv', which is not implemented. Implemented are gpt2 and llama");
 
     [Fact]
-    public void A_pre_tokenizer_of_another_name() => Refused(ByteLevel(("pre", "default")), "'pre' is 'default', a pre-tokenizer that is not implemented");
+    public void A_pre_tokenizer_of_another_name() =>
+        Refused(ByteLevel(("pre", "default")), "'pre' is 'default', a pre-tokenizer that is not implemented");
 
     [Fact]
     public void A_value_of_the_wrong_type() => Refused(ByteLevel(("merges", "1 1")), "'merges' is a String, expected an array of strings");
@@ -75,17 +84,20 @@ public sealed class GgufTokenizerTests
     public void Token_types_of_another_length() => Refused(ByteLevel(("token_type", new[] { 1 })), "'token_type' has 1 entries for 14 tokens");
 
     [Fact]
-    public void Scores_of_another_length() => Refused(ByteLevel(("model", "llama"), ("scores", new[] { 1f })), "'scores' has 1 entries for 14 tokens");
+    public void Scores_of_another_length() =>
+        Refused(ByteLevel(("model", "llama"), ("scores", new[] { 1f })), "'scores' has 1 entries for 14 tokens");
 
     [Fact]
     public void A_special_token_id_outside_the_vocabulary() =>
         Refused(ByteLevel(("add_bos_token", true), ("bos_token_id", 14u)), "'bos_token_id' is 14, expected the id of one of the 14 tokens");
 
     [Fact]
-    public void A_special_token_id_that_is_no_number() => Refused(ByteLevel(("padding_token_id", "1")), "'padding_token_id' is a String, expected a whole number");
+    public void A_special_token_id_that_is_no_number() =>
+        Refused(ByteLevel(("padding_token_id", "1")), "'padding_token_id' is a String, expected a whole number");
 
     [Fact]
-    public void A_special_token_that_is_asked_for_but_not_named() => Refused(ByteLevel(("add_eos_token", true)), "'eos_token_id' is missing, but the file asks for this token");
+    public void A_special_token_that_is_asked_for_but_not_named() =>
+        Refused(ByteLevel(("add_eos_token", true)), "'eos_token_id' is missing, but the file asks for this token");
 
     private static Dictionary<string, object> ByteLevel(params (string Key, object Value)[] changes)
     {

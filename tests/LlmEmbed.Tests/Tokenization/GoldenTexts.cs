@@ -9,7 +9,7 @@ internal static class GoldenTexts
 {
     public static string[] Texts { get; } = Read<string[]>(Repository.Fixture("texts.json"));
 
-    /// <summary>The ids of <see cref="Texts"/> without special tokens by the tokenizer.json of a fixture.</summary>
+    /// <summary>The ids that the tokenizer.json of a fixture gives for <see cref="Texts"/>, without special tokens.</summary>
     public static int[][] Ids(string fixture) => Section<int[][]>(Repository.Fixture(fixture, "tokenizer_golden.json"), "ids");
 
     public static T Read<T>(string file) => JsonSerializer.Deserialize<T>(File.ReadAllBytes(file))!;
@@ -21,9 +21,14 @@ internal static class GoldenTexts
     }
 
     /// <summary>The texts whose ids are not the expected ones.</summary>
-    public static List<string> Differences(Tokenizer tokenizer, IReadOnlyList<string> texts, IReadOnlyList<int[]> expected, bool addSpecialTokens = false)
+    public static List<string> Differences(
+        Tokenizer tokenizer,
+        IReadOnlyList<string> texts,
+        IReadOnlyList<int[]> expected,
+        bool addSpecialTokens = false)
     {
         Assert.Equal(expected.Count, texts.Count);
-        return [.. texts.Where((text, index) => !tokenizer.Encode(text, addSpecialTokens: addSpecialTokens).Ids.AsSpan().SequenceEqual(expected[index]))];
+        int[] Ids(string text) => tokenizer.Encode(text, addSpecialTokens: addSpecialTokens).Ids;
+        return [.. texts.Where((text, index) => !Ids(text).AsSpan().SequenceEqual(expected[index]))];
     }
 }

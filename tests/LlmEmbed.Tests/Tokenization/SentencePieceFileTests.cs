@@ -10,7 +10,7 @@ public sealed class SentencePieceFileTests : IDisposable
 {
     private const int Bpe = 2, Unigram = 1;
     private static readonly byte[] Special = [.. Piece("<unk>", 0, type: 2), .. Piece("<s>", 0, type: 3), .. Piece("</s>", 0, type: 3)];
-    private readonly TokenizerFolder _folder = new();
+    private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
 
@@ -24,7 +24,8 @@ public sealed class SentencePieceFileTests : IDisposable
     [Fact]
     public void User_defined_pieces_are_taken_whole_and_merge_with_nothing()
     {
-        Tokenizer tokenizer = Load([.. Special, .. Piece("\u2581", -1), .. Piece("a", -2), .. Piece("b", -3), .. Piece("ab", 0, type: 4), .. Piece("aba", -4), .. Trainer(Bpe)]);
+        byte[] words = [.. Piece("\u2581", -1), .. Piece("a", -2), .. Piece("b", -3)];
+        Tokenizer tokenizer = Load([.. Special, .. words, .. Piece("ab", 0, type: 4), .. Piece("aba", -4), .. Trainer(Bpe)]);
         Assert.Equal([3, 6, 4, 6], tokenizer.Encode("abaab", addSpecialTokens: false).Ids);
     }
 
@@ -40,7 +41,9 @@ public sealed class SentencePieceFileTests : IDisposable
     {
         byte[] pieces = [.. Special, .. Piece("\u2581", -1), .. Piece("a", -2), .. Trainer(Bpe)];
         Assert.Equal([3, 4, 3, 4], Load([.. pieces, .. Normalizer(prefix: true, removeExtra: true)]).Encode("  a   a ", addSpecialTokens: false).Ids);
-        Assert.Equal([3, 4, 3, 3, 4, 3], Load([.. pieces, .. Normalizer(prefix: false, removeExtra: false)]).Encode(" a  a ", addSpecialTokens: false).Ids);
+        Assert.Equal(
+            [3, 4, 3, 3, 4, 3],
+            Load([.. pieces, .. Normalizer(prefix: false, removeExtra: false)]).Encode(" a  a ", addSpecialTokens: false).Ids);
         Assert.Empty(Load([.. pieces, .. Normalizer(prefix: true, removeExtra: true)]).Encode("   ", addSpecialTokens: false).Ids);
     }
 
@@ -108,7 +111,10 @@ public sealed class SentencePieceFileTests : IDisposable
     public void A_file_without_text_pieces() => Refused([.. Special, .. Trainer(Bpe)], "no piece stands for text");
 
     [Fact]
-    public void A_missing_unknown_piece() => Refused([.. Piece("<s>", 0, type: 3), .. Piece("</s>", 0, type: 3), .. Piece("a", -1), .. Trainer(Bpe)], "0 pieces for unknown text, expected 1");
+    public void A_missing_unknown_piece() =>
+        Refused(
+            [.. Piece("<s>", 0, type: 3), .. Piece("</s>", 0, type: 3), .. Piece("a", -1), .. Trainer(Bpe)],
+            "0 pieces for unknown text, expected 1");
 
     [Fact]
     public void A_missing_special_token() => Refused([.. Piece("<unk>", 0, type: 2), .. Piece("a", -1), .. Trainer(Bpe)], "a 'bos_token' is needed");
@@ -120,28 +126,35 @@ public sealed class SentencePieceFileTests : IDisposable
     public void An_empty_piece() => Refused([.. Special, .. Piece("", -1), .. Trainer(Bpe)], "a piece is empty");
 
     [Fact]
-    public void An_unused_piece() => Refused([.. Special, .. Piece("a", -1, type: 5), .. Trainer(Bpe)], "the piece 'a' has the type Unused, which is not implemented");
+    public void An_unused_piece() =>
+        Refused([.. Special, .. Piece("a", -1, type: 5), .. Trainer(Bpe)], "the piece 'a' has the type Unused, which is not implemented");
 
     [Fact]
-    public void A_piece_type_that_does_not_exist() => Refused([.. Special, .. Piece("a", -1, type: 9), .. Trainer(Bpe)], "the piece 'a' has the type 9");
+    public void A_piece_type_that_does_not_exist() =>
+        Refused([.. Special, .. Piece("a", -1, type: 9), .. Trainer(Bpe)], "the piece 'a' has the type 9");
 
     [Fact]
-    public void Byte_fallback_without_bytes() => Refused([.. Special, .. Piece("a", -1), .. Field(2, [0x18, Bpe, 0x98, 0x02, 0x01])], "byte fallback needs the pieces <0x00> to <0xFF>");
+    public void Byte_fallback_without_bytes() =>
+        Refused([.. Special, .. Piece("a", -1), .. Field(2, [0x18, Bpe, 0x98, 0x02, 0x01])], "byte fallback needs the pieces <0x00> to <0xFF>");
 
     [Fact]
     public void A_word_model() => Refused([.. Special, .. Piece("a", -1), .. Trainer(3)], "the model type Word is not implemented");
 
     [Fact]
-    public void User_defined_pieces_in_a_Unigram_model() => Refused([.. Special, .. Piece("a", -1), .. Piece("b", 0, type: 4), .. Trainer(Unigram)], "the user-defined piece 'b' in a Unigram model");
+    public void User_defined_pieces_in_a_Unigram_model() =>
+        Refused([.. Special, .. Piece("a", -1), .. Piece("b", 0, type: 4), .. Trainer(Unigram)], "the user-defined piece 'b' in a Unigram model");
 
     [Fact]
-    public void White_space_as_a_suffix() => Refused([.. Special, .. Piece("a", -1), .. Field(2, [0x18, Bpe, 0xC0, 0x01, 0x01])], "'treat_whitespace_as_suffix' is not implemented");
+    public void White_space_as_a_suffix() =>
+        Refused([.. Special, .. Piece("a", -1), .. Field(2, [0x18, Bpe, 0xC0, 0x01, 0x01])], "'treat_whitespace_as_suffix' is not implemented");
 
     [Fact]
     public void A_tokenizer_class_with_other_rules()
     {
         _folder.Write("tokenizer_config.json", """{"tokenizer_class":"CamembertTokenizer"}""");
-        Refused([.. Special, .. Piece("a", -1), .. Trainer(Bpe)], "the tokenizer class 'CamembertTokenizer' is not implemented for SentencePiece models");
+        Refused(
+            [.. Special, .. Piece("a", -1), .. Trainer(Bpe)],
+            "the tokenizer class 'CamembertTokenizer' is not implemented for SentencePiece models");
     }
 
     [Fact]

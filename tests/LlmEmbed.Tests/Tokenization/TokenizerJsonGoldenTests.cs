@@ -6,7 +6,10 @@ namespace LlmEmbed.Tests.Tokenization;
 public sealed class TokenizerJsonGoldenTests
 {
     public static TheoryData<string> Fixtures { get; } =
-        ["bert", "bert-mlm", "bert-old-names", "distilbert", "llama-gqa", "llama-mha", "llama3-rope", "mistral", "qwen2", "qwen3", "roberta", "xlm-roberta"];
+    [
+        "bert", "bert-mlm", "bert-old-names", "distilbert", "llama-gqa", "llama-mha", "llama3-rope", "mistral", "qwen2", "qwen3", "roberta",
+        "xlm-roberta",
+    ];
 
     public static TheoryData<string> Published { get; } = ["llama2", "llama3", "minilm", "qwen3", "smollm2-digits", "smollm2-gguf-derived"];
 
@@ -32,7 +35,7 @@ public sealed class TokenizerJsonGoldenTests
         {
             TokenizedText encoded = tokenizer.Encode(texts[index], maxLength);
             Assert.Equal(ids[index], encoded.Ids);
-            // The library gives an unknown part of a Unigram text as it stands in the text, not as <unk>.
+            // For an unknown part of a text, the tokenizers library gives the part itself if the model is Unigram, and not <unk>.
             IEnumerable<(string Expected, string Found)> pairs = tokens[index].Zip(encoded.Ids.Select(tokenizer.TokenText));
             Assert.All(pairs.Where(pair => pair.Found != "<unk>"), pair => Assert.Equal(pair.Expected, pair.Found));
             Assert.Equal(tokenizer.Encode(texts[index]).Ids.Length > maxLength, encoded.Truncated);

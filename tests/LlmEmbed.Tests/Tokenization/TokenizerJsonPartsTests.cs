@@ -24,14 +24,14 @@ public sealed class TokenizerJsonPartsTests
             : new JsonObject();
         Patch(json.AsObject(), item["patch"]!.AsObject());
 
-        using TokenizerFolder folder = new();
+        using TemporaryFolder folder = new();
         Tokenizer tokenizer = Tokenizer.Load(folder.Write("tokenizer.json", json.ToJsonString()));
         string[] texts = [.. item["texts"]!.AsArray().Select(text => text!.GetValue<string>())];
         int[][] ids = [.. item["ids"]!.AsArray().Select(row => row!.AsArray().Select(id => id!.GetValue<int>()).ToArray())];
         for (int index = 0; index < texts.Length; index++) Assert.Equal(ids[index], tokenizer.Encode(texts[index]).Ids);
     }
 
-    /// <summary>RFC 7386: objects are merged, null removes, anything else replaces.</summary>
+    /// <summary>A JSON merge patch (RFC 7386): objects are merged, null removes a key, any other value replaces it.</summary>
     private static void Patch(JsonObject target, JsonObject patch)
     {
         foreach ((string key, JsonNode? value) in patch)

@@ -7,9 +7,12 @@ namespace LlmEmbed.Tests.Tokenization;
 public sealed class TokenizerPropertyTests
 {
     private static readonly Gen<string> Texts = Gen.OneOf(
-        Gen.String, Gen.String[Gen.Char["ab é\u0301'sS1½\n\t<>[]▁𠮷"]], Gen.Int[0, GoldenTexts.Texts.Length - 1].Select(index => GoldenTexts.Texts[index])).Array[1, 4].Select(string.Concat);
+        Gen.String,
+        Gen.String[Gen.Char["ab é\u0301'sS1½\n\t<>[]▁𠮷"]],
+        Gen.Int[0, GoldenTexts.Texts.Length - 1].Select(index => GoldenTexts.Texts[index])).Array[1, 4].Select(string.Concat);
 
-    public static TheoryData<string> Fixtures { get; } = ["bert", "llama-gqa", "llama-mha", "llama3-rope", "mistral", "qwen2", "roberta", "xlm-roberta"];
+    public static TheoryData<string> Fixtures { get; } =
+        ["bert", "llama-gqa", "llama-mha", "llama3-rope", "mistral", "qwen2", "roberta", "xlm-roberta"];
 
     [Theory]
     [MemberData(nameof(Fixtures))]
@@ -22,7 +25,8 @@ public sealed class TokenizerPropertyTests
             {
                 int[] full = tokenizer.Encode(text, addSpecialTokens: false).Ids;
                 int[] framed = tokenizer.Encode(text).Ids;
-                int before = Enumerable.Range(0, special + 1).First(start => framed.AsSpan(start, full.Length).SequenceEqual(full) && start + full.Length <= framed.Length);
+                int before = Enumerable.Range(0, special + 1).First(
+                    start => framed.AsSpan(start, full.Length).SequenceEqual(full) && start + full.Length <= framed.Length);
                 TokenizedText cut = tokenizer.Encode(text, room + special);
                 Assert.Equal(full.Length > room, cut.Truncated);
                 Assert.Equal([.. framed[..before], .. full.Take(room), .. framed[(before + full.Length)..]], cut.Ids);
@@ -66,7 +70,8 @@ public sealed class TokenizerPropertyTests
     {
         Tokenizer tokenizer = Tokenizer.Load(Repository.Fixture("llama-gqa"));
         int[] before = tokenizer.Encode("the old lighthouse").Ids;
-        for (int number = 0; number < 70_000; number++) tokenizer.Encode(Convert.ToHexString(BitConverter.GetBytes(number)).Replace("0", "x", StringComparison.Ordinal));
+        for (int number = 0; number < 70_000; number++)
+            tokenizer.Encode(Convert.ToHexString(BitConverter.GetBytes(number)).Replace("0", "x", StringComparison.Ordinal));
         Assert.Equal(before, tokenizer.Encode("the old lighthouse").Ids);
     }
 

@@ -23,7 +23,7 @@ public sealed class UnicodeNormalizationTests
     public void Known_cases_of_the_standard(NormalizationForm form, string text, string expected) =>
         Assert.Equal(expected, UnicodeNormalization.Normalize(text, form).ToString());
 
-    /// <summary>The digest was made by the tokenizers library 0.23.2 over the same texts.</summary>
+    /// <summary>The digest is that of the same texts as the tokenizers library 0.23.2 normalizes them.</summary>
     [Theory]
     [InlineData(NormalizationForm.FormC, "1eff79a35c4edf6f6c103261f12dd1c4901392d6fbbb49151b478ce041dd91b2")]
     [InlineData(NormalizationForm.FormD, "89f0106a4f77b07a8ed38af55b9fc753f3d8a91633cf2e32b9392e8f29fe1d9d")]

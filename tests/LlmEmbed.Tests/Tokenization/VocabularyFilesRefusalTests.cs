@@ -5,15 +5,16 @@ namespace LlmEmbed.Tests.Tokenization;
 
 public sealed class VocabularyFilesRefusalTests : IDisposable
 {
-    private readonly TokenizerFolder _folder = new();
+    private readonly TemporaryFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void A_folder_without_a_tokenizer() => Refused(_folder.Path, "no tokenizer in this folder, expected one of tokenizer.json, tokenizer.model");
+    public void A_folder_without_a_tokenizer() =>
+        Refused(_folder.Path, "no tokenizer in this folder, expected one of tokenizer.json, tokenizer.model");
 
     [Fact]
-    public void A_path_that_does_not_exist() => Refused(Path.Combine(_folder.Path, "none.json"), "no such file or folder");
+    public void A_path_that_does_not_exist() => Refused(Path.Combine(_folder.Path, "none.json"), "it is no file or folder");
 
     [Fact]
     public void A_file_of_another_kind() => Refused(_folder.Write("weights.bin", ""), "not a tokenizer file, expected tokenizer.json");
@@ -25,7 +26,8 @@ public sealed class VocabularyFilesRefusalTests : IDisposable
     public void A_vocab_txt_without_the_separator() => Refused(_folder.Write("vocab.txt", "[CLS]\n[UNK]\na\n"), "a 'sep_token' is needed");
 
     [Fact]
-    public void A_vocab_txt_with_a_token_twice() => Refused(_folder.Write("vocab.txt", "[UNK]\na\na\n"), "the token 'a' is in the vocabulary twice, with the ids 1 and 2");
+    public void A_vocab_txt_with_a_token_twice() =>
+        Refused(_folder.Write("vocab.txt", "[UNK]\na\na\n"), "the token 'a' is in the vocabulary twice, with the ids 1 and 2");
 
     [Fact]
     public void A_vocab_txt_of_a_class_that_splits_otherwise()
@@ -35,13 +37,16 @@ public sealed class VocabularyFilesRefusalTests : IDisposable
     }
 
     [Fact]
-    public void A_vocab_json_without_merges() => Refused(_folder.Write("vocab.json", "{}"), "merges.txt: no such file, but vocab.json needs it", "merges.txt");
+    public void A_vocab_json_without_merges() =>
+        Refused(_folder.Write("vocab.json", "{}"), "merges.txt: no such file, but vocab.json needs it", "merges.txt");
 
     [Fact]
     public void A_vocab_json_of_an_unknown_class()
     {
         _folder.Write("merges.txt", "#version: 0.2\n");
-        Refused(_folder.Write("vocab.json", """{"a":0}"""), "the tokenizer class '(none)' in tokenizer_config.json is not implemented for vocab.json");
+        Refused(
+            _folder.Write("vocab.json", """{"a":0}"""),
+            "the tokenizer class '(none)' in tokenizer_config.json is not implemented for vocab.json");
     }
 
     [Fact]

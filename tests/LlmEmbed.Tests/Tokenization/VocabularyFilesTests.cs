@@ -15,7 +15,7 @@ public sealed class VocabularyFilesTests
     [InlineData("llama-mha", "tokenizer.model")]
     public void The_familys_own_files_give_the_same_ids(string fixture, params string[] files)
     {
-        using TokenizerFolder folder = TokenizerFolder.WithoutTokenizerJson(fixture, files);
+        using TemporaryFolder folder = TokenizerFolder.WithoutTokenizerJson(fixture, files);
         Assert.Empty(Differences(fixture, folder, out Tokenizer tokenizer));
         SameSpecialTokens(fixture, tokenizer);
         Assert.Contains(Path.Combine(folder.Path, files[0]), tokenizer.SourceFiles);
@@ -27,7 +27,7 @@ public sealed class VocabularyFilesTests
     [InlineData("qwen3")]
     public void A_special_token_that_only_tokenizer_json_names_is_ordinary_text(string fixture)
     {
-        using TokenizerFolder folder = TokenizerFolder.WithoutTokenizerJson(fixture, "vocab.json", "merges.txt");
+        using TemporaryFolder folder = TokenizerFolder.WithoutTokenizerJson(fixture, "vocab.json", "merges.txt");
         List<string> differences = Differences(fixture, folder, out Tokenizer tokenizer);
         Assert.Equal(GoldenTexts.Texts.Where(text => text.Contains("<|im_start|>", StringComparison.Ordinal)), differences);
         SameSpecialTokens(fixture, tokenizer);
@@ -36,7 +36,7 @@ public sealed class VocabularyFilesTests
     [Fact]
     public void Added_tokens_json_names_special_tokens_with_their_ids()
     {
-        using TokenizerFolder folder = TokenizerFolder.WithoutTokenizerJson("qwen2", "vocab.json", "merges.txt");
+        using TemporaryFolder folder = TokenizerFolder.WithoutTokenizerJson("qwen2", "vocab.json", "merges.txt");
         folder.Write("added_tokens.json", """{"<|endoftext|>":397,"<|im_start|>":398,"<|im_end|>":399}""");
         Assert.Empty(Differences("qwen2", folder, out Tokenizer tokenizer));
         Assert.Equal((400, 397), (tokenizer.VocabularySize, tokenizer.PadId));
@@ -45,21 +45,30 @@ public sealed class VocabularyFilesTests
     [Fact]
     public void SentencePiece_adds_a_space_before_a_leading_space_where_Metaspace_first_does_not()
     {
-        using TokenizerFolder folder = TokenizerFolder.WithoutTokenizerJson("mistral", "tokenizer.model");
+        using TemporaryFolder folder = TokenizerFolder.WithoutTokenizerJson("mistral", "tokenizer.model");
         List<string> differences = Differences("mistral", folder, out Tokenizer tokenizer);
         Assert.Equal(GoldenTexts.Texts.Where(text => text.StartsWith(' ') || text.StartsWith('\u2581')), differences);
         int[][] expected = GoldenTexts.Ids("mistral");
         int[] space = tokenizer.Encode("\u2581", addSpecialTokens: false).Ids[..1];
-        Assert.All(differences, text => Assert.Equal([.. space, .. expected[Array.IndexOf(GoldenTexts.Texts, text)]], tokenizer.Encode(text, addSpecialTokens: false).Ids));
+        foreach (string text in differences)
+        {
+            int[] ids = expected[Array.IndexOf(GoldenTexts.Texts, text)];
+            Assert.Equal([.. space, .. ids], tokenizer.Encode(text, addSpecialTokens: false).Ids);
+        }
         SameSpecialTokens("mistral", tokenizer);
     }
 
     [Fact]
     public void SentencePiece_knows_only_its_own_spaces_where_tokenizer_json_splits_at_all_white_space()
     {
-        using TokenizerFolder folder = TokenizerFolder.WithoutTokenizerJson("xlm-roberta", "sentencepiece.bpe.model");
+        using TemporaryFolder folder = TokenizerFolder.WithoutTokenizerJson("xlm-roberta", "sentencepiece.bpe.model");
         List<string> differences = Differences("xlm-roberta", folder, out Tokenizer tokenizer);
-        Assert.Equal(["a\u2003em\u2009thin\u200Ahair", "\u0085next line\u0085", "line\u2028sep\u2029para", "vertical\u000Btab form\ffeed", "\u2581", "\u2581\u2581 two"], differences);
+        Assert.Equal(
+            [
+                "a\u2003em\u2009thin\u200Ahair", "\u0085next line\u0085", "line\u2028sep\u2029para", "vertical\u000Btab form\ffeed",
+                "\u2581", "\u2581\u2581 two",
+            ],
+            differences);
         SameSpecialTokens("xlm-roberta", tokenizer);
     }
 
@@ -89,7 +98,15 @@ public sealed class VocabularyFilesTests
         Assert.Empty(GoldenTexts.Differences(tokenizer, texts, GoldenTexts.Section<int[][]>(golden, "ids_with_special"), addSpecialTokens: true));
     }
 
-    private static List<string> Differences(string fixture, TokenizerFolder folder, out Tokenizer tokenizer)
+    [Fact]
+    public void A_backbone_is_found_by_its_name_in_a_folder_of_models()
+    {
+        string folder = Path.GetDirectoryName(Repository.Fixture("bert"))!;
+        Assert.Equal(Tokenizer.Load(Repository.Fixture("bert")).Description, Tokenizer.Load("bert", [folder]).Description);
+        Assert.Contains("pre-tokenizer smollm", Tokenizer.Load("smollm2-135m-instruct", [Repository.Models]).Description, StringComparison.Ordinal);
+    }
+
+    private static List<string> Differences(string fixture, TemporaryFolder folder, out Tokenizer tokenizer)
     {
         tokenizer = Tokenizer.Load(folder.Path);
         return GoldenTexts.Differences(tokenizer, GoldenTexts.Texts, GoldenTexts.Ids(fixture));

@@ -7,41 +7,72 @@ namespace LlmEmbed.Engine;
 /// <summary>What an attention's operator has to know beside its values.</summary>
 /// <param name="Heads">Heads of the queries.</param>
 /// <param name="KeyValueHeads">Heads of the keys and values, each of which serves as many heads of queries as the others.</param>
-/// <param name="HeadSize">d.</param>
+/// <param name="HeadSize">d, the channels of a head. An even number if there are rotary positions.</param>
 /// <param name="Scale">What scores are multiplied by.</param>
-/// <param name="IsDecoder">Whether a token sees only those before it and itself, and has rotary positions.</param>
-/// <param name="Window">How many tokens it sees at most, itself included; 0 for all.</param>
-/// <param name="PrefixLength">P, tokens before each text whose keys and values are given.</param>
-internal readonly record struct AttentionShape(int Heads, int KeyValueHeads, int HeadSize, float Scale, bool IsDecoder, int Window = 0, int PrefixLength = 0)
+internal readonly record struct AttentionShape(int Heads, int KeyValueHeads, int HeadSize, float Scale)
 {
+    /// <summary>Whether a token sees itself and the tokens before it only.</summary>
+    public bool IsCausal { get; init; }
+
+    /// <summary>Whether queries and keys are turned by their positions. The operator then reads tables of cosines and sines.</summary>
+    public bool IsRotary { get; init; }
+
+    /// <summary>
+    /// A token sees tokens whose distance from it is less than this, itself being at distance 0: tokens before it and, unless the attention is
+    /// causal, tokens behind it. 0 stands for any distance.
+    /// </summary>
+    public int Window { get; init; }
+
+    /// <summary>P, tokens before each text whose keys and values are given.</summary>
+    public int PrefixLength { get; init; }
+
+    /// <summary>Channels of all heads of the queries.</summary>
     public int Width => Heads * HeadSize;
 
+    /// <summary>Channels of all heads of the keys, and of those of the values.</summary>
     public int KeyValueWidth => KeyValueHeads * HeadSize;
 
-    /// <summary>The first key that a text's token sees, of so many.</summary>
+    /// <summary>The index of the first key that a text's token sees.</summary>
+    /// <param name="token">The token's place in its text.</param>
+    /// <param name="keys">All keys: those of the prefix, then those of the text.</param>
     public int FirstKey(int token, int keys) => Window > 0 ? Math.Clamp(PrefixLength + token - Window + 1, 0, keys - 1) : 0;
 
-    /// <summary>The key behind the last one that it sees.</summary>
-    public int EndOfKeys(int token, int keys) => IsDecoder ? Math.Min(keys, PrefixLength + token + 1) : keys;
+    /// <summary>The index behind the last key that a text's token sees.</summary>
+    /// <param name="token">The token's place in its text.</param>
+    /// <param name="keys">All keys: those of the prefix, then those of the text.</param>
+    public int EndOfKeys(int token, int keys)
+    {
+        int position = PrefixLength + token;
+        return IsCausal ? Math.Min(keys, position + 1) : Window > 0 ? Math.Min(keys, position + Window) : keys;
+    }
 
     /// <summary>As a vector that goes through the graph; whole numbers of this size are exact in fp32.</summary>
-    public float[] ToVector() => [Heads, KeyValueHeads, HeadSize, Scale, IsDecoder ? 1 : 0, Window, PrefixLength];
+    public float[] ToVector() => [Heads, KeyValueHeads, HeadSize, Scale, IsCausal ? 1 : 0, IsRotary ? 1 : 0, Window, PrefixLength];
 
-    public static AttentionShape Of(ReadOnlySpan<float> vector) =>
-        new((int)vector[0], (int)vector[1], (int)vector[2], vector[3], vector[4] != 0, (int)vector[5], (int)vector[6]);
+    /// <summary>The shape that <see cref="ToVector"/> wrote.</summary>
+    public static AttentionShape Of(ReadOnlySpan<float> vector) => new((int)vector[0], (int)vector[1], (int)vector[2], vector[3])
+    {
+        IsCausal = vector[4] != 0,
+        IsRotary = vector[5] != 0,
+        Window = (int)vector[6],
+        PrefixLength = (int)vector[7],
+    };
 }
 
 /// <summary>
-/// Attention over texts of tens to hundreds of tokens. The engine's own makes several passes over memory before and after its products, which take longer than these;
-/// here the keys and values of one head of one text are laid out once where the processor's cache keeps them, and eight queries at a time go over them.
-/// A token sees its own text and the prefix only, so a text's result depends neither on the texts beside it nor on padding nor on the threads.
+/// Attention over texts of tens to hundreds of tokens. ONNX Runtime's own operator makes several passes over memory before and after its products,
+/// which take longer than the products. Here the keys and values of one head of one text are copied once, in the order in which they are read, into
+/// memory that the processor's cache holds, and eight queries at a time go over them. A token sees its own text and the prefix only, so that a text's
+/// result depends neither on the other texts of its batch nor on padding nor on the number of threads.
 /// </summary>
 internal static unsafe class AttentionOperator
 {
-    /// <summary>Work handed to a thread at once: some ten microseconds.</summary>
+    /// <summary>Multiplications that a thread is given at once: some ten microseconds of work.</summary>
     private const int ProductsPerTask = 500_000;
 
-    /// <summary>Where there are fewer units, heads of queries that share keys are units of their own, so that threads end together.</summary>
+    /// <summary>
+    /// If there are fewer units of work than this, each head of queries is a unit of its own, so that all threads have work until the end.
+    /// </summary>
     private const int FewUnits = 16;
 
     private const int Lanes = 16, TileRows = 8;
@@ -49,25 +80,32 @@ internal static unsafe class AttentionOperator
     [ThreadStatic]
     private static float[]? t_scratch;
 
-    /// <summary>(query [B,T,heads·d], key [B,T,kv·d], value, their biases side by side, cos [positions,d/2], sin, tokens of each text [B], keys of the prefix [P,kv·d], values, shape) → [B,T,heads·d].</summary>
+    /// <summary>
+    /// (query [B,T,heads·d], key [B,T,kv·d], value, their biases side by side, cos [positions,d/2], sin, tokens of each text [B], keys of the prefix
+    /// [P,kv·d], values, shape) → [B,T,heads·d].
+    /// </summary>
     public static void OfParts(in RowArguments a, int begin, int end)
     {
         Rows query = new(a.Pointer(0), a.InputWidths[0]), key = new(a.Pointer(1), a.InputWidths[1]), value = new(a.Pointer(2), a.InputWidths[2]);
         Run(new Call(a, ShapeOf(a), query, key, value, null, firstShared: 3), begin, end);
     }
 
-    /// <summary>(the three side by side [B,T,·], a factor for each row [B,T,1], and what follows above) → the same.</summary>
+    /// <summary>
+    /// (query, key and value side by side [B,T,(heads + 2·kv)·d], a factor for each row [B,T,1], and from the biases on as in <see cref="OfParts"/>)
+    /// → [B,T,heads·d].
+    /// </summary>
     public static void OfProduct(in RowArguments a, int begin, int end)
     {
         AttentionShape shape = ShapeOf(a);
         int stride = a.InputWidths[0];
         float* key = a.Pointer(0) + shape.Width;
-        Run(new Call(a, shape, new(a.Pointer(0), stride), new(key, stride), new(key + shape.KeyValueWidth, stride), a.Pointer(1), firstShared: 2), begin, end);
+        Rows value = new(key + shape.KeyValueWidth, stride);
+        Run(new Call(a, shape, new(a.Pointer(0), stride), new(key, stride), value, a.Pointer(1), firstShared: 2), begin, end);
     }
 
     public static int Width(RowArguments a) => ShapeOf(a).Width;
 
-    /// <summary>A unit is a head of keys and values of one text, with the heads of queries that use it.</summary>
+    /// <summary>A unit of work is a head of keys and values of one text, with the heads of queries that use it.</summary>
     public static (int Units, int PerTask) Units(RowArguments a)
     {
         AttentionShape shape = ShapeOf(a);
@@ -78,8 +116,9 @@ internal static unsafe class AttentionOperator
 
     private static AttentionShape ShapeOf(in RowArguments a) => AttentionShape.Of(a.Vector(a.InputCount - 1));
 
-    /// <summary>Heads of queries in a unit.</summary>
-    private static int GroupOf(in RowArguments a, AttentionShape shape) => a.Texts * shape.KeyValueHeads < FewUnits ? 1 : shape.Heads / shape.KeyValueHeads;
+    /// <summary>Heads of queries in a unit of work.</summary>
+    private static int GroupOf(in RowArguments a, AttentionShape shape) =>
+        a.Texts * shape.KeyValueHeads < FewUnits ? 1 : shape.Heads / shape.KeyValueHeads;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Run(in Call call, int begin, int end)
@@ -123,7 +162,7 @@ internal static unsafe class AttentionOperator
                 Read(call.Key.Of(row) + at, keyBias, call.ScaleOf(row), size, scratch.Row, Lanes);
                 Read(call.Value.Of(row) + at, valueBias, call.ScaleOf(row), size, panel, panelStride);
             }
-            if (call.Shape.IsDecoder) Rotate(scratch.Row, call, token);
+            if (call.Shape.IsRotary) Rotate(scratch.Row, call, token);
             float* column = scratch.Keys + token / Lanes * size * Lanes + token % Lanes;
             for (int channel = 0; channel < size; channel++) column[channel * Lanes] = scratch.Row[channel];
         }
@@ -139,12 +178,15 @@ internal static unsafe class AttentionOperator
             float* query = scratch.Queries + token * size;
             Prefetch(call.Query.Of(row) + (head + 1) * size, size);
             Read(call.Query.Of(row) + head * size, call.Biases + head * size, call.ScaleOf(row), size, query, Lanes);
-            if (call.Shape.IsDecoder) Rotate(query, call, call.Shape.PrefixLength + token);
+            if (call.Shape.IsRotary) Rotate(query, call, call.Shape.PrefixLength + token);
             Scale(query, call.Shape.Scale, size, query);
         }
     }
 
-    /// <summary>Some queries of a head over the keys that any of them sees. Rows behind the last query hold what was there before, and nothing reads what comes of it.</summary>
+    /// <summary>
+    /// The attention of eight queries of a head over the keys that at least one of them sees. If there are fewer queries, the rows behind them hold
+    /// old values, and nothing reads their results.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Attend(in Call call, in Scratch scratch, int text, int head, int keys, int first)
     {
@@ -152,16 +194,26 @@ internal static unsafe class AttentionOperator
         int size = shape.HeadSize, end = Math.Min(first + TileRows, call.Length);
         int from = shape.FirstKey(first, keys) / Lanes * Lanes, to = shape.EndOfKeys(end - 1, keys);
 
-        Multiply(scratch.Queries + first * size, size, scratch.Keys + from * size, size * Lanes, to - from, size, scratch.Scores, scratch.ScoreStride);
+        Multiply(
+            scratch.Queries + first * size, size, scratch.Keys + from * size, size * Lanes, to - from, size, scratch.Scores, scratch.ScoreStride);
         float* sums = scratch.Row;
         for (int token = first; token < end; token++)
-            sums[token - first] = Exponentials(scratch.Scores + (token - first) * scratch.ScoreStride, shape.FirstKey(token, keys) - from, shape.EndOfKeys(token, keys) - from, to - from);
-        Multiply(scratch.Scores, scratch.ScoreStride, scratch.Values + from * Lanes, scratch.MostKeys * Lanes, size, to - from, scratch.Outputs, scratch.OutputStride);
+        {
+            float* scores = scratch.Scores + (token - first) * scratch.ScoreStride;
+            sums[token - first] = Exponentials(scores, shape.FirstKey(token, keys) - from, shape.EndOfKeys(token, keys) - from, to - from);
+        }
+        float* values = scratch.Values + from * Lanes;
+        Multiply(scratch.Scores, scratch.ScoreStride, values, scratch.MostKeys * Lanes, size, to - from, scratch.Outputs, scratch.OutputStride);
         for (int token = first; token < end; token++)
-            Scale(scratch.Outputs + (token - first) * scratch.OutputStride, 1 / sums[token - first], size, call.Output + ((long)text * call.Length + token) * shape.Width + head * size);
+        {
+            float* output = call.Output + ((long)text * call.Length + token) * shape.Width + head * size;
+            Scale(scratch.Outputs + (token - first) * scratch.OutputStride, 1 / sums[token - first], size, output);
+        }
     }
 
-    /// <summary>Asks for values of the head that comes next. They lie in a row each, too far apart for the processor to foresee.</summary>
+    /// <summary>
+    /// Asks the processor to load values of the next head into its cache. They lie in different rows, too far apart for the processor to foresee it.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Prefetch(float* values, int size)
     {
@@ -169,13 +221,14 @@ internal static unsafe class AttentionOperator
         for (int i = 0; i < size; i += Lanes) Sse.Prefetch0(values + i);
     }
 
-    /// <summary>values · factor + biases, in steps of 16 that lie so far apart.</summary>
+    /// <summary>values · factor + biases. Each 16 results are written <paramref name="stride"/> values behind the 16 before.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Read(float* values, float* biases, float factor, int size, float* destination, int stride)
     {
         Vector512<float> factors = Vector512.Create(factor);
         int i = 0;
-        for (; i <= size - Lanes; i += Lanes, destination += stride) Vector512.FusedMultiplyAdd(Vector512.Load(values + i), factors, Vector512.Load(biases + i)).Store(destination);
+        for (; i <= size - Lanes; i += Lanes, destination += stride)
+            Vector512.FusedMultiplyAdd(Vector512.Load(values + i), factors, Vector512.Load(biases + i)).Store(destination);
         for (int lane = 0; i < size; i++, lane++) destination[lane] = MathF.FusedMultiplyAdd(values[i], factor, biases[i]);
     }
 
@@ -203,25 +256,28 @@ internal static unsafe class AttentionOperator
         for (; i < half; i++) (values[i], others[i]) = (values[i] * cos[i] - others[i] * sin[i], others[i] * cos[i] + values[i] * sin[i]);
     }
 
-    /// <summary>e to the scores less the largest one, from one key up to another; 0 for the other keys up to a width. Returns their sum.</summary>
+    /// <summary>Replaces scores by e^(score − largest score) for the keys of a range, and by 0 for the other keys up to a width.</summary>
+    /// <returns>The sum of the results.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static float Exponentials(float* scores, int from, int to, int width)
     {
         Vector512<float> largest = Vector512.Create(float.NegativeInfinity), sum = Vector512<float>.Zero;
-        for (int key = 0; key < width; key += Lanes) largest = Vector512.ConditionalSelect(Between(key, from, to), Vector512.Max(largest, Vector512.Load(scores + key)), largest);
+        for (int key = 0; key < width; key += Lanes)
+            largest = Vector512.ConditionalSelect(Between(key, from, to), Vector512.Max(largest, Vector512.Load(scores + key)), largest);
         Vector256<float> eight = Vector256.Max(largest.GetLower(), largest.GetUpper());
         Vector128<float> four = Vector128.Max(eight.GetLower(), eight.GetUpper());
         largest = Vector512.Create(Math.Max(Math.Max(four[0], four[1]), Math.Max(four[2], four[3])));
         for (int key = 0; key < width; key += Lanes)
         {
-            Vector512<float> exponential = Vector512.ConditionalSelect(Between(key, from, to), FusedOperators.Exp(Vector512.Load(scores + key) - largest), Vector512<float>.Zero);
+            Vector512<float> exponential = Vector512.ConditionalSelect(
+                Between(key, from, to), FusedOperators.Exp(Vector512.Load(scores + key) - largest), Vector512<float>.Zero);
             exponential.Store(scores + key);
             sum += exponential;
         }
         return Vector512.Sum(sum);
     }
 
-    /// <summary>Which of 16 keys, from one on, lie in a range.</summary>
+    /// <summary>Which of 16 keys, <paramref name="key"/> being the first, lie in a range.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Between(int key, int from, int to)
     {
@@ -229,16 +285,21 @@ internal static unsafe class AttentionOperator
         return (Vector512.GreaterThanOrEqual(keys, Vector512.Create(from)) & Vector512.LessThan(keys, Vector512.Create(to))).AsSingle();
     }
 
-    /// <summary>Eight rows by so many columns, which lie in panels of 16 so far apart: destination[r][c] = Σₖ rows[r][k] · panels[c/16][k][c%16]. The last panel is computed whole.</summary>
+    /// <summary>
+    /// Eight rows times columns that are stored in panels of 16: destination[r][c] = Σₖ rows[r][k] · panels[c/16][k][c%16]. All 16 columns of the
+    /// last panel are computed.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Multiply(float* rows, int stride, float* panels, int panelStride, int columns, int depth, float* destination, int destinationStride)
+    private static void Multiply(
+        float* rows, int stride, float* panels, int panelStride, int columns, int depth, float* destination, int destinationStride)
     {
         int column = 0;
-        for (; column < columns - Lanes; column += 2 * Lanes, panels += 2 * panelStride) MultiplyTwo(rows, stride, panels, panelStride, depth, destination + column, destinationStride);
+        for (; column < columns - Lanes; column += 2 * Lanes, panels += 2 * panelStride)
+            MultiplyTwo(rows, stride, panels, panelStride, depth, destination + column, destinationStride);
         if (column < columns) MultiplyOne(rows, stride, panels, depth, destination + column, destinationStride);
     }
 
-    /// <summary>Eight rows by one panel.</summary>
+    /// <summary>Eight rows times one panel.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplyOne(float* rows, int stride, float* panel, int depth, float* destination, int destinationStride)
     {
@@ -259,13 +320,14 @@ internal static unsafe class AttentionOperator
         Store(destination, destinationStride, s0, s1, s2, s3, s4, s5, s6, s7);
     }
 
-    /// <summary>The same by two panels: each value of the rows is loaded half as often.</summary>
+    /// <summary>Eight rows times two panels: each value of the rows is loaded half as often.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MultiplyTwo(float* rows, int stride, float* panel, int panelStride, int depth, float* destination, int destinationStride)
     {
         Vector512<float> s0 = Vector512<float>.Zero, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0;
         Vector512<float> t0 = s0, t1 = s0, t2 = s0, t3 = s0, t4 = s0, t5 = s0, t6 = s0, t7 = s0;
-        float* r1 = rows + stride, r2 = r1 + stride, r3 = r2 + stride, r4 = r3 + stride, r5 = r4 + stride, r6 = r5 + stride, r7 = r6 + stride, other = panel + panelStride;
+        float* r1 = rows + stride, r2 = r1 + stride, r3 = r2 + stride, r4 = r3 + stride, r5 = r4 + stride, r6 = r5 + stride, r7 = r6 + stride;
+        float* other = panel + panelStride;
         for (long k = 0; k < depth; k++)
         {
             Vector512<float> left = Vector512.Load(panel + k * Lanes), right = Vector512.Load(other + k * Lanes), value = Vector512.Create(rows[k]);
@@ -291,7 +353,15 @@ internal static unsafe class AttentionOperator
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Store(
-        float* destination, int stride, Vector512<float> r0, Vector512<float> r1, Vector512<float> r2, Vector512<float> r3, Vector512<float> r4, Vector512<float> r5, Vector512<float> r6,
+        float* destination,
+        int stride,
+        Vector512<float> r0,
+        Vector512<float> r1,
+        Vector512<float> r2,
+        Vector512<float> r3,
+        Vector512<float> r4,
+        Vector512<float> r5,
+        Vector512<float> r6,
         Vector512<float> r7)
     {
         r0.Store(destination);
@@ -304,7 +374,7 @@ internal static unsafe class AttentionOperator
         r7.Store(destination + stride);
     }
 
-    /// <summary>Rows [B·T,·] somewhere in a wider matrix.</summary>
+    /// <summary>Rows [B·T,·] that are columns of a wider matrix.</summary>
     private readonly struct Rows(float* start, int stride)
     {
         private readonly float* _start = start;
@@ -313,7 +383,7 @@ internal static unsafe class AttentionOperator
         public float* Of(long row) => _start + row * _stride;
     }
 
-    /// <summary>The inputs by their names.</summary>
+    /// <summary>The inputs of one call by their names.</summary>
     private readonly struct Call(in RowArguments arguments, AttentionShape shape, Rows query, Rows key, Rows value, float* scales, int firstShared)
     {
         private readonly float* _scales = scales;
@@ -322,7 +392,8 @@ internal static unsafe class AttentionOperator
         public readonly AttentionShape Shape = shape;
         public readonly int Length = arguments.Length;
         public readonly Rows Query = query, Key = key, Value = value;
-        public readonly float* Biases = arguments.Pointer(firstShared), Cos = arguments.Pointer(firstShared + 1), Sin = arguments.Pointer(firstShared + 2);
+        public readonly float* Biases = arguments.Pointer(firstShared);
+        public readonly float* Cos = arguments.Pointer(firstShared + 1), Sin = arguments.Pointer(firstShared + 2);
         public readonly int* Lengths = (int*)arguments.Inputs[firstShared + 3];
         public readonly float* PrefixKeys = arguments.Pointer(firstShared + 4), PrefixValues = arguments.Pointer(firstShared + 5);
         public readonly float* Output = (float*)arguments.Outputs[0];
@@ -339,13 +410,13 @@ internal static unsafe class AttentionOperator
         /// <summary>Panels of 16 channels [keys][16].</summary>
         public readonly float* Values;
 
-        /// <summary>[T,d], up to a whole tile.</summary>
+        /// <summary>[T,d], T rounded up to a multiple of eight.</summary>
         public readonly float* Queries;
 
-        /// <summary>Of a tile: [8,keys].</summary>
+        /// <summary>[8,keys], of the eight queries that are being computed.</summary>
         public readonly float* Scores;
 
-        /// <summary>Of a tile: [8,d].</summary>
+        /// <summary>[8,d], of the eight queries that are being computed.</summary>
         public readonly float* Outputs;
 
         /// <summary>[d].</summary>

@@ -5,18 +5,19 @@ using System.Runtime.Intrinsics;
 namespace LlmEmbed.Engine;
 
 /// <summary>
-/// Operators that work row by row (a row is a token) on what lies between two matrix products. The engine has each step, but as a pass of its own over
-/// memory, and between two small int8 products these passes take longer than the products. Those that quantize rotate a row (<see cref="Rotation"/>) and scale it by its
-/// own largest value, so a text's result does not depend on the texts beside it.
+/// Operators that compute, row by row (a row is a token), everything between two matrix products in one pass over memory. ONNX Runtime has each step
+/// as an operator with a pass of its own, and between two small int8 products such passes take longer than the products. Operators that quantize
+/// rotate a row (<see cref="Rotation"/>) and scale it by its own largest value, so that a text's result does not depend on the other texts of its
+/// batch.
 /// </summary>
 internal static unsafe class FusedOperators
 {
-    /// <summary>Quantized values are 128 ± 127.</summary>
+    /// <summary>The quantized value that stands for 0: quantized values are 128 ± 127.</summary>
     public const byte ZeroPoint = 128;
 
     private const float Steps = 127;
 
-    private const OnnxType F = OnnxType.Float, Q = OnnxType.UInt8;
+    private const OnnxType F = OnnxType.Float, Q = OnnxType.UInt8, I = OnnxType.Int32;
 
     public static readonly FusedOperator[] All =
     [
@@ -30,8 +31,18 @@ internal static unsafe class FusedOperators
         new("GeluQuantize", [F, F, F, F], [new(Q, LikeInput), new(F, One)], &GeluQuantize),
         new("AddLayerNorm", [F, F, F, F, F, F], [new(F, LikeInput)], &AddLayerNorm),
         new("GeluRows", [F, F], [new(F, LikeInput)], &GeluRows),
-        new("Attention", [F, F, F, F, F, F, OnnxType.Int32, F, F, F], [new(F, AttentionOperator.Width)], &AttentionOperator.OfParts, AttentionOperator.Units),
-        new("AttentionOfProduct", [F, F, F, F, F, OnnxType.Int32, F, F, F], [new(F, AttentionOperator.Width)], &AttentionOperator.OfProduct, AttentionOperator.Units),
+        new(
+            "Attention",
+            [F, F, F, F, F, F, I, F, F, F],
+            [new(F, AttentionOperator.Width)],
+            &AttentionOperator.OfParts,
+            AttentionOperator.Units),
+        new(
+            "AttentionOfProduct",
+            [F, F, F, F, F, I, F, F, F],
+            [new(F, AttentionOperator.Width)],
+            &AttentionOperator.OfProduct,
+            AttentionOperator.Units),
     ];
 
     private static int LikeInput(RowArguments arguments) => arguments.InputWidths[0];
@@ -80,18 +91,22 @@ internal static unsafe class FusedOperators
     private static void RmsNormQuantize(in RowArguments a, int begin, int end)
     {
         Span<float> scratch = new float[a.InputWidths[0]];
-        for (int row = begin; row < end; row++) RmsNormQuantize(a.Row(0, row), a.Vector(1), a.Vector(2)[0], scratch, a.Bytes(0, row), out a.Scalar(1, row));
+        for (int row = begin; row < end; row++)
+            RmsNormQuantize(a.Row(0, row), a.Vector(1), a.Vector(2)[0], scratch, a.Bytes(0, row), out a.Scalar(1, row));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void RmsNormQuantize(ReadOnlySpan<float> values, ReadOnlySpan<float> weight, float epsilon, Span<float> scratch, Span<byte> destination, out float scale)
+    private static void RmsNormQuantize(
+        ReadOnlySpan<float> values, ReadOnlySpan<float> weight, float epsilon, Span<float> scratch, Span<byte> destination, out float scale)
     {
         float norm = 1 / MathF.Sqrt(TensorPrimitives.SumOfSquares(values) / values.Length + epsilon);
         Scale(values, norm, weight, scratch);
         Quantize(scratch, destination, out scale);
     }
 
-    /// <summary>(product [.,H], scale [.,1], bias [H], residual [.,H], weight / smoothing [H], epsilon [1]) → u8 [.,H], scale [.,1], residual sum [.,H].</summary>
+    /// <summary>
+    /// (product [.,H], scale [.,1], bias [H], residual [.,H], weight / smoothing [H], epsilon [1]) → u8 [.,H], scale [.,1], residual sum [.,H].
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddRmsNormQuantize(in RowArguments a, int begin, int end)
     {
@@ -106,7 +121,10 @@ internal static unsafe class FusedOperators
         }
     }
 
-    /// <summary>(product [.,H], scale [.,1], bias [H], residual [.,H], weight [H], bias of the norm [H], smoothing [H], epsilon [1]) → u8 [.,H], scale [.,1], normalized sum [.,H].</summary>
+    /// <summary>
+    /// (product [.,H], scale [.,1], bias [H], residual [.,H], weight [H], bias of the norm [H], smoothing [H], epsilon [1]) → u8 [.,H], scale [.,1],
+    /// normalized sum [.,H].
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddLayerNormQuantize(in RowArguments a, int begin, int end)
     {
@@ -123,7 +141,7 @@ internal static unsafe class FusedOperators
         }
     }
 
-    /// <summary>In place.</summary>
+    /// <summary>The layer norm of a row, in place.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void LayerNorm(Span<float> values, float mean, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, float epsilon)
     {
@@ -169,7 +187,10 @@ internal static unsafe class FusedOperators
         }
     }
 
-    /// <summary>(product that begins with gate, product that ends with up: [.,2I] twice the same or [.,I] each, scale [.,1], bias [2I], smoothing [I]) → SiLU(gate) · up as u8 [.,I], scale [.,1].</summary>
+    /// <summary>
+    /// (product whose first I columns are gate, product whose last I columns are up, scale [.,1], bias [2I], smoothing [I]) → SiLU(gate) · up as
+    /// u8 [.,I], scale [.,1]. Both products may be the same one [.,2I], or be [.,I] each.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void SwiGluQuantize(in RowArguments a, int begin, int end)
     {
@@ -183,11 +204,15 @@ internal static unsafe class FusedOperators
             int i = 0;
             for (; i <= width - Lanes; i += Lanes)
             {
-                Vector512<float> gates = Vector512.FusedMultiplyAdd(Load(gate, i), scale, Load(gateBias, i)), ups = Vector512.FusedMultiplyAdd(Load(up, i), scale, Load(upBias, i));
+                Vector512<float> gates = Vector512.FusedMultiplyAdd(Load(gate, i), scale, Load(gateBias, i));
+                Vector512<float> ups = Vector512.FusedMultiplyAdd(Load(up, i), scale, Load(upBias, i));
                 SwiGlu(gates, ups, Load(smoothing, i)).StoreUnsafe(ref scratch[i]);
             }
             for (; i < width; i++)
-                scratch[i] = SwiGlu(Vector512.Create(gate[i] * scale[0] + gateBias[i]), Vector512.Create(up[i] * scale[0] + upBias[i]), Vector512.Create(smoothing[i]))[0];
+            {
+                Vector512<float> gates = Vector512.Create(gate[i] * scale[0] + gateBias[i]), ups = Vector512.Create(up[i] * scale[0] + upBias[i]);
+                scratch[i] = SwiGlu(gates, ups, Vector512.Create(smoothing[i]))[0];
+            }
             Quantize(scratch, a.Bytes(0, row), out a.Scalar(1, row));
         }
     }
@@ -219,7 +244,8 @@ internal static unsafe class FusedOperators
     /// <summary>product · scale + bias + residual.</summary>
     /// <returns>The sum of the row.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Sum(ReadOnlySpan<float> product, float scale, ReadOnlySpan<float> bias, ReadOnlySpan<float> residual, Span<float> destination)
+    private static float Sum(
+        ReadOnlySpan<float> product, float scale, ReadOnlySpan<float> bias, ReadOnlySpan<float> residual, Span<float> destination)
     {
         int i = 0;
         Vector512<float> scales = Vector512.Create(scale), sums = Vector512<float>.Zero;
@@ -262,7 +288,8 @@ internal static unsafe class FusedOperators
     }
 
     /// <summary>
-    /// eˣ within 2e-7 of its value, as 2ⁿ·2ʳ with n whole, |r| ≤ 1/2 and the Taylor series of 2ʳ. The framework's own widens to fp64, at several times the cost.
+    /// eˣ with a relative error of at most 2e-7, as 2ⁿ·2ʳ with a whole n, |r| ≤ 1/2 and the Taylor series of 2ʳ. .NET's own function computes in fp64
+    /// and takes several times as long.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<float> Exp(Vector512<float> x)
@@ -298,20 +325,25 @@ internal static unsafe class FusedOperators
         for (; i < values.Length; i++) destination[i] = (byte)BitConverter.SingleToUInt32Bits(values[i] * inverse + Shift);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        static Vector512<uint> Rounded(ReadOnlySpan<float> values, int at, float inverse) => (Load(values, at) * inverse + Vector512.Create(Shift)).AsUInt32();
+        static Vector512<uint> Rounded(ReadOnlySpan<float> values, int at, float inverse) =>
+            (Load(values, at) * inverse + Vector512.Create(Shift)).AsUInt32();
     }
 }
 
 /// <summary>An operator over rows, or over other units of work.</summary>
 /// <param name="name">Its name in the graph.</param>
-/// <param name="inputs">Types of the inputs. The first one has the rows; each other one is a vector or has as many rows.</param>
+/// <param name="inputs">Types of the inputs. The first one determines the number of rows; every other one is a vector or has as many rows.</param>
 /// <param name="outputs">Types and widths of the outputs, which have the first input's leading dimensions.</param>
-/// <param name="run">Computes units from the first number up to, without, the second.</param>
-/// <param name="units">How many units there are and how many a thread takes at once; null where they are the rows.</param>
+/// <param name="run">Computes the units from the first number on, up to and without the second number.</param>
+/// <param name="units">How many units there are and how many a thread takes at once; null if the units are the rows.</param>
 internal sealed unsafe class FusedOperator(
-    string name, OnnxType[] inputs, FusedOutput[] outputs, delegate*<in RowArguments, int, int, void> run, Func<RowArguments, (int Units, int PerTask)>? units = null)
+    string name,
+    OnnxType[] inputs,
+    FusedOutput[] outputs,
+    delegate*<in RowArguments, int, int, void> run,
+    Func<RowArguments, (int Units, int PerTask)>? units = null)
 {
-    /// <summary>Work handed to a thread at once: some ten microseconds.</summary>
+    /// <summary>Values that a thread is given at once: some ten microseconds of work.</summary>
     private const int ValuesPerTask = 32 * 1024;
 
     public string Name => name;
@@ -340,14 +372,14 @@ internal unsafe struct RowArguments
     public int InputCount;
     public int Rows;
 
-    /// <summary>T, of rows [B,T].</summary>
+    /// <summary>T, if the rows are [B,T].</summary>
     public int Length;
 
     public int Units;
     public int UnitsPerTask;
     public int Operator;
 
-    /// <summary>B, of rows [B,T].</summary>
+    /// <summary>B, if the rows are [B,T].</summary>
     public readonly int Texts => Rows / Length;
 
     public readonly float* Pointer(int input) => (float*)Inputs[input];

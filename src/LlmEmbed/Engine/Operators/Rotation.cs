@@ -5,13 +5,14 @@ using System.Runtime.Intrinsics;
 namespace LlmEmbed.Engine;
 
 /// <summary>
-/// Multiplies blocks of a row by the Hadamard matrix of their size, which spreads what stands out in a few channels over the whole block. A row's largest value then
-/// is only some times its usual one, and a scale by the largest keeps more of the rest. Weights are rotated once in the same way, and a product of two
-/// rotated vectors is that of the vectors themselves, times the block size (QuaRot, arXiv 2404.00456).
+/// Multiplies blocks of a row by the Hadamard matrix of their size. Values that are far larger than the rest and lie in a few channels are spread
+/// over the whole block, so that a row's largest value is only some times its usual one, and a scale by the largest value rounds the others less.
+/// Weights are rotated once in the same way: the product of two rotated vectors is that of the vectors themselves, times the block size (QuaRot,
+/// arXiv 2404.00456).
 /// </summary>
 internal static class Rotation
 {
-    /// <summary>What four registers of 16 hold; widths of published models are multiples of it.</summary>
+    /// <summary>Four registers hold so many values. The widths of published models are multiples of it.</summary>
     private const int LargestBlock = 64;
 
     /// <summary>The size of the blocks that a row is cut into: the largest power of two, up to 64, that divides its width.</summary>
@@ -28,7 +29,7 @@ internal static class Rotation
         return MathF.Abs(TensorPrimitives.MaxMagnitude<float>(row));
     }
 
-    /// <summary>log₂ steps, each of which replaces pairs x, y at one distance by x + y, x − y.</summary>
+    /// <summary>Rotates a block of n values in log₂ n steps. Each step replaces all pairs x, y at one distance by x + y, x − y.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void ApplyToBlock(Span<float> block)
     {
@@ -47,7 +48,7 @@ internal static class Rotation
             }
     }
 
-    /// <summary>The same steps, largest distance first.</summary>
+    /// <summary>The same steps for blocks of 64 in registers, the largest distance first.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float ApplyInRegisters(Span<float> row)
     {
@@ -55,7 +56,8 @@ internal static class Rotation
         for (int i = 0; i < row.Length; i += LargestBlock)
         {
             ref float start = ref row[i];
-            Vector512<float> a = Vector512.LoadUnsafe(ref start), b = Vector512.LoadUnsafe(ref start, 16), c = Vector512.LoadUnsafe(ref start, 32), d = Vector512.LoadUnsafe(ref start, 48);
+            Vector512<float> a = Vector512.LoadUnsafe(ref start), b = Vector512.LoadUnsafe(ref start, 16);
+            Vector512<float> c = Vector512.LoadUnsafe(ref start, 32), d = Vector512.LoadUnsafe(ref start, 48);
             (a, b, c, d) = (a + b, a - b, c + d, c - d);
             (a, b, c, d) = (Within(a + c), Within(b + d), Within(a - c), Within(b - d));
             a.StoreUnsafe(ref start);
@@ -70,17 +72,25 @@ internal static class Rotation
         return MathF.Max(MathF.Max(quarter[0], quarter[1]), MathF.Max(quarter[2], quarter[3]));
     }
 
-    /// <summary>The steps of 8, 4, 2 and 1: each value's partner, plus or minus the value itself.</summary>
+    /// <summary>The steps of distance 8, 4, 2 and 1 within 16 values: each value's partner plus or minus the value itself.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Within(Vector512<float> x)
     {
         x = Vector512.FusedMultiplyAdd(
-            x, Vector512.Create(1f, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1), Vector512.Shuffle(x, Vector512.Create(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)));
+            x,
+            Vector512.Create(1f, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1, -1),
+            Vector512.Shuffle(x, Vector512.Create(8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)));
         x = Vector512.FusedMultiplyAdd(
-            x, Vector512.Create(1f, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1), Vector512.Shuffle(x, Vector512.Create(4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)));
+            x,
+            Vector512.Create(1f, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1),
+            Vector512.Shuffle(x, Vector512.Create(4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)));
         x = Vector512.FusedMultiplyAdd(
-            x, Vector512.Create(1f, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1), Vector512.Shuffle(x, Vector512.Create(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)));
+            x,
+            Vector512.Create(1f, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1),
+            Vector512.Shuffle(x, Vector512.Create(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)));
         return Vector512.FusedMultiplyAdd(
-            x, Vector512.Create(1f, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1), Vector512.Shuffle(x, Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)));
+            x,
+            Vector512.Create(1f, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1),
+            Vector512.Shuffle(x, Vector512.Create(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)));
     }
 }

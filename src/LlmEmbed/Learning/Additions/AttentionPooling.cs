@@ -5,22 +5,14 @@ using LlmEmbed.Reading;
 namespace LlmEmbed.Learning;
 
 /// <summary>
-/// Attention pooling with one learned query: p = Σₜ softmaxₜ(q·xₜ) xₜ over the standardized states x of a text's tokens, and a logistic regression on p. Most tokens of a text say
-/// nothing of its class, and their mean waters down those that do. Query and regression are learned together; the network stays frozen, and what is learned goes into the graph as one
-/// more view and into the linear head as its weights.
+/// Attention pooling with one learned query: p = Σₜ softmaxₜ(q·xₜ) xₜ over the standardized states x of a text's tokens, and a logistic regression on
+/// p. Most tokens of a text say nothing of its class, and a mean over all tokens dilutes those that do. Query and regression are learned together
+/// while the network stays frozen. The query then goes into the network's graph as one more view, and the regression into the weights of the linear
+/// head.
 /// </summary>
 internal sealed class AttentionPooling
 {
-    /// <summary>With fewer texts a query is learned by heart.</summary>
-    public const int LeastTexts = 1000;
-
-    /// <summary>What the states of all tokens may take, in memory and in the cache.</summary>
-    private const long MostBytes = 1L << 30;
-
-    /// <summary>The share of the blocks whose states are taken: no cut is lower where there are so many texts.</summary>
-    private const double DepthShare = 0.6;
-
-    /// <summary>Few texts take more epochs to get anywhere.</summary>
+    /// <summary>Few texts take more epochs, so that enough steps are taken.</summary>
     private const int LeastEpochs = 4, LeastSteps = 500, BatchTexts = 32;
 
     private const float LearningRate = 2e-3f;
@@ -40,43 +32,8 @@ internal sealed class AttentionPooling
         _intercepts = new("bias", [outputs], new float[outputs]);
     }
 
-    /// <summary>What the states of all tokens may take.</summary>
-    public static long MostBytesFor(TrainingOptions options) => Math.Min(MostBytes, FeatureStorage.Of(options).MemoryBytes);
-
     /// <summary>Query, weights and intercepts.</summary>
     public IReadOnlyList<HeadTensor> Parameters => [_query, _weights, _intercepts];
-
-    /// <summary>The depth whose states are taken of a backbone of so many blocks.</summary>
-    public static int DepthOf(int blockCount) => (int)Math.Round(DepthShare * blockCount, MidpointRounding.AwayFromZero);
-
-    /// <summary>Learns a query for the texts of a head and finds out what it adds to the head, on texts that neither was fitted to.</summary>
-    /// <param name="head">Trained on the same data.</param>
-    /// <param name="data">With <see cref="HeadTrainingData.Tokens"/>.</param>
-    /// <param name="validation">Of the head.</param>
-    /// <param name="weighting">As for the head.</param>
-    /// <param name="seed">Of the order of texts.</param>
-    /// <param name="threads">Most that work at a time.</param>
-    /// <param name="cancellation">Stops between two epochs.</param>
-    /// <returns>
-    /// The head for features with the new view among them, the view's query, its share, and the validation of both together; null where that is not clearly better or costs macro-F1.
-    /// </returns>
-    public static (LinearHead Head, AttentionView View, double Share, CrossValidation Together)? Add(
-        LinearHead head, HeadTrainingData data, CrossValidation validation, ClassWeighting weighting, ulong seed, int threads, CancellationToken cancellation)
-    {
-        TokenStates tokens = data.Tokens!;
-        double[] logits = new double[validation.Logits.Length];
-        Parallel.For(0, validation.FoldCount, new ParallelOptions { MaxDegreeOfParallelism = threads, CancellationToken = cancellation }, fold =>
-        {
-            bool[] seen = validation.SeenBy(fold, data.Rows);
-            AttentionPooling part = Fit(tokens, data, [.. Enumerable.Range(0, data.Rows).Where(row => seen[row])], weighting, seed, cancellation);
-            for (int i = 0; i < validation.Rows.Length; i++)
-                if (validation.Folds[i] == fold) part.Logits(tokens.Of(validation.Rows[i]), logits.AsSpan(i * data.ClassCount, data.ClassCount));
-        });
-        if (validation.PlusBestShareOf(logits, data.Labels) is not var (share, factor, together)) return null;
-        AttentionPooling all = Fit(tokens, data, [.. Enumerable.Range(0, data.Rows)], weighting, seed, cancellation);
-        AttentionView view = new(tokens.Backbone, tokens.Depth, all.RawQuery());
-        return (all.AddTo(head, view.OffsetIn(data.Layout), (float)factor), view, share, together);
-    }
 
     /// <summary>Pools the states of one text.</summary>
     /// <param name="states">[tokens,H].</param>
@@ -92,7 +49,7 @@ internal sealed class AttentionPooling
         for (int t = 0; t < count; t++) TensorPrimitives.MultiplyAdd(states.Slice(t * size, size), weights[t], pooled, pooled);
     }
 
-    /// <summary>In place. The library's does not take the largest off first and overflows.</summary>
+    /// <summary>Replaces scores by their softmax. TensorPrimitives does not subtract the largest score first and would overflow.</summary>
     private static void SoftMax(Span<float> scores)
     {
         if (scores.IsEmpty) return;
@@ -100,8 +57,15 @@ internal sealed class AttentionPooling
         TensorPrimitives.SoftMax<float>(scores, scores);
     }
 
-    /// <summary>Trained by Adam, text by text in one thread: the result depends on nothing else.</summary>
-    private static AttentionPooling Fit(TokenStates tokens, HeadTrainingData data, int[] rows, ClassWeighting weighting, ulong seed, CancellationToken cancellation)
+    /// <summary>Trained by Adam, text after text in one thread, so that the result does not depend on the number of threads.</summary>
+    /// <param name="tokens">States of all texts.</param>
+    /// <param name="data">With the labels of all texts.</param>
+    /// <param name="rows">The texts that it is trained on.</param>
+    /// <param name="weighting">How rare classes are weighed.</param>
+    /// <param name="seed">Of the order of texts.</param>
+    /// <param name="cancellationToken">Stops between two epochs.</param>
+    public static AttentionPooling Fit(
+        TokenStates tokens, HeadTrainingData data, int[] rows, ClassWeighting weighting, ulong seed, CancellationToken cancellationToken)
     {
         int[] counts = new int[data.ClassCount];
         foreach (int row in rows) counts[data.Labels[row]]++;
@@ -112,17 +76,22 @@ internal sealed class AttentionPooling
         Work work = new(tokens.HiddenSize, data.ClassCount);
         DeterministicRandom random = new(seed);
         int[] order = [.. rows];
-        int batches = (rows.Length + BatchTexts - 1) / BatchTexts, epochs = Math.Max(LeastEpochs, (LeastSteps + batches - 1) / batches), step = 0;
+        int batches = (rows.Length + BatchTexts - 1) / BatchTexts, step = 0;
+        int epochs = Math.Max(LeastEpochs, (LeastSteps + batches - 1) / batches);
         for (int epoch = 0; epoch < epochs; epoch++)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             random.Shuffle<int>(order);
             for (int first = 0; first < order.Length; first += BatchTexts)
             {
                 ReadOnlySpan<int> batch = order.AsSpan(first, Math.Min(BatchTexts, order.Length - first));
                 foreach (float[] gradient in gradients) Array.Clear(gradient);
-                foreach (int row in batch) pooling.AddGradient(tokens.Of(row), data.Labels[row], (float)classWeights[data.Labels[row]] / batch.Length, work, gradients);
-                // The rate falls to nothing, so that the order of the last texts does not matter.
+                foreach (int row in batch)
+                {
+                    float weight = (float)classWeights[data.Labels[row]] / batch.Length;
+                    pooling.AddGradient(tokens.Of(row), data.Labels[row], weight, work, gradients);
+                }
+                // The learning rate falls to 0, so that the order of the last texts does not matter.
                 adam.Step(parameter => gradients[parameter], 1 - (float)step++ / (epochs * batches));
             }
         }
@@ -146,7 +115,10 @@ internal sealed class AttentionPooling
         Array.Clear(work.Logits);
         int outputs = _intercepts.Values.Length;
         for (int k = 0; k < outputs; k++)
-            work.Logits[_classCount - outputs + k] = _intercepts.Values[k] + TensorPrimitives.Dot<float>(work.Pooled, _weights.Values.AsSpan(k * size, size));
+        {
+            float product = TensorPrimitives.Dot<float>(work.Pooled, _weights.Values.AsSpan(k * size, size));
+            work.Logits[_classCount - outputs + k] = _intercepts.Values[k] + product;
+        }
     }
 
     /// <summary>Adds the gradient of the log loss of one text, times a weight, to those of <see cref="Parameters"/>.</summary>
@@ -175,26 +147,34 @@ internal sealed class AttentionPooling
         }
     }
 
-    /// <summary>The query for states as they are; what standardization takes off is the same for all tokens and falls out of the softmax.</summary>
-    private float[] RawQuery() => [.. _query.Values.Zip(_standardization.Scale, (query, scale) => query / scale)];
+    /// <summary>
+    /// [H], the query for states as they are. What standardization subtracts is the same for all tokens and drops out of the softmax.
+    /// </summary>
+    public float[] RawQuery() => [.. _query.Values.Zip(_standardization.Scale, (query, scale) => query / scale)];
 
     /// <summary>A head for features with the pooled states among them.</summary>
-    private LinearHead AddTo(LinearHead head, int offset, float factor)
+    /// <param name="head">The head for the features without them.</param>
+    /// <param name="offset">The channel from which on the pooled states stand.</param>
+    /// <param name="factor">By which the logits of the pooled states are multiplied before they are added.</param>
+    public LinearHead AddTo(LinearHead head, int offset, float factor)
     {
         float[] Insert(float[] row, IEnumerable<float> values) => [.. row[..offset], .. values, .. row[offset..]];
         int outputs = head.Intercepts.Length, size = _query.Values.Length;
         float[] weights = [.. Enumerable.Range(0, outputs).SelectMany(k => Insert(
             head.Weights[(k * head.FeatureCount)..((k + 1) * head.FeatureCount)],
             _weights.Values[(k * size)..((k + 1) * size)].Select(weight => factor * weight)))];
-        Standardization standardization = new(Insert(head.Standardization.Mean, _standardization.Mean), Insert(head.Standardization.Scale, _standardization.Scale));
-        return new LinearHead(head.ClassCount, standardization, weights, [.. head.Intercepts.Zip(_intercepts.Values, (own, added) => own + factor * added)]);
+        Standardization standardization = new(
+            Insert(head.Standardization.Mean, _standardization.Mean), Insert(head.Standardization.Scale, _standardization.Scale));
+        float[] intercepts = [.. head.Intercepts.Zip(_intercepts.Values, (own, added) => own + factor * added)];
+        return new LinearHead(head.ClassCount, standardization, weights, intercepts);
     }
 
     private static Standardization StandardizationOf(TokenStates tokens, int[] rows)
     {
         int size = tokens.HiddenSize;
         double[] sum = new double[size], squares = new double[size];
-        float[] shift = [.. tokens.Of(rows.First(row => tokens.Of(row).Length > 0))[..size]]; // Differences from some token keep the sum of squares from cancelling.
+        // Differences from some token keep the sum of squares from cancelling.
+        float[] shift = [.. tokens.Of(rows.First(row => tokens.Of(row).Length > 0))[..size]];
         double[] difference = new double[size];
         float[] shifted = new float[size];
         long count = 0;
@@ -212,7 +192,7 @@ internal sealed class AttentionPooling
         return Standardization.FromSums(shift, sum, squares, count);
     }
 
-    /// <summary>What one text's pass needs, kept for the next.</summary>
+    /// <summary>The arrays that the pass of one text needs, kept for the next text.</summary>
     public sealed class Work(int hiddenSize, int classCount)
     {
         public float[] Tokens { get; private set; } = []; // [tokens,H]
@@ -231,40 +211,5 @@ internal sealed class AttentionPooling
             Weights = new float[tokens];
             Tokens = new float[tokens * hiddenSize];
         }
-    }
-}
-
-/// <summary>The view that a learned query makes.</summary>
-/// <param name="Backbone">As the features' layout names it.</param>
-/// <param name="Depth">Of the states that are pooled.</param>
-/// <param name="Query">[H], for states as they are.</param>
-internal sealed record AttentionView(string Backbone, int Depth, float[] Query)
-{
-    public const string TensorName = "attention.query";
-
-    public HeadTensor Tensor => new(TensorName, [Query.Length], Query);
-
-    /// <summary>Where its features are set among others: behind those of its backbone.</summary>
-    public int OffsetIn(FeatureLayout layout) => layout.Views.Where(view => view.Backbone == Backbone).Max(view => view.Offset + view.Size);
-
-    /// <summary>Features with the view among them.</summary>
-    /// <param name="features">[N,F].</param>
-    /// <param name="layout">Of these.</param>
-    /// <param name="tokens">Of the same texts.</param>
-    /// <returns>[N,F+H].</returns>
-    public FeatureMatrix AddTo(FeatureMatrix features, FeatureLayout layout, TokenStates tokens)
-    {
-        int offset = OffsetIn(layout), size = Query.Length;
-        ArrayFeatures all = new(new float[checked(features.Rows * (features.Columns + size))], features.Rows, features.Columns + size);
-        for (int row = 0; row < features.Rows; row++)
-        {
-            ReadOnlySpan<float> own = features.Row(row);
-            Span<float> target = all.RowTarget(row), pooled = target.Slice(offset, size);
-            own[..offset].CopyTo(target);
-            own[offset..].CopyTo(target[(offset + size)..]);
-            ReadOnlySpan<float> states = tokens.Of(row);
-            AttentionPooling.Pool(states, Query, new float[states.Length / size], pooled);
-        }
-        return all;
     }
 }

@@ -3,65 +3,53 @@ using LlmEmbed.Reading;
 namespace LlmEmbed.Learning;
 
 /// <summary>
-/// With few labels the names of the classes are evidence too: what lies near "positive" in an encoder's space is rather positive. The inner product of a text's standardised
-/// features with those of a name is linear in the text's, so a share of it is added to the weights of a linear head and costs nothing from then on.
+/// The names of the classes as evidence, for heads that have seen few texts: a text whose features lie near those of the word "positive" is rather
+/// positive. The inner product of a text's standardized features with those of a name is linear in the text's, so a share of it is added to the
+/// weights of a linear head and costs nothing from then on.
 /// </summary>
-internal static class ClassNames
+internal sealed class ClassNames : Addition
 {
-    /// <summary>More texts say all that a name could.</summary>
+    /// <summary>With more texts than this the names are not asked: the texts say all that a name could.</summary>
     public const int MostTexts = 500;
 
-    /// <summary>The spread of the names' logits against that of the head's. On held-out texts larger shares cost accuracy on topics, and unseen texts' log loss does not warn of it.</summary>
+    /// <summary>
+    /// The shares that are tried: the spread of the logits of the names as a share of the spread of the head's. Larger ones cost accuracy on topics
+    /// on held-out texts, and the log loss of unseen texts does not warn of it.
+    /// </summary>
     private static readonly double[] Shares = [0.1, 0.2, 0.3];
 
-    /// <summary>Reads the names as texts.</summary>
-    /// <param name="encoders">The backbones whose views stand side by side.</param>
-    /// <param name="names">The C classes.</param>
-    /// <returns>
-    /// [C,F], zeros in the views of decoders that read nothing before a text: there a name is little more than a first token, whose state is the same for every text. Null where
-    /// nothing can be had from names: they are letters or numbers, or all backbones are such decoders.
-    /// </returns>
-    public static FeatureMatrix? Read(IReadOnlyList<TextEncoder> encoders, IReadOnlyList<string> names)
-    {
-        if (encoders.All(encoder => encoder.BeginsWithText) || !names.All(IsWord)) return null;
-        int columns = encoders.Sum(encoder => encoder.RowLength), end = 0;
-        ArrayFeatures features = new(new float[names.Count * columns], names.Count, columns);
-        foreach (TextEncoder encoder in encoders)
-        {
-            int offset = end;
-            end += encoder.RowLength;
-            if (encoder.BeginsWithText) continue;
-            TextEmbeddings read = encoder.Encode(names);
-            for (int name = 0; name < names.Count; name++) read[name].CopyTo(features.RowTarget(name)[offset..]);
-        }
-        return features;
-    }
+    public override string Name => "class_names";
 
-    /// <summary>Finds out which share of the names' logits suits texts that the head was not fitted to.</summary>
-    /// <param name="head">On all features of <paramref name="data"/>.</param>
-    /// <param name="data">With <see cref="HeadTrainingData.ClassNames"/>.</param>
-    /// <param name="validation">Of the head.</param>
-    /// <returns>The head with that share in it and the validation of both together; null where the names make nothing better.</returns>
-    public static (LinearHead Head, double Share, CrossValidation Together)? Add(LinearHead head, HeadTrainingData data, CrossValidation validation)
+    public override bool AppliesTo(TrainedHead head, HeadTrainingData data, LearningPlan plan) =>
+        data.ClassNames is not null && head.Head is LinearHead;
+
+    /// <summary>Takes the share of the names' logits that suits texts best which the head was not fitted to.</summary>
+    /// <returns>Null if no share makes their log loss lower.</returns>
+    public override Contribution? FindOut(
+        TrainedHead head, CrossValidation validation, HeadTrainingData data, LearningPlan plan, CancellationToken cancellationToken)
     {
-        LinearHead names = HeadOf(data.ClassNames!, data.ClassCount, head.Standardization);
+        LinearHead own = (LinearHead)head.Head, names = HeadOf(data.ClassNames!, data.ClassCount, own.Standardization);
         double[] logits = [.. validation.Rows.SelectMany(row =>
         {
-            float[] own = new float[data.ClassCount];
-            names.Logits(data.Features.Row(row), 1, own);
-            return own.Select(logit => (double)logit);
+            float[] ofRow = new float[data.ClassCount];
+            names.Logits(data.Features.Row(row), 1, ofRow);
+            return ofRow.Select(logit => (double)logit);
         })];
         double spread = Spread(logits, data.ClassCount);
         if (spread == 0) return null;
         double unit = Spread(validation.Logits, data.ClassCount) / spread;
         int[] truth = [.. validation.Rows.Select(row => data.Labels[row])];
-        (double share, CrossValidation together) = Shares.Select(share => (share, validation.Plus(logits, share * unit, truth))).MinBy(candidate => candidate.Item2.Chosen.CalibratedLogLoss);
+        (double share, CrossValidation together) = Shares.Select(share => (share, validation.Plus(logits, share * unit, truth)))
+            .MinBy(candidate => candidate.Item2.Chosen.CalibratedLogLoss);
         if (together.Chosen.CalibratedLogLoss >= validation.Chosen.CalibratedLogLoss) return null;
-        float[] weights = [.. head.Weights.Zip(names.Weights, (own, name) => own + (float)(share * unit) * name)];
-        return (new LinearHead(data.ClassCount, head.Standardization, weights, head.Intercepts), share, together);
+        return new Contribution(AdditionGain.Of(share, validation, together), together, before =>
+        {
+            float[] weights = [.. own.Weights.Zip(names.Weights, (weight, name) => weight + (float)(share * unit) * name)];
+            return before with { Head = new LinearHead(data.ClassCount, own.Standardization, weights, own.Intercepts) };
+        });
     }
 
-    /// <summary>Whose weights are the names' standardised features, without what they have in common.</summary>
+    /// <summary>A head whose weights are the standardized features of the names, less what the names have in common.</summary>
     private static LinearHead HeadOf(FeatureMatrix names, int classCount, Standardization standardization)
     {
         int columns = names.Columns, outputs = LogisticLoss.OutputsFor(classCount);
@@ -82,6 +70,4 @@ internal static class ClassNames
         double mean = row.Average();
         return row.Average(logit => (logit - mean) * (logit - mean));
     }));
-
-    private static bool IsWord(string name) => name.Zip(name.Skip(1)).Any(pair => char.IsLetter(pair.First) && char.IsLetter(pair.Second));
 }

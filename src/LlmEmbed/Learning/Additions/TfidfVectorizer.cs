@@ -6,8 +6,9 @@ namespace LlmEmbed.Learning;
 internal sealed record SparseMatrix(int Columns, IReadOnlyList<(int[] Columns, float[] Values)> Rows);
 
 /// <summary>
-/// TF-IDF of words and pairs of words, by scikit-learn's definition: lower case, words of two characters or more, (1 + ln tf) · (ln((1 + n) / (1 + df)) + 1),
-/// rows of length 1. Of scripts that are written without spaces it also takes single characters and pairs of them, since there a word is half a sentence.
+/// TF-IDF of words and pairs of words, by scikit-learn's definition: lower case, words of two characters or more, (1 + ln tf) · (ln((1 + n) / (1 +
+/// df)) + 1), rows of length 1. Of scripts that are written without spaces it also takes single characters and pairs of them, because what stands
+/// between two spaces there is half a sentence.
 /// </summary>
 internal sealed class TfidfVectorizer
 {
@@ -28,9 +29,9 @@ internal sealed class TfidfVectorizer
     public float[] InverseDocumentFrequency { get; }
 
     /// <summary>Learns terms and their rarity.</summary>
-    /// <param name="texts">Where to find them.</param>
-    /// <param name="leastTexts">In how many texts a term must occur to be kept.</param>
-    /// <param name="mostTerms">How many are kept at most; those of few texts are left out first.</param>
+    /// <param name="texts">The texts whose terms are learned.</param>
+    /// <param name="leastTexts">The least number of texts in which a term must occur to be kept.</param>
+    /// <param name="mostTerms">The most terms that are kept; those that occur in few texts are left out first.</param>
     public static TfidfVectorizer Learn(IReadOnlyList<string> texts, int leastTexts, int mostTerms = int.MaxValue)
     {
         Dictionary<string, int> frequencies = new(StringComparer.Ordinal);
@@ -88,9 +89,11 @@ internal sealed class TfidfVectorizer
 
     /// <summary>Chinese and Japanese characters, and the letters of Thai, Lao, Burmese and Khmer.</summary>
     private static bool IsWrittenWithoutSpaces(char character) => character is
-        (>= '\u0E00' and <= '\u0EFF') or (>= '\u1000' and <= '\u109F') or (>= '\u1780' and <= '\u17FF') or (>= '\u3040' and <= '\u30FF') or (>= '\u3400' and <= '\u9FFF') or (>= '\uF900' and <= '\uFAFF');
+        (>= '\u0E00' and <= '\u0EFF') or (>= '\u1000' and <= '\u109F') or (>= '\u1780' and <= '\u17FF') or (>= '\u3040' and <= '\u30FF')
+        or (>= '\u3400' and <= '\u9FFF') or (>= '\uF900' and <= '\uFAFF');
 
     /// <summary>Letters with their marks, digits and underscores.</summary>
     private static bool IsWord(char character) => char.IsLetterOrDigit(character)
-        || char.GetUnicodeCategory(character) is UnicodeCategory.NonSpacingMark or UnicodeCategory.ConnectorPunctuation or UnicodeCategory.SpacingCombiningMark;
+        || char.GetUnicodeCategory(character)
+            is UnicodeCategory.NonSpacingMark or UnicodeCategory.ConnectorPunctuation or UnicodeCategory.SpacingCombiningMark;
 }

@@ -4,7 +4,9 @@ using LlmEmbed.Engine;
 
 namespace LlmEmbed.Learning;
 
-/// <summary>The two products of features with few columns that a linear model's fit consists of. Thread-safe; each call works on one thread.</summary>
+/// <summary>
+/// The two products of features with few columns that a linear model's fit consists of. Thread-safe; each call works on one thread.
+/// </summary>
 internal interface IBlockProducts<T> : IDisposable
     where T : unmanaged
 {
@@ -38,7 +40,8 @@ internal sealed class ExactProducts(int columns) : IBlockProducts<double>
         for (int output = 0; output < outputs; output++)
         {
             Span<double> sum = gradient.AsSpan(output * columns, columns);
-            for (int row = 0; row < count; row++) TensorPrimitives.MultiplyAdd(x.AsSpan(row * columns, columns), residuals[row * outputs + output], sum, sum);
+            for (int row = 0; row < count; row++)
+                TensorPrimitives.MultiplyAdd(x.AsSpan(row * columns, columns), residuals[row * outputs + output], sum, sum);
         }
     }
 
@@ -48,8 +51,8 @@ internal sealed class ExactProducts(int columns) : IBlockProducts<double>
 }
 
 /// <summary>
-/// For few outputs, where a product takes little more time than reading the features: four rows at once, so that weights and sums are loaded for every
-/// fourth product only, in tiles of columns that stay in the first cache while all outputs use them.
+/// For few outputs, for which a product takes little more time than reading the features. It works on four rows at once, so that weights and sums are
+/// loaded for every fourth product only, and on tiles of columns that stay in the first cache while all outputs use them.
 /// </summary>
 internal sealed class NarrowProducts(int columns) : IBlockProducts<float>
 {
@@ -68,7 +71,8 @@ internal sealed class NarrowProducts(int columns) : IBlockProducts<float>
             for (int tile = 0; tile < columns; tile += Tile)
                 for (int output = 0; output < outputs; output++)
                 {
-                    Vector128<float> products = Dots(x, first * columns + tile, weights.AsSpan(output * columns + tile, Math.Min(Tile, columns - tile)));
+                    Vector128<float> products = Dots(
+                        x, first * columns + tile, weights.AsSpan(output * columns + tile, Math.Min(Tile, columns - tile)));
                     for (int row = first; row < Math.Min(count, first + Group); row++) logits[row * outputs + output] += products[row - first];
                 }
     }
@@ -80,8 +84,10 @@ internal sealed class NarrowProducts(int columns) : IBlockProducts<float>
                 for (int output = 0; output < outputs; output++)
                 {
                     Vector128<float> factors = default; // 0 for rows that are not there
-                    for (int row = first; row < Math.Min(count, first + Group); row++) factors = factors.WithElement(row - first, residuals[row * outputs + output]);
-                    if (factors != default) AddScaled(x, first * columns + tile, factors, gradient.AsSpan(output * columns + tile, Math.Min(Tile, columns - tile)));
+                    for (int row = first; row < Math.Min(count, first + Group); row++)
+                        factors = factors.WithElement(row - first, residuals[row * outputs + output]);
+                    if (factors != default)
+                        AddScaled(x, first * columns + tile, factors, gradient.AsSpan(output * columns + tile, Math.Min(Tile, columns - tile)));
                 }
     }
 
@@ -105,7 +111,8 @@ internal sealed class NarrowProducts(int columns) : IBlockProducts<float>
             d = Vector512.FusedMultiplyAdd(Vector512.LoadUnsafe(ref row3, (nuint)i), weight, d);
         }
         Vector128<float> sums = Vector128.Create(Vector512.Sum(a), Vector512.Sum(b), Vector512.Sum(c), Vector512.Sum(d));
-        for (; i < weights.Length; i++) sums += weights[i] * Vector128.Create(x[start + i], x[start + columns + i], x[start + 2 * columns + i], x[start + 3 * columns + i]);
+        for (; i < weights.Length; i++)
+            sums += weights[i] * Vector128.Create(x[start + i], x[start + columns + i], x[start + 2 * columns + i], x[start + 3 * columns + i]);
         return sums;
     }
 
@@ -114,7 +121,8 @@ internal sealed class NarrowProducts(int columns) : IBlockProducts<float>
     {
         ref float row = ref x[start];
         ref float row1 = ref x[start + columns], row2 = ref x[start + 2 * columns], row3 = ref x[start + 3 * columns];
-        Vector512<float> a = Vector512.Create(factors[0]), b = Vector512.Create(factors[1]), c = Vector512.Create(factors[2]), d = Vector512.Create(factors[3]);
+        Vector512<float> a = Vector512.Create(factors[0]), b = Vector512.Create(factors[1]);
+        Vector512<float> c = Vector512.Create(factors[2]), d = Vector512.Create(factors[3]);
         int i = 0;
         for (; i <= sum.Length - Lanes; i += Lanes)
         {
@@ -123,7 +131,11 @@ internal sealed class NarrowProducts(int columns) : IBlockProducts<float>
             value = Vector512.FusedMultiplyAdd(Vector512.LoadUnsafe(ref row2, (nuint)i), c, value);
             Vector512.FusedMultiplyAdd(Vector512.LoadUnsafe(ref row3, (nuint)i), d, value).StoreUnsafe(ref sum[i]);
         }
-        for (; i < sum.Length; i++) sum[i] += Vector128.Dot(factors, Vector128.Create(x[start + i], x[start + columns + i], x[start + 2 * columns + i], x[start + 3 * columns + i]));
+        for (; i < sum.Length; i++)
+        {
+            Vector128<float> column = Vector128.Create(x[start + i], x[start + columns + i], x[start + 2 * columns + i], x[start + 3 * columns + i]);
+            sum[i] += Vector128.Dot(factors, column);
+        }
     }
 }
 
@@ -137,7 +149,7 @@ internal sealed class EngineProducts : IBlockProducts<float>
     public EngineProducts(int columns)
     {
         _columns = columns;
-        // One thread for a product: the caller runs several at once, and that divides the work without any seams.
+        // Each product takes one thread, because the caller runs several products at once.
         _logits = new GraphSession(LogitsGraph(), threads: 1);
         _gradient = new GraphSession(GradientGraph(), threads: 1);
     }

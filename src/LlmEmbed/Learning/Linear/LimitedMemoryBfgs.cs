@@ -3,9 +3,10 @@ using System.Numerics.Tensors;
 namespace LlmEmbed.Learning;
 
 /// <summary>
-/// Minimises a smooth convex function by limited-memory BFGS (Nocedal 1980) with a backtracking line search. It is turned inside out: the caller evaluates
-/// <see cref="Point"/> and reports value and gradient. So several minimisations, the folds of a cross-validation, advance in step and share each pass
-/// over the features, which is what costs time; the libraries' minimisers call the function themselves and cannot be interleaved.
+/// Minimizes a smooth convex function by limited-memory BFGS (Nocedal 1980) with a backtracking line search. The caller evaluates the function at
+/// <see cref="Point"/> and reports value and gradient. Several minimizations, such as the folds of a cross-validation, can then advance in step and
+/// share each pass over the features, which takes most of the time. The minimizers of libraries call the function themselves, so that they cannot
+/// share a pass.
 /// </summary>
 internal sealed class LimitedMemoryBfgs
 {
@@ -23,7 +24,7 @@ internal sealed class LimitedMemoryBfgs
     private int _smallGains;
 
     /// <param name="start">The first point to evaluate.</param>
-    /// <param name="tolerance">Ends where the expected further decrease is below this share of the value.</param>
+    /// <param name="tolerance">The minimization ends when the expected further decrease is below this share of the value.</param>
     public LimitedMemoryBfgs(ReadOnlySpan<double> start, double tolerance)
     {
         _tolerance = tolerance;

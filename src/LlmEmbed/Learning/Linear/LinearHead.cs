@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 
 namespace LlmEmbed.Learning;
 
-/// <summary>Multinomial logistic regression on standardised features.</summary>
+/// <summary>Multinomial logistic regression on standardized features.</summary>
 internal sealed class LinearHead : IHead
 {
     public const string KindName = "linear";
@@ -12,7 +12,9 @@ internal sealed class LinearHead : IHead
 
     /// <param name="classCount">C.</param>
     /// <param name="standardization">Of the F features.</param>
-    /// <param name="weights">[K,F] for standardised features; K is 1 for two classes (the second against the first, as scikit-learn has it), else C.</param>
+    /// <param name="weights">
+    /// [K,F] for standardized features; K is 1 for two classes (the second against the first, as scikit-learn has it), else C.
+    /// </param>
     /// <param name="intercepts">[K].</param>
     public LinearHead(int classCount, Standardization standardization, float[] weights, float[] intercepts)
     {
@@ -44,6 +46,8 @@ internal sealed class LinearHead : IHead
     public IReadOnlyList<HeadTensor> Tensors { get; }
 
     public JsonObject Settings => [];
+
+    public static LinearHead Load(SavedHead saved) => Load(saved.Tensors, saved.Layout.FeatureCount, saved.ClassCount);
 
     public static LinearHead Load(IReadOnlyList<HeadTensor> tensors, int featureCount, int classCount)
     {

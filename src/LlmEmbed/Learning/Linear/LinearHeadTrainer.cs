@@ -6,37 +6,37 @@ namespace LlmEmbed.Learning;
 /// <summary>How a linear head is trained.</summary>
 internal sealed record LinearOptions
 {
-    /// <summary>The values of C to choose from, ascending; null for half decades that suit the number of features.</summary>
+    /// <summary>The values of C to choose from, ascending; null takes those that suit the number of features.</summary>
     public IReadOnlyList<double>? Penalties { get; init; }
 
-    /// <summary>The standardisation to use; null to take it from the training rows.</summary>
+    /// <summary>The standardization to use; null to take it from the training rows.</summary>
     public Standardization? Standardization { get; init; }
 
     public ClassWeighting ClassWeighting { get; init; }
 
     public int Folds { get; init; } = 5;
 
-    /// <summary>Cross-validation uses a stratified sample above this many rows: the choice of C is settled long before.</summary>
+    /// <summary>With more rows than this, cross-validation uses a stratified sample of so many: more would not change the choice of C.</summary>
     public int MaxCrossValidationRows { get; init; } = 10_000;
 
     public ulong Seed { get; init; }
 
     public int Threads { get; init; } = Environment.ProcessorCount;
 
-    public static LinearOptions Of(TrainingOptions options) => new()
+    public static LinearOptions Of(LearningPlan plan) => new()
     {
-        Penalties = options.LikelyC is double c ? LinearHeadTrainer.PenaltiesNear(c) : null,
-        ClassWeighting = options.ClassWeighting,
-        Seed = (ulong)options.Seed,
-        Threads = options.Encoder.Threads ?? Environment.ProcessorCount,
+        Penalties = plan.LikelyC is double c ? LinearHeadTrainer.PenaltiesNear(c) : null,
+        ClassWeighting = plan.Head.ClassWeighting,
+        Seed = plan.Seed,
+        Threads = plan.Threads,
     };
 }
 
 /// <summary>A trained linear head.</summary>
 /// <param name="Head">The head.</param>
 /// <param name="C">Its penalty.</param>
-/// <param name="Objective">C Σ weight × negative log likelihood + |W|²/2 where the fit ended.</param>
-/// <param name="CrossValidation">How the penalty was chosen; null where it was given, or where the data is too small to choose.</param>
+/// <param name="Objective">C Σ weight × negative log likelihood + |W|²/2 at the end of the fit.</param>
+/// <param name="CrossValidation">How the penalty was chosen; null if it was given, or if there were too few rows to choose.</param>
 internal sealed record LinearTraining(LinearHead Head, double C, double Objective, CrossValidation? CrossValidation)
 {
     /// <summary>The temperature that calibrates the head's logits.</summary>
@@ -44,45 +44,49 @@ internal sealed record LinearTraining(LinearHead Head, double C, double Objectiv
 }
 
 /// <summary>
-/// Fits C Σ weight × NLL + |W|²/2 over standardised features with free intercepts, scikit-learn's definition, and chooses C by cross-validation.
+/// Fits C Σ weight × NLL + |W|²/2 over standardized features with free intercepts, scikit-learn's definition, and chooses C by cross-validation.
 /// All folds are fitted at once, from the smallest C to the largest, each C starting where the last one ended.
 /// </summary>
-internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellation)
+internal sealed class LinearHeadTrainer(
+    HeadTrainingData data, LinearOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
 {
-    /// <summary>Precision of the objective: enough to compare penalties, and for the head itself.</summary>
+    /// <summary>The precision of the objective that is enough to compare penalties, and the one that the head itself needs.</summary>
     private const double ChoiceTolerance = 1e-4, FinalTolerance = 1e-5;
 
-    /// <summary>What double precision still resolves, for problems small enough to be solved in it.</summary>
+    /// <summary>
+    /// The precision for problems that are small enough to be solved in double precision: the least difference that it still shows.
+    /// </summary>
     private const double ExactTolerance = 1e-13;
 
     private const int MaxEvaluations = 1000;
 
     private const int VeryFewRows = 100;
 
-    /// <summary>Where nothing can be chosen because there are too few texts: strong, since few texts overfit.</summary>
+    /// <summary>The penalty if there are too few texts to choose one. It is strong, because few texts overfit.</summary>
     private const double FallbackC = 0.01;
 
-    private readonly Standardization _standardization = options.Standardization ?? Standardization.Of(data, options.Threads, cancellation);
+    private readonly Standardization _standardization = options.Standardization ?? Standardization.Of(data, options.Threads, cancellationToken);
 
     /// <summary>Chooses the penalty, unless there is only one, and trains on all rows.</summary>
     public static LinearTraining Train(
-        HeadTrainingData data, LinearOptions options, IProgress<WorkProgress>? progress = null, CancellationToken cancellation = default) =>
-        new LinearHeadTrainer(data, options, progress, cancellation).Train();
+        HeadTrainingData data, LinearOptions options, IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default) =>
+        new LinearHeadTrainer(data, options, progress, cancellationToken).Train();
 
     /// <summary>Chooses the penalty only.</summary>
-    /// <returns>Null where fewer than two classes have two rows, so that nothing can be held out.</returns>
-    public static CrossValidation? CrossValidate(HeadTrainingData data, LinearOptions options, CancellationToken cancellation = default)
+    /// <returns>Null if fewer than two classes have two rows, so that no row can be held out.</returns>
+    public static CrossValidation? CrossValidate(HeadTrainingData data, LinearOptions options, CancellationToken cancellationToken = default)
     {
         if (!CanHoldOut(data)) return null;
-        return new LinearHeadTrainer(data, options, progress: null, cancellation).ChoosePenalty(options.Penalties ?? DefaultPenalties(data.Features.Columns, data.Rows)).CrossValidation;
+        return new LinearHeadTrainer(data, options, progress: null, cancellationToken)
+            .ChoosePenalty(options.Penalties ?? DefaultPenalties(data.Features.Columns, data.Rows)).CrossValidation;
     }
 
     /// <summary>Each training part needs two classes, so two classes must have two rows.</summary>
     public static bool CanHoldOut(HeadTrainingData data) => data.ClassCounts.Count(count => count >= 2) >= 2;
 
     /// <summary>
-    /// Half decades with C × F from about 0.3 to 3000: with F standardised features a row's squared length is F. Very few rows cannot choose, and are told apart by about any
-    /// weights that fit them: with them from 10 to 300.
+    /// Penalties in steps of half a decade, with C × F from about 0.3 to 3000, because a row of F standardized features has the squared length F. For
+    /// very few rows C × F is from 10 to 300: they cannot tell penalties apart, and about any weights that fit them do.
     /// </summary>
     public static IReadOnlyList<double> DefaultPenalties(int featureCount, int rows)
     {
@@ -90,7 +94,10 @@ internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions opt
         return [.. (rows <= VeryFewRows ? Enumerable.Range(3, 4) : Enumerable.Range(0, 9)).Select(step => Math.Pow(10, first + step / 2.0))];
     }
 
-    /// <summary>A penalty that suited fewer texts, and its neighbours; weaker ones too, since more texts or balanced classes can bear them.</summary>
+    /// <summary>
+    /// A penalty that suited fewer texts, and its neighbours. There are more weak ones than strong ones among them, because more texts, or balanced
+    /// classes, may need a weaker penalty.
+    /// </summary>
     public static IReadOnlyList<double> PenaltiesNear(double c) => [c / Math.Sqrt(10), c, c * Math.Sqrt(10), c * 10];
 
     private LinearTraining Train()
@@ -108,8 +115,12 @@ internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions opt
         HeadTrainingData sample = rows.Length == data.Rows ? data : data.Select(rows);
         int foldCount = Math.Min(options.Folds, sample.Rows);
         int[] folds = StratifiedSplit.Folds(sample.Labels, foldCount, options.Seed, sample.Groups);
-        LogisticFit[] fits = [.. Enumerable.Range(0, foldCount).Select(fold => new LogisticFit(fold, WeightsOf(sample.Labels, row => folds[row] != fold)))];
-        using LogisticLoss loss = LogisticLoss.Create(sample.Features, sample.Labels, folds, data.ClassCount, _standardization, foldCount, options.Threads);
+        LogisticFit[] fits =
+        [
+            .. Enumerable.Range(0, foldCount).Select(fold => new LogisticFit(fold, WeightsOf(sample.Labels, row => folds[row] != fold))),
+        ];
+        using LogisticLoss loss = LogisticLoss.Create(
+            sample.Features, sample.Labels, folds, data.ClassCount, _standardization, foldCount, options.Threads);
 
         double[][] parameters = [.. fits.Select(_ => new double[loss.ParameterCount])];
         List<PenaltyCandidate> candidates = [];
@@ -117,20 +128,22 @@ internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions opt
         {
             progress?.Report(new WorkProgress("Choosing the penalty", candidates.Count, penalties.Count, "penalties"));
             _ = Minimize(loss, fits, c, parameters, ChoiceTolerance);
-            double[] logits = loss.HeldOutLogits(fits, parameters, cancellation);
+            double[] logits = loss.HeldOutLogits(fits, parameters, cancellationToken);
             candidates.Add(new PenaltyCandidate(c, logits, sample.Labels, folds, foldCount, MeanOf(parameters)));
             if (PenaltyCandidate.IsPastTheBest(candidates)) break;
         }
         progress?.Report(new WorkProgress("Choosing the penalty", candidates.Count, candidates.Count, "penalties"));
         PenaltyCandidate chosen = PenaltyCandidate.Choose(candidates);
-        return (new CrossValidation([.. candidates.Select(candidate => candidate.Score)], chosen.Score, rows, chosen.Logits, folds), chosen.MeanParameters);
+        PenaltyScore[] table = [.. candidates.Select(candidate => candidate.Score)];
+        return (new CrossValidation(table, chosen.Score, rows, chosen.Logits, folds), chosen.MeanParameters);
     }
 
     private LinearTraining FitAll(double c, double[]? start, CrossValidation? crossValidation)
     {
         progress?.Report(new WorkProgress("Training the head", 0, data.Rows, "texts"));
         LogisticFit[] fits = [new LogisticFit(HeldOutFold: null, ClassWeights.Of(options.ClassWeighting, data.ClassCounts))];
-        using LogisticLoss loss = LogisticLoss.Create(data.Features, data.Labels, new int[data.Rows], data.ClassCount, _standardization, fitCount: 1, options.Threads);
+        using LogisticLoss loss = LogisticLoss.Create(
+            data.Features, data.Labels, new int[data.Rows], data.ClassCount, _standardization, fitCount: 1, options.Threads);
         double[][] parameters = [start ?? new double[loss.ParameterCount]];
         double objective = Minimize(loss, fits, c, parameters, loss is LogisticLoss<double> ? ExactTolerance : FinalTolerance);
         progress?.Report(new WorkProgress("Training the head", data.Rows, data.Rows, "texts"));
@@ -141,7 +154,7 @@ internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions opt
         return new LinearTraining(head, c, objective, crossValidation);
     }
 
-    /// <summary>Minimises all fits in step; <paramref name="parameters"/> are the starts and receive the minima.</summary>
+    /// <summary>Minimizes all fits in step; <paramref name="parameters"/> are the starts and receive the minima.</summary>
     /// <returns>The sum of the objectives.</returns>
     private double Minimize(LogisticLoss loss, LogisticFit[] fits, double c, double[][] parameters, double tolerance)
     {
@@ -152,10 +165,17 @@ internal sealed class LinearHeadTrainer(HeadTrainingData data, LinearOptions opt
             int[] active = [.. Enumerable.Range(0, fits.Length).Where(fit => !minimizers[fit].Done)];
             if (active.Length == 0) break;
             double[] losses = loss.Evaluate(
-                [.. active.Select(fit => fits[fit])], [.. active.Select(fit => minimizers[fit].Point)], [.. active.Select(fit => gradients[fit])], cancellation);
+                [.. active.Select(fit => fits[fit])],
+                [.. active.Select(fit => minimizers[fit].Point)],
+                [.. active.Select(fit => gradients[fit])],
+                cancellationToken);
             int weights = loss.Outputs * loss.Features.Columns;
             Parallel.For(0, active.Length, new ParallelOptions { MaxDegreeOfParallelism = options.Threads }, i =>
-                minimizers[active[i]].Report(Penalize(c, losses[i], minimizers[active[i]].Point.AsSpan(0, weights), gradients[active[i]]), gradients[active[i]]));
+            {
+                LimitedMemoryBfgs minimizer = minimizers[active[i]];
+                double[] gradient = gradients[active[i]];
+                minimizer.Report(Penalize(c, losses[i], minimizer.Point.AsSpan(0, weights), gradient), gradient);
+            });
         }
         for (int fit = 0; fit < fits.Length; fit++) minimizers[fit].Best.CopyTo(parameters[fit]);
         return minimizers.Sum(minimizer => minimizer.BestValue);

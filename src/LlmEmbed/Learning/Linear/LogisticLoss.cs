@@ -7,17 +7,18 @@ using LlmEmbed.Reading;
 namespace LlmEmbed.Learning;
 
 /// <summary>One of several logistic regressions that are fitted over the same features.</summary>
-/// <param name="HeldOutFold">The fold whose rows it does not see, null where it sees all.</param>
+/// <param name="HeldOutFold">The fold whose rows it does not see; null if it sees all rows.</param>
 /// <param name="ClassWeights">[C], the weight of a row by its class.</param>
 internal sealed record LogisticFit(int? HeldOutFold, double[] ClassWeights);
 
 /// <summary>
 /// The summed negative log likelihoods of several logistic regressions (the folds of a cross-validation, or one) with gradients, in one pass over the
-/// features, which is memory-bound when there are few classes. Parameters are [K,F] weights of standardised features, then [K] intercepts; K is C, but 1
-/// for two classes, where it holds the difference. Features are standardised block by block in the cache: a standardised copy would double the memory,
-/// and folding mean and scale into the weights would cancel digits where the mean is large.
+/// features, which is memory-bound when there are few classes. Parameters are [K,F] weights of standardized features, then [K] intercepts. K is C,
+/// but 1 for two classes, whose weights are the difference between both classes. Features are standardized block by block in the processor's cache. A
+/// standardized copy of all features would double the memory, and weights that contain mean and scale would lose digits if the mean is large.
 /// </summary>
-internal abstract class LogisticLoss(FeatureMatrix features, int[] labels, int[] folds, int classCount, Standardization standardization, int threads) : IDisposable
+internal abstract class LogisticLoss(
+    FeatureMatrix features, int[] labels, int[] folds, int classCount, Standardization standardization, int threads) : IDisposable
 {
     /// <summary>Multiply-adds of one pass below which double precision costs nothing worth counting.</summary>
     private const long SmallWork = 2_000_000;
@@ -48,14 +49,16 @@ internal abstract class LogisticLoss(FeatureMatrix features, int[] labels, int[]
     /// <param name="labels">[N].</param>
     /// <param name="folds">[N], the fold of each row.</param>
     /// <param name="classCount">C.</param>
-    /// <param name="standardization">What the weights apply to.</param>
+    /// <param name="standardization">Standardizes the features before the weights are applied.</param>
     /// <param name="fitCount">How many fits are evaluated together at most.</param>
     /// <param name="threads">Threads to use; results do not depend on it.</param>
-    public static LogisticLoss Create(FeatureMatrix features, int[] labels, int[] folds, int classCount, Standardization standardization, int fitCount, int threads)
+    public static LogisticLoss Create(
+        FeatureMatrix features, int[] labels, int[] folds, int classCount, Standardization standardization, int fitCount, int threads)
     {
         int outputs = fitCount * OutputsFor(classCount);
         if ((long)features.Rows * features.Columns * outputs <= SmallWork)
-            return new LogisticLoss<double>(features, labels, folds, classCount, standardization, fitCount, threads, new ExactProducts(features.Columns));
+            return new LogisticLoss<double>(
+                features, labels, folds, classCount, standardization, fitCount, threads, new ExactProducts(features.Columns));
         IBlockProducts<float> products = outputs < WideOutputs
             ? new NarrowProducts(features.Columns)
             : new EngineProducts(features.Columns);
@@ -64,17 +67,25 @@ internal abstract class LogisticLoss(FeatureMatrix features, int[] labels, int[]
 
     /// <summary>Evaluates each fit at its parameters.</summary>
     /// <returns>For each fit Σ weight × negative log likelihood; <paramref name="gradients"/> receive its gradients.</returns>
-    public abstract double[] Evaluate(IReadOnlyList<LogisticFit> fits, IReadOnlyList<double[]> parameters, IReadOnlyList<double[]> gradients, CancellationToken cancellation);
+    public abstract double[] Evaluate(
+        IReadOnlyList<LogisticFit> fits, IReadOnlyList<double[]> parameters, IReadOnlyList<double[]> gradients, CancellationToken cancellationToken);
 
     /// <summary>For each row the logits [C] of the fit that does not see it.</summary>
-    public abstract double[] HeldOutLogits(IReadOnlyList<LogisticFit> fits, IReadOnlyList<double[]> parameters, CancellationToken cancellation);
+    public abstract double[] HeldOutLogits(IReadOnlyList<LogisticFit> fits, IReadOnlyList<double[]> parameters, CancellationToken cancellationToken);
 
     public abstract void Dispose();
 }
 
 /// <inheritdoc cref="LogisticLoss"/>
 internal sealed class LogisticLoss<T>(
-    FeatureMatrix features, int[] labels, int[] folds, int classCount, Standardization standardization, int fitCount, int threads, IBlockProducts<T> products)
+    FeatureMatrix features,
+    int[] labels,
+    int[] folds,
+    int classCount,
+    Standardization standardization,
+    int fitCount,
+    int threads,
+    IBlockProducts<T> products)
     : LogisticLoss(features, labels, folds, classCount, standardization, threads)
     where T : unmanaged, IBinaryFloatingPointIeee754<T>
 {
@@ -87,7 +98,8 @@ internal sealed class LogisticLoss<T>(
     /// <summary>What stripes that are not at work have left: as many as threads, since a block is large.</summary>
     private readonly ConcurrentBag<Workspace> _workspaces = [];
 
-    public override double[] Evaluate(IReadOnlyList<LogisticFit> fits, IReadOnlyList<double[]> parameters, IReadOnlyList<double[]> gradients, CancellationToken cancellation)
+    public override double[] Evaluate(
+        IReadOnlyList<LogisticFit> fits, IReadOnlyList<double[]> parameters, IReadOnlyList<double[]> gradients, CancellationToken cancellationToken)
     {
         int outputs = fits.Count * Outputs;
         (T[] weights, T[] intercepts) = Stack(parameters);
@@ -105,7 +117,7 @@ internal sealed class LogisticLoss<T>(
                 products.AddGradient(work.Block, count, work.Values, outputs, sums.Gradients);
             }
             _workspaces.Add(work);
-        }, cancellation);
+        }, cancellationToken);
 
         double[] total = new double[fits.Count];
         foreach (StripeSums? stripe in _stripes) TensorPrimitives.Add(total, stripe!.Losses.AsSpan(0, fits.Count), total);
@@ -113,7 +125,7 @@ internal sealed class LogisticLoss<T>(
         return total;
     }
 
-    public override double[] HeldOutLogits(IReadOnlyList<LogisticFit> fits, IReadOnlyList<double[]> parameters, CancellationToken cancellation)
+    public override double[] HeldOutLogits(IReadOnlyList<LogisticFit> fits, IReadOnlyList<double[]> parameters, CancellationToken cancellationToken)
     {
         int outputs = fits.Count * Outputs;
         (T[] weights, T[] intercepts) = Stack(parameters);
@@ -134,19 +146,20 @@ internal sealed class LogisticLoss<T>(
                 }
             }
             _workspaces.Add(work);
-        }, cancellation);
+        }, cancellationToken);
         return logits;
     }
 
     public override void Dispose() => products.Dispose();
 
-    private void ForEachStripe(Action<int, IEnumerable<(int First, int Count)>> body, CancellationToken cancellation)
+    private void ForEachStripe(Action<int, IEnumerable<(int First, int Count)>> body, CancellationToken cancellationToken)
     {
-        ParallelOptions options = new() { MaxDegreeOfParallelism = Threads, CancellationToken = cancellation };
+        ParallelOptions options = new() { MaxDegreeOfParallelism = Threads, CancellationToken = cancellationToken };
         Parallel.For(0, _stripes.Length, options, stripe => body(stripe, BlocksOf(stripe)));
     }
 
-    private Workspace TakeWorkspace() => _workspaces.TryTake(out Workspace? work) ? work : new(products.BlockRows, Features.Columns, fitCount * Outputs);
+    private Workspace TakeWorkspace() =>
+        _workspaces.TryTake(out Workspace? work) ? work : new(products.BlockRows, Features.Columns, fitCount * Outputs);
 
     private IEnumerable<(int First, int Count)> BlocksOf(int stripe)
     {
@@ -237,7 +250,7 @@ internal sealed class LogisticLoss<T>(
     /// <summary>What one thread works in.</summary>
     private sealed class Workspace(int rows, int columns, int outputs)
     {
-        /// <summary>[rows, F], standardised.</summary>
+        /// <summary>[rows, F], standardized.</summary>
         public T[] Block { get; } = new T[rows * columns];
 
         /// <summary>[rows, fits × K]: logits, then the loss's derivatives by them.</summary>

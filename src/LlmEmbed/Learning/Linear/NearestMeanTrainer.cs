@@ -4,15 +4,24 @@ using LlmEmbed.Data;
 namespace LlmEmbed.Learning;
 
 /// <summary>
-/// Nearest class mean on standardised features: the logit of a class is minus half the squared distance to the mean of its rows, up to what all classes share.
-/// That is linear in the features, so it is a linear head that nothing has to be searched for.
+/// Nearest class mean on standardized features: the logit of a class is minus half the squared distance to the mean of its rows, up to what all
+/// classes share. That is linear in the features, so the result is a linear head, for which nothing has to be searched.
 /// </summary>
 internal static class NearestMeanTrainer
 {
-    /// <returns>The head, and its cross-validation; null where no row can be held out.</returns>
-    public static (LinearHead Head, CrossValidation? CrossValidation) Train(HeadTrainingData data, LinearOptions options, CancellationToken cancellation)
+    /// <summary>The kind of head that this is.</summary>
+    public static TrainedHead Train(HeadTrainingData data, LearningPlan plan, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
-        Standardization standardization = Standardization.Of(data, options.Threads, cancellation);
+        (LinearHead head, CrossValidation? validation) = Train(data, LinearOptions.Of(plan), cancellationToken);
+        HeadDecisions decisions = new(new NearestMeanDecision());
+        return new TrainedHead(head, validation?.Chosen.Temperature ?? 1, decisions) { CrossValidation = validation };
+    }
+
+    /// <returns>The head and its cross-validation, which is null if no row can be held out.</returns>
+    public static (LinearHead Head, CrossValidation? CrossValidation) Train(
+        HeadTrainingData data, LinearOptions options, CancellationToken cancellationToken)
+    {
+        Standardization standardization = Standardization.Of(data, options.Threads, cancellationToken);
         int[] rows = StratifiedSplit.Sample(data.Labels, options.MaxCrossValidationRows, options.Seed);
         int[] labels = [.. rows.Select(row => data.Labels[row])];
         int foldCount = Math.Min(options.Folds, rows.Length);
@@ -23,7 +32,7 @@ internal static class NearestMeanTrainer
             double[] logits = new double[rows.Length * data.ClassCount];
             for (int fold = 0; fold < foldCount; fold++)
             {
-                cancellation.ThrowIfCancellationRequested();
+                cancellationToken.ThrowIfCancellationRequested();
                 LinearHead part = Fit(data, standardization, rows.Where((_, i) => folds[i] != fold));
                 float[] row = new float[data.ClassCount];
                 for (int i = 0; i < rows.Length; i++)

@@ -5,42 +5,47 @@ using LlmEmbed.Reading;
 namespace LlmEmbed.Learning;
 
 /// <summary>
-/// The same rows in as many features as there are rows. A penalized regression sees features only through the rows' inner products, so where there are
-/// fewer rows than features, the Cholesky factor of these products takes the features' place: every fit is the same, up to a rotation, and much faster. The products
-/// of several views are the sum of each view's, so sets of views share them.
+/// The same rows in as many features as there are rows. A penalized regression depends on the features only through the inner products of rows. If
+/// there are fewer rows than features, the Cholesky factor of these products can stand in for the features: every fit is the same, up to a rotation,
+/// and much faster. The products of several views are the sums of the products of each view, so that each view is multiplied only once for all sets
+/// of views.
 /// </summary>
-internal sealed class RowSpace(HeadTrainingData data, int threads, CancellationToken cancellation) : IDisposable
+internal sealed class RowSpace(HeadTrainingData data, int threads, CancellationToken cancellationToken) : IDisposable
 {
-    /// <summary>Added to the diagonal, as a share of its mean: centred rows are linearly dependent, and rounding makes more of them so.</summary>
+    /// <summary>
+    /// The share of the mean of the diagonal that is added to the diagonal. Without it the factor would not exist, because centred rows are linearly
+    /// dependent.
+    /// </summary>
     private const double Jitter = 1e-6;
 
     private readonly GraphSession _engine = new(ProductsGraph(), threads);
-    private readonly Dictionary<int, float[]> _products = [];
+    private readonly Dictionary<ViewKey, float[]> _products = [];
 
-    /// <param name="views">Indexes of views of the data.</param>
-    /// <returns>[N,N], standardised already.</returns>
-    public HeadTrainingData Of(IReadOnlyList<int> views)
+    /// <param name="views">Views of the data.</param>
+    /// <returns>[N,N], standardized already.</returns>
+    public HeadTrainingData Of(IReadOnlyList<ViewKey> views)
     {
         int rows = data.Rows;
         double[] products = new double[rows * rows];
-        foreach (int view in views)
+        foreach (ViewKey view in views)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             if (!_products.TryGetValue(view, out float[]? own)) _products.Add(view, own = ProductsOf(view));
             for (int i = 0; i < products.Length; i++) products[i] += own[i];
         }
         Factorize(products, rows);
         FeatureLayout layout = new([new FeatureView("row space", 0, Pooling.Mean, 0, rows)]);
-        return new HeadTrainingData(new ArrayFeatures(products.Select(value => (float)value).ToArray(), rows, rows), data.Labels, data.ClassCount, layout) { Groups = data.Groups };
+        ArrayFeatures features = new(products.Select(value => (float)value).ToArray(), rows, rows);
+        return new HeadTrainingData(features, data.Labels, data.ClassCount, layout) { Groups = data.Groups };
     }
 
     public void Dispose() => _engine.Dispose();
 
-    /// <summary>[N,N], of one view's standardised features.</summary>
-    private float[] ProductsOf(int view)
+    /// <summary>[N,N], of one view's standardized features.</summary>
+    private float[] ProductsOf(ViewKey view)
     {
         HeadTrainingData part = data.SelectViews([view]);
-        Standardization standardization = Standardization.Of(part, threads, cancellation);
+        Standardization standardization = Standardization.Of(part, threads, cancellationToken);
         int columns = part.Features.Columns;
         float[] standardized = new float[part.Rows * columns];
         for (int row = 0; row < part.Rows; row++) standardization.Apply(part.Features.Row(row), standardized.AsSpan(row * columns, columns));
@@ -66,7 +71,10 @@ internal sealed class RowSpace(HeadTrainingData data, int threads, CancellationT
             Span<double> own = matrix.AsSpan(row * size, size);
             own[row] += Jitter * mean;
             for (int column = 0; column < row; column++)
-                own[column] = (own[column] - TensorPrimitives.Dot<double>(own[..column], matrix.AsSpan(column * size, column))) / matrix[column * size + column];
+            {
+                double product = TensorPrimitives.Dot<double>(own[..column], matrix.AsSpan(column * size, column));
+                own[column] = (own[column] - product) / matrix[column * size + column];
+            }
             own[row] = Math.Sqrt(Math.Max(own[row] - TensorPrimitives.SumOfSquares<double>(own[..row]), Jitter * mean));
             own[(row + 1)..].Clear();
         }

@@ -4,7 +4,9 @@ using LlmEmbed.Evaluation;
 
 namespace LlmEmbed.Learning;
 
-/// <summary>Multinomial logistic regression on sparse features: C Σ NLL + |W|²/2 with free intercepts, C chosen by cross-validation as for dense features.</summary>
+/// <summary>
+/// Multinomial logistic regression on sparse features: C Σ NLL + |W|²/2 with free intercepts, C chosen by cross-validation as for dense features.
+/// </summary>
 internal sealed class SparseLogisticRegression
 {
     private const int Folds = 5;
@@ -38,8 +40,9 @@ internal sealed class SparseLogisticRegression
     /// <param name="classCount">C.</param>
     /// <param name="groups">[N], rows to hold out together; or none.</param>
     /// <param name="seed">Of the folds.</param>
-    /// <param name="cancellation">Stops between two steps.</param>
-    public static SparseLogisticRegression Train(SparseMatrix features, int[] labels, int classCount, int[] groups, ulong seed, CancellationToken cancellation)
+    /// <param name="cancellationToken">Stops between two steps.</param>
+    public static SparseLogisticRegression Train(
+        SparseMatrix features, int[] labels, int classCount, int[] groups, ulong seed, CancellationToken cancellationToken)
     {
         int[] folds = StratifiedSplit.Folds(labels, Math.Min(Folds, labels.Length), seed, groups);
         int foldCount = folds.Max() + 1;
@@ -49,9 +52,9 @@ internal sealed class SparseLogisticRegression
         {
             double[] logits = new double[labels.Length * classCount];
             // Folds are independent; what each finds does not depend on the threads.
-            Parallel.For(0, foldCount, new ParallelOptions { CancellationToken = cancellation }, fold =>
+            Parallel.For(0, foldCount, new ParallelOptions { CancellationToken = cancellationToken }, fold =>
             {
-                parameters[fold] = Fit(features, labels, classCount, c, row => folds[row] == fold ? 0 : 1, parameters[fold], cancellation);
+                parameters[fold] = Fit(features, labels, classCount, c, row => folds[row] == fold ? 0 : 1, parameters[fold], cancellationToken);
                 for (int row = 0; row < labels.Length; row++)
                     if (folds[row] == fold) Logits(features.Rows[row], parameters[fold], logits.AsSpan(row * classCount, classCount));
             });
@@ -59,7 +62,7 @@ internal sealed class SparseLogisticRegression
             if (PenaltyCandidate.IsPastTheBest(candidates)) break;
         }
         PenaltyCandidate chosen = PenaltyCandidate.Choose(candidates);
-        double[] fitted = Fit(features, labels, classCount, chosen.Score.C, _ => 1, chosen.MeanParameters, cancellation);
+        double[] fitted = Fit(features, labels, classCount, chosen.Score.C, _ => 1, chosen.MeanParameters, cancellationToken);
         return new SparseLogisticRegression(fitted, classCount, chosen.Score.C, chosen.Score.Temperature);
     }
 
@@ -80,22 +83,29 @@ internal sealed class SparseLogisticRegression
         return values;
     }
 
-    /// <summary>Minimises one objective from a start.</summary>
+    /// <summary>Minimizes one objective from a start.</summary>
     /// <param name="features">[N,F].</param>
     /// <param name="labels">[N].</param>
     /// <param name="classCount">C.</param>
     /// <param name="c">The inverse strength of the penalty.</param>
     /// <param name="weightOf">What a row counts; it is not looked at where that is 0.</param>
     /// <param name="start">Not changed.</param>
-    /// <param name="cancellation">Stops between two steps.</param>
-    public static double[] Fit(SparseMatrix features, int[] labels, int classCount, double c, Func<int, double> weightOf, double[] start, CancellationToken cancellation)
+    /// <param name="cancellationToken">Stops between two steps.</param>
+    public static double[] Fit(
+        SparseMatrix features,
+        int[] labels,
+        int classCount,
+        double c,
+        Func<int, double> weightOf,
+        double[] start,
+        CancellationToken cancellationToken)
     {
         LimitedMemoryBfgs minimizer = new([.. start], Tolerance);
         double[] gradient = new double[start.Length];
         int weights = classCount * features.Columns;
         for (int evaluation = 0; evaluation < MaxEvaluations && !minimizer.Done; evaluation++)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             double loss = LossAndGradient(features, labels, weightOf, minimizer.Point, gradient, classCount);
             TensorPrimitives.Multiply(gradient, c, gradient);
             ReadOnlySpan<double> point = minimizer.Point.AsSpan(0, weights);
@@ -105,7 +115,8 @@ internal sealed class SparseLogisticRegression
         return [.. minimizer.Best];
     }
 
-    private static double LossAndGradient(SparseMatrix features, int[] labels, Func<int, double> weightOf, double[] parameters, double[] gradient, int classCount)
+    private static double LossAndGradient(
+        SparseMatrix features, int[] labels, Func<int, double> weightOf, double[] parameters, double[] gradient, int classCount)
     {
         gradient.AsSpan().Clear();
         Span<double> logits = new double[classCount];
@@ -126,7 +137,10 @@ internal sealed class SparseLogisticRegression
             logits[labels[row]] -= weight;
             (int[] columns, float[] values) = features.Rows[row];
             for (int i = 0; i < columns.Length; i++)
-                TensorPrimitives.MultiplyAdd(logits, values[i], gradient.AsSpan(columns[i] * classCount, classCount), gradient.AsSpan(columns[i] * classCount, classCount));
+            {
+                Span<double> ofColumn = gradient.AsSpan(columns[i] * classCount, classCount);
+                TensorPrimitives.MultiplyAdd(logits, values[i], ofColumn, ofColumn);
+            }
             TensorPrimitives.Add(logits, gradient.AsSpan(intercepts), gradient.AsSpan(intercepts));
         }
         return loss;

@@ -9,8 +9,8 @@ internal sealed class Standardization
     private const int BlockRows = 512;
 
     /// <summary>
-    /// Deviations below this share of the mean are rounding noise. The state at a decoder's first token is the same for every text and its features reach
-    /// thousands: without this, noise would be blown up to the size of the other features.
+    /// Deviations below this share of the mean are rounding noise. The state at a decoder's first token is the same for every text and its features
+    /// reach thousands. Without this limit its noise would be scaled up to the size of the other features.
     /// </summary>
     private const double LeastRelativeDeviation = 1e-6;
 
@@ -35,27 +35,28 @@ internal sealed class Standardization
     public static Standardization Load(IReadOnlyList<HeadTensor> tensors, int featureCount)
     {
         float[] scale = HeadTensor.Take(tensors, "scale", featureCount);
-        if (!scale.All(s => s > 0)) throw new LlmEmbedException($"The head's tensor 'scale' holds {scale.First(s => !(s > 0))}, expected numbers above 0.");
+        if (!scale.All(s => s > 0))
+            throw new LlmEmbedException($"The head's tensor 'scale' holds {scale.First(s => !(s > 0))}, expected numbers above 0.");
         return new(HeadTensor.Take(tensors, "mean", featureCount), scale);
     }
 
-    /// <summary>Leaves features as they are.</summary>
+    /// <summary>A standardization that leaves features as they are.</summary>
     public static Standardization None(int featureCount) => new(new float[featureCount], [.. Enumerable.Repeat(1f, featureCount)]);
 
-    public static Standardization Of(HeadTrainingData data, int threads, CancellationToken cancellation)
+    public static Standardization Of(HeadTrainingData data, int threads, CancellationToken cancellationToken)
     {
         FeatureMatrix features = data.Features;
         int columns = features.Columns;
         float[] shift = features.Row(0).ToArray(); // Differences from some row keep the sum of squares from cancelling.
         int blocks = (features.Rows + BlockRows - 1) / BlockRows;
         double[] sum = new double[columns], squares = new double[columns];
-        // Columns are shared out, not rows: no sum then depends on the number of threads.
+        // Each thread takes some of the columns, not of the rows, so that no sum depends on the number of threads.
         int share = (columns + threads - 1) / threads;
         for (int block = 0; block < blocks; block++)
         {
             int first = block * BlockRows, count = Math.Min(BlockRows, features.Rows - first);
             Memory<float> rows = features.Block(first, count);
-            ParallelOptions options = new() { MaxDegreeOfParallelism = threads, CancellationToken = cancellation };
+            ParallelOptions options = new() { MaxDegreeOfParallelism = threads, CancellationToken = cancellationToken };
             Parallel.For(0, threads, options, part =>
             {
                 int from = part * share, to = Math.Min(columns, from + share);
@@ -76,8 +77,8 @@ internal sealed class Standardization
         return FromSums(shift, sum, squares, features.Rows);
     }
 
-    /// <summary>Of rows that were summed up.</summary>
-    /// <param name="shift">[F], what was taken off each row before; near the mean, so that the sum of squares does not cancel.</param>
+    /// <summary>The standardization of rows whose sums are known.</summary>
+    /// <param name="shift">[F], what was subtracted from each row. It is near the mean, so that the sum of squares does not cancel.</param>
     /// <param name="sum">[F], of the differences.</param>
     /// <param name="squares">[F], of their squares.</param>
     /// <param name="rows">How many.</param>
@@ -95,7 +96,8 @@ internal sealed class Standardization
     }
 
     /// <summary>Writes (x - mean) / scale of one row; the fused product and sum round once, so that large means cost no digits.</summary>
-    public void Apply(ReadOnlySpan<float> row, Span<float> standardized) => TensorPrimitives.FusedMultiplyAdd(row, _inverseScale, _shift, standardized);
+    public void Apply(ReadOnlySpan<float> row, Span<float> standardized) =>
+        TensorPrimitives.FusedMultiplyAdd(row, _inverseScale, _shift, standardized);
 
     /// <summary>The same numbers before they are rounded to single precision.</summary>
     public void Apply(ReadOnlySpan<float> row, Span<double> standardized)

@@ -11,7 +11,10 @@ internal sealed class Adam(IReadOnlyList<HeadTensor> parameters, float learningR
     private readonly float[][] _moments1 = [.. parameters.Select(parameter => new float[parameter.Values.Length])];
     private readonly float[][] _moments2 = [.. parameters.Select(parameter => new float[parameter.Values.Length])];
     private readonly (int Tensor, int Start)[] _pieces =
-        [.. parameters.SelectMany((parameter, tensor) => Enumerable.Range(0, (parameter.Values.Length - 1) / PieceLength + 1).Select(piece => (tensor, piece * PieceLength)))];
+        [
+            .. parameters.SelectMany((parameter, tensor) =>
+                Enumerable.Range(0, (parameter.Values.Length - 1) / PieceLength + 1).Select(piece => (tensor, piece * PieceLength))),
+        ];
 
     private int _steps;
 
@@ -30,11 +33,13 @@ internal sealed class Adam(IReadOnlyList<HeadTensor> parameters, float learningR
             (int tensor, int start) = piece;
             float[] values = parameters[tensor].Values;
             Range range = start..Math.Min(start + PieceLength, values.Length);
-            Update(values.AsSpan(range), gradients(tensor)[range], _moments1[tensor].AsSpan(range), _moments2[tensor].AsSpan(range), rate, correction2);
+            Update(
+                values.AsSpan(range), gradients(tensor)[range], _moments1[tensor].AsSpan(range), _moments2[tensor].AsSpan(range), rate, correction2);
         });
     }
 
-    private static void Update(Span<float> values, ReadOnlySpan<float> gradient, Span<float> moment1, Span<float> moment2, float rate, float correction2)
+    private static void Update(
+        Span<float> values, ReadOnlySpan<float> gradient, Span<float> moment1, Span<float> moment2, float rate, float correction2)
     {
         int i = 0;
         for (; i <= values.Length - Vector<float>.Count; i += Vector<float>.Count)
@@ -42,7 +47,8 @@ internal sealed class Adam(IReadOnlyList<HeadTensor> parameters, float learningR
             Vector<float> slope = new(gradient[i..]);
             Vector<float> first = new Vector<float>(moment1[i..]) * Decay1 + slope * (1 - Decay1);
             Vector<float> second = new Vector<float>(moment2[i..]) * Decay2 + slope * slope * (1 - Decay2);
-            Vector<float> value = new Vector<float>(values[i..]) - first * rate / (Vector.SquareRoot(second) * correction2 + new Vector<float>(Epsilon));
+            Vector<float> divisor = Vector.SquareRoot(second) * correction2 + new Vector<float>(Epsilon);
+            Vector<float> value = new Vector<float>(values[i..]) - first * rate / divisor;
             first.CopyTo(moment1[i..]);
             second.CopyTo(moment2[i..]);
             value.CopyTo(values[i..]);

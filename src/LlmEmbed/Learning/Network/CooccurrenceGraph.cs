@@ -3,8 +3,9 @@ using LlmEmbed.Engine;
 namespace LlmEmbed.Learning;
 
 /// <summary>
-/// The co-occurrence head as a graph, and one training step with gradients by hand. B rows of a batch, V views, K their common width, C classes.
-/// The gradients leave the graph and Adam runs outside: as graph operators it would pass over parameters and moments ten times, fused it passes once.
+/// The co-occurrence head as a graph, and one training step with gradients by hand. B rows of a batch, V views, K their common width, C classes. The
+/// graph gives gradients, and Adam runs outside of it: as operators of the graph Adam would pass over parameters and moments ten times, in one loop
+/// it passes once.
 /// </summary>
 internal sealed class CooccurrenceGraph
 {
@@ -58,7 +59,9 @@ internal sealed class CooccurrenceGraph
         return head._graph;
     }
 
-    /// <summary>The loss [1] and its gradient by each parameter, from views, dropout masks, targets [B,C] (each row its weight at its class) and parameters.</summary>
+    /// <summary>
+    /// The loss [1] and its gradient by each parameter, from views, dropout masks, targets [B,C] (each row its weight at its class) and parameters.
+    /// </summary>
     public static OnnxGraph TrainingStep(CooccurrenceShape shape, CooccurrenceOptions options)
     {
         CooccurrenceGraph head = new(shape, options, dropout: options.Dropout > 0);
@@ -113,7 +116,7 @@ internal sealed class CooccurrenceGraph
         return _graph.Node("Concat", [.. fused, rawMean], ("axis", 1));
     }
 
-    /// <summary>The power-normalised Gram matrix [B,V²].</summary>
+    /// <summary>The power-normalized Gram matrix [B,V²].</summary>
     private string Cooccurrence()
     {
         if (_options.GramVectors == GramVectors.UnitLength)
@@ -166,7 +169,8 @@ internal sealed class CooccurrenceGraph
         }
 
         string[] vectors = [.. Enumerable.Range(0, _shape.ViewCount).Select(_ => _graph.NextName("vector"))];
-        _graph.Node("Split", [Reshape(stack!, -1, _shape.ViewCount * _shape.Width)], vectors, ("axis", 1), ("num_outputs", _shape.ViewCount)); // [B,K] each
+        // [B,K] each.
+        _graph.Node("Split", [Reshape(stack!, -1, _shape.ViewCount * _shape.Width)], vectors, ("axis", 1), ("num_outputs", _shape.ViewCount));
         for (int layer = 0; layer < _shape.CompressedViews.Count; layer++)
         {
             int view = _shape.CompressedViews[layer];
@@ -195,7 +199,8 @@ internal sealed class CooccurrenceGraph
     {
         string slope = Add(Scale(Multiply(_power, _power), -_options.Sigma / 2), _options.Sigma / 2); // of 2·sigmoid(σp) - 1: σ/2 · (1 - power²)
         string gram = Reshape(Multiply(power, slope), -1, _shape.ViewCount, _shape.ViewCount);
-        string bothSides = _graph.Node("Add", [gram, _graph.Node("Transpose", [gram], ("perm", [0L, 2, 1]))]); // each vector is in its row and its column
+        // Each vector is in its row and its column.
+        string bothSides = _graph.Node("Add", [gram, _graph.Node("Transpose", [gram], ("perm", [0L, 2, 1]))]);
         string stack = _graph.Node("MatMul", [bothSides, _stack]); // [B,V,K]
         if (_options.GramVectors == GramVectors.UnitLength)
         {
@@ -205,7 +210,8 @@ internal sealed class CooccurrenceGraph
         return stack;
     }
 
-    private string Linear(string layer, string inputs) => _graph.Node("Gemm", [inputs, _parameters[$"{layer}.weight"], _parameters[$"{layer}.bias"]], ("transB", 1));
+    private string Linear(string layer, string inputs) =>
+        _graph.Node("Gemm", [inputs, _parameters[$"{layer}.weight"], _parameters[$"{layer}.bias"]], ("transB", 1));
 
     /// <summary>A linear layer, ReLU, and in training dropout by a mask of zeros and 1 / (1 - dropout).</summary>
     private string ReluLayer(string layer, string inputs, int outputs)

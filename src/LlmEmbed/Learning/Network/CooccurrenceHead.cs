@@ -4,7 +4,9 @@ using LlmEmbed.Reading;
 
 namespace LlmEmbed.Learning;
 
-/// <summary>LLMEmbed's head: the views' Gram matrix, power-normalised, beside the mean of the decoder's views, through a network of two hidden layers.</summary>
+/// <summary>
+/// LLMEmbed's head: the views' Gram matrix, power-normalized, beside the mean of the decoder's views, through a network of two hidden layers.
+/// </summary>
 internal sealed class CooccurrenceHead : IHead
 {
     public const string KindName = "cooccurrence";
@@ -15,7 +17,8 @@ internal sealed class CooccurrenceHead : IHead
     private readonly Standardization _standardization;
     private readonly GraphSession _session;
 
-    public CooccurrenceHead(CooccurrenceShape shape, CooccurrenceOptions options, Standardization standardization, IReadOnlyList<HeadTensor> parameters)
+    public CooccurrenceHead(
+        CooccurrenceShape shape, CooccurrenceOptions options, Standardization standardization, IReadOnlyList<HeadTensor> parameters)
     {
         (_shape, _standardization) = (shape, standardization);
         _session = new GraphSession(CooccurrenceGraph.Inference(shape, options, parameters), options.Threads);
@@ -40,6 +43,8 @@ internal sealed class CooccurrenceHead : IHead
 
     public JsonObject Settings { get; }
 
+    public static CooccurrenceHead Load(SavedHead saved) => Load(saved.Tensors, saved.Settings, saved.Layout, saved.ClassCount, saved.Threads);
+
     public static CooccurrenceHead Load(IReadOnlyList<HeadTensor> tensors, JsonObject settings, FeatureLayout layout, int classCount, int threads)
     {
         CooccurrenceOptions options = new()
@@ -48,12 +53,15 @@ internal sealed class CooccurrenceHead : IHead
             GramVectors = Enum.TryParse(Setting<string>(settings, "gram_vectors"), out GramVectors vectors) && Enum.IsDefined(vectors)
                 ? vectors
                 : throw WrongSetting(settings, "gram_vectors"),
-            Fusion = settings["fusion"] is null ? FusionOperators.Cooccurrence : FusionNames.Find(Setting<string>(settings, "fusion")) ?? throw WrongSetting(settings, "fusion"),
+            Fusion = settings["fusion"] is null
+                ? FusionOperators.Cooccurrence
+                : FusionNames.Find(Setting<string>(settings, "fusion")) ?? throw WrongSetting(settings, "fusion"),
             Threads = threads,
         };
         CooccurrenceShape shape = new(layout, classCount, Setting<int>(settings, "hidden1"), Setting<int>(settings, "hidden2"), options.Fusion);
         Standardization standardization = Standardization.Load(tensors, layout.FeatureCount);
-        return new CooccurrenceHead(shape, options, standardization, [.. shape.Parameters.Select(p => new HeadTensor(p.Name, p.Shape, HeadTensor.Take(tensors, p.Name, p.Shape)))]);
+        HeadTensor[] parameters = [.. shape.Parameters.Select(p => new HeadTensor(p.Name, p.Shape, HeadTensor.Take(tensors, p.Name, p.Shape)))];
+        return new CooccurrenceHead(shape, options, standardization, parameters);
     }
 
     public void Logits(ReadOnlySpan<float> features, int rows, Span<float> logits)
@@ -84,5 +92,7 @@ internal sealed class CooccurrenceHead : IHead
     }
 
     private static LlmEmbedException WrongSetting(JsonObject settings, string key) =>
-        new($"The setting '{key}' of the head is {settings[key]?.ToJsonString() ?? "missing"}, which this version does not understand. Train the classifier again, or use the version that saved it.");
+        new(
+            $"The setting '{key}' of the head is {settings[key]?.ToJsonString() ?? "missing"}, which this version does not understand. " +
+            "Train the classifier again, or use the version that saved it.");
 }

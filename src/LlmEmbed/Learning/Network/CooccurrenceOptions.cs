@@ -1,14 +1,14 @@
 namespace LlmEmbed.Learning;
 
-/// <summary>What the co-occurrence head minimises.</summary>
+/// <summary>What the co-occurrence head minimizes.</summary>
 internal enum CooccurrenceLoss
 {
     /// <summary>Cross-entropy of the logits.</summary>
     CrossEntropy,
 
     /// <summary>
-    /// Cross-entropy of the probabilities, as the published code has it: a softmax twice. It is bounded below (by 2.98 for 52 classes), so that the head
-    /// learns slowly and its probabilities mean little; only for reproduction.
+    /// Cross-entropy of the probabilities, as the published code has it: a softmax twice. It cannot fall below a bound (2.98 for 52 classes), so that
+    /// the head learns slowly and its probabilities mean little. It is only here to reproduce that code.
     /// </summary>
     DoubleSoftmax,
 }
@@ -17,8 +17,8 @@ internal enum CooccurrenceLoss
 internal enum GramVectors
 {
     /// <summary>
-    /// Vectors brought to length 1, a deviation from the paper: inner products of raw vectors grow with their length and saturate the power normalisation
-    /// unless sigma happens to suit them; cosines do not.
+    /// Vectors of length 1, a deviation from the paper. Inner products of raw vectors grow with the length of the vectors and saturate the power
+    /// normalization unless sigma happens to suit them; inner products of vectors of length 1 do not.
     /// </summary>
     UnitLength,
 
@@ -26,9 +26,25 @@ internal enum GramVectors
     Raw,
 }
 
+/// <summary>Whose options a network is trained with.</summary>
+internal enum NetworkRecipe
+{
+    /// <summary>This project's.</summary>
+    Own,
+
+    /// <summary>Those of the released LLMEmbed recipe.</summary>
+    Released,
+
+    /// <summary>Those of the released recipe, repaired.</summary>
+    Repaired,
+}
+
 /// <summary>How a co-occurrence head is built and trained.</summary>
 internal sealed record CooccurrenceOptions
 {
+    /// <summary>Whose options these are; only for the record of decisions.</summary>
+    public NetworkRecipe Recipe { get; init; }
+
     /// <summary>σ of the power normalisation 2·sigmoid(σ·p) - 1. For cosines 4 spreads them over most of its range.</summary>
     public float Sigma { get; init; } = 4;
 
@@ -40,23 +56,29 @@ internal sealed record CooccurrenceOptions
 
     public ClassWeighting ClassWeighting { get; init; }
 
-    /// <summary>Brings every feature to mean 0 and deviation 1 first; the paper does not, and lives with channels a thousand times larger than others.</summary>
+    /// <summary>
+    /// Whether every feature is first brought to mean 0 and deviation 1. The paper does not do so, and has channels that are a thousand times larger
+    /// than others.
+    /// </summary>
     public bool Standardize { get; init; } = true;
 
     public float LearningRate { get; init; } = 1e-4f;
 
     public int BatchSize { get; init; } = 128;
 
-    /// <summary>Passes over the training rows at most; with few rows more of them, so that <see cref="MinSteps"/> are taken.</summary>
+    /// <summary>The most passes over the training rows. With few rows there are more passes, so that <see cref="MinSteps"/> are taken.</summary>
     public int MaxEpochs { get; init; } = 60;
 
-    /// <summary>Steps to allow for before <see cref="MaxEpochs"/> ends the training.</summary>
+    /// <summary>The least number of steps before <see cref="MaxEpochs"/> ends the training.</summary>
     public int MinSteps { get; init; } = 1500;
 
-    /// <summary>Ends after this many evaluations without a better log loss on the held-out rows; null to train for all epochs on all rows, as the paper does.</summary>
+    /// <summary>
+    /// Training ends after so many evaluations without a better log loss on the held-out rows. Null trains for all epochs on all rows, as the paper
+    /// does.
+    /// </summary>
     public int? Patience { get; init; } = 6;
 
-    /// <summary>The share of the training rows to hold out for that.</summary>
+    /// <summary>The share of the training rows that is held out to decide when training ends.</summary>
     public double HeldOutFraction { get; init; } = 0.1;
 
     public float Dropout { get; init; } = 0.5f;
@@ -77,6 +99,7 @@ internal sealed record CooccurrenceOptions
     /// <summary>The published recipe, which leaves σ and the number of epochs to the user.</summary>
     public static CooccurrenceOptions Reference(float sigma, int epochs) => new()
     {
+        Recipe = NetworkRecipe.Released,
         Sigma = sigma,
         MaxEpochs = epochs,
         MinSteps = 0,

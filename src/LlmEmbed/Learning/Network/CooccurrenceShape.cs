@@ -4,8 +4,8 @@ using LlmEmbed.Reading;
 namespace LlmEmbed.Learning;
 
 /// <summary>
-/// The layers of a co-occurrence head. The layout's first backbone is the decoder of the paper: each of its views gets a compress layer of its own, and the
-/// mean of its raw views is a feature. Views of other backbones enter the Gram matrix as they are if they have its width.
+/// The layers of a co-occurrence head. The layout's first backbone is the decoder of the paper: each of its views gets a compress layer of its own,
+/// and the mean of its raw views is a feature. Views of other backbones enter the Gram matrix as they are if they have its width.
 /// </summary>
 internal sealed class CooccurrenceShape
 {
@@ -21,7 +21,9 @@ internal sealed class CooccurrenceShape
             throw new ArgumentException($"The views of '{decoder}' differ in size.", nameof(layout));
         Width = layout.Views.FirstOrDefault(view => view.Backbone != decoder)?.Size ?? Math.Min(decoderSize, MaxWidth);
         // Without a fusion operator the network reads the raw features: a plain multi-layer perceptron.
-        CompressedViews = fusion == FusionOperators.None ? [] : [.. Enumerable.Range(0, layout.Views.Count).Where(view => DecoderViews.Contains(view) || layout.Views[view].Size != Width)];
+        CompressedViews = fusion == FusionOperators.None
+            ? []
+            : [.. Enumerable.Range(0, layout.Views.Count).Where(view => DecoderViews.Contains(view) || layout.Views[view].Size != Width)];
 
         FusedSize = FusedParts(fusion).Sum(part => part.Size);
 

@@ -7,17 +7,19 @@ namespace LlmEmbed.Learning;
 /// <summary>A trained co-occurrence head.</summary>
 /// <param name="Head">The head.</param>
 /// <param name="Epochs">The passes over the training rows that the head is from.</param>
-/// <param name="HeldOutRows">The rows it was not trained on; empty where training used all.</param>
+/// <param name="HeldOutRows">The rows it was not trained on; empty if training used all rows.</param>
 /// <param name="HeldOutLogits">[HeldOutRows, C].</param>
-/// <param name="Temperature">The temperature that calibrates these logits; 1 where there are none.</param>
+/// <param name="Temperature">The temperature that calibrates these logits; 1 if there are none.</param>
 internal sealed record CooccurrenceTraining(CooccurrenceHead Head, int Epochs, int[] HeldOutRows, double[] HeldOutLogits, double Temperature);
 
-/// <summary>Trains a co-occurrence head with Adam on mini-batches. The seed decides initial weights, order and dropout, so the same seed gives the same head.</summary>
+/// <summary>
+/// Trains a co-occurrence head with Adam on mini-batches. The seed decides initial weights, order and dropout, so the same seed gives the same head.
+/// </summary>
 internal sealed class CooccurrenceTrainer : IDisposable
 {
     private const string Stage = "Training the head";
 
-    /// <summary>Epochs of few steps are taken together before the held-out rows are asked.</summary>
+    /// <summary>The least number of steps between two evaluations on the held-out rows: several epochs if an epoch has fewer.</summary>
     private const int StepsPerEvaluation = 25;
 
     private readonly HeadTrainingData _data;
@@ -34,11 +36,14 @@ internal sealed class CooccurrenceTrainer : IDisposable
     private readonly float[] _targets;
     private readonly List<(string Name, int Width, float[] Values)> _masks = [];
 
-    public CooccurrenceTrainer(HeadTrainingData data, CooccurrenceOptions options, CancellationToken cancellation, IReadOnlyList<HeadTensor>? initial = null)
+    public CooccurrenceTrainer(
+        HeadTrainingData data, CooccurrenceOptions options, CancellationToken cancellationToken, IReadOnlyList<HeadTensor>? initial = null)
     {
         (_data, _options) = (data, options);
         _shape = new CooccurrenceShape(data.Layout, data.ClassCount, options.Hidden1, options.Hidden2, options.Fusion);
-        _standardization = options.Standardize ? Standardization.Of(data, options.Threads, cancellation) : Standardization.None(data.Features.Columns);
+        _standardization = options.Standardize
+            ? Standardization.Of(data, options.Threads, cancellationToken)
+            : Standardization.None(data.Features.Columns);
         _classWeights = ClassWeights.Of(options.ClassWeighting, data.ClassCounts);
         _random = new DeterministicRandom(options.Seed);
         _parameters = initial ?? _shape.Initialize(_random.NextUInt64());
@@ -59,15 +64,15 @@ internal sealed class CooccurrenceTrainer : IDisposable
     }
 
     public static CooccurrenceTraining Train(
-        HeadTrainingData data, CooccurrenceOptions options, IProgress<WorkProgress>? progress = null, CancellationToken cancellation = default)
+        HeadTrainingData data, CooccurrenceOptions options, IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        using CooccurrenceTrainer trainer = new(data, options, cancellation);
-        return trainer.Train(progress, cancellation);
+        using CooccurrenceTrainer trainer = new(data, options, cancellationToken);
+        return trainer.Train(progress, cancellationToken);
     }
 
     public IReadOnlyList<HeadTensor> Parameters => _parameters;
 
-    public CooccurrenceTraining Train(IProgress<WorkProgress>? progress, CancellationToken cancellation)
+    public CooccurrenceTraining Train(IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
         (int[] rows, int[] heldOut) = _options.Patience is null
             ? (Enumerable.Range(0, _data.Rows).ToArray(), [])
@@ -82,9 +87,9 @@ internal sealed class CooccurrenceTrainer : IDisposable
         for (int evaluationsWithoutGain = 0; epoch < epochs && !(evaluationsWithoutGain >= _options.Patience); epoch++)
         {
             progress?.Report(new WorkProgress(Stage, epoch, epochs, "epochs"));
-            RunEpoch(rows, cancellation);
+            RunEpoch(rows, cancellationToken);
             if (heldOut.Length == 0 || (epoch + 1) % epochsPerEvaluation != 0) continue;
-            double[] logits = Logits(heldOut, cancellation);
+            double[] logits = Logits(heldOut, cancellationToken);
             double loss = TemperatureScaling.NegativeLogLikelihoods(logits, heldOutLabels, temperature: 1).Average();
             evaluationsWithoutGain++;
             if (loss >= best.Loss) continue;
@@ -124,22 +129,22 @@ internal sealed class CooccurrenceTrainer : IDisposable
         _evaluation.Dispose();
     }
 
-    private void RunEpoch(int[] rows, CancellationToken cancellation)
+    private void RunEpoch(int[] rows, CancellationToken cancellationToken)
     {
         _random.Shuffle(rows.AsSpan());
         for (int first = 0; first < rows.Length; first += _options.BatchSize)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             _ = Step(rows.AsSpan(first, Math.Min(_options.BatchSize, rows.Length - first)));
         }
     }
 
-    private double[] Logits(int[] rows, CancellationToken cancellation)
+    private double[] Logits(int[] rows, CancellationToken cancellationToken)
     {
         List<double> logits = [];
         foreach (int[] block in rows.Chunk(Math.Min(_options.BatchSize, _data.Rows)))
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             Fill(block);
             using GraphFeeds feeds = _batch.Feeds();
             AddParameters(feeds);

@@ -7,9 +7,11 @@ internal static class FusionNames
 
     public static string KnownNames => string.Join(", ", Known.Skip(1));
 
-    public static string NameOf(FusionOperators fusion) => fusion == FusionOperators.None ? Known[0] : string.Join('+', Known.Skip(1).Where(name => fusion.HasFlag(Enum.Parse<FusionOperators>(name, ignoreCase: true))));
+    public static string NameOf(FusionOperators fusion) => fusion == FusionOperators.None
+        ? Known[0]
+        : string.Join('+', Known.Skip(1).Where(name => fusion.HasFlag(Enum.Parse<FusionOperators>(name, ignoreCase: true))));
 
-    /// <returns>Null where a name is not known.</returns>
+    /// <returns>Null if a name is not known.</returns>
     public static FusionOperators? Find(string names)
     {
         string[] parts = names.Split('+', StringSplitOptions.TrimEntries);

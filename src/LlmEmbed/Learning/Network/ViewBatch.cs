@@ -3,7 +3,9 @@ using LlmEmbed.Reading;
 
 namespace LlmEmbed.Learning;
 
-/// <summary>Rows of fused features, standardised and taken apart into one array for each view, as the graphs of the co-occurrence head read them.</summary>
+/// <summary>
+/// Rows of fused features, standardized and taken apart into one array for each view, as the graphs of the co-occurrence head read them.
+/// </summary>
 internal sealed class ViewBatch(FeatureLayout layout, Standardization standardization, int capacity)
 {
     private readonly float[][] _views = [.. layout.Views.Select(view => new float[capacity * view.Size])];

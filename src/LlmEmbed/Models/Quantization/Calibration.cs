@@ -1,11 +1,12 @@
 using System.Numerics.Tensors;
 using LlmEmbed.Checkpoints;
 using LlmEmbed.Engine;
-using LlmEmbed.Reading;
 
 namespace LlmEmbed.Models;
 
-/// <summary>Runs sentences through the fp32 blocks and keeps the largest magnitude of every channel that a matrix product reads.</summary>
+/// <summary>
+/// Makes int8 weights: runs sentences through the fp32 blocks and measures the largest magnitude of every channel that a linear layer reads.
+/// </summary>
 internal static class Calibration
 {
     /// <summary>Plain sentences of several kinds and languages; what matters is that the usual channels show their usual size.</summary>
@@ -20,12 +21,13 @@ internal static class Calibration
         "def add(a, b):\n    return a + b  # adds two numbers",
         "Das Wetter ist heute schön, aber morgen soll es regnen.",
         "<div class=\"item\">Price: $19.99</div>",
-        "The committee, which had met for the third time this year, decided to postpone the vote until every member had read the revised proposal and its annexes.",
+        "The committee, which had met for the third time this year, decided to postpone the vote until every member " +
+        "had read the revised proposal and its annexes.",
         "LOL that's soooo funny 😂😂",
         "Title: Minutes of the meeting\n\n1. Budget\n2. Staff\n3. Any other business",
     ];
 
-    /// <summary>Int8 is close enough where the mean cosine of every view is at least this.</summary>
+    /// <summary>Int8 is close enough if the mean cosine of every view is at least this.</summary>
     public const double LeastSimilarity = 0.99;
 
     /// <summary>Sentences that the calibration has not seen, on which the two precisions are compared.</summary>
@@ -57,24 +59,84 @@ internal static class Calibration
         "He opened the letter, read it twice and put it back without a word.",
     ];
 
-    /// <summary>Goes through the blocks one after the other, so that the fp32 weights of one are in memory at a time.</summary>
-    public static IEnumerable<(int Block, IReadOnlyList<(ProjectionGroup Group, float[] Largest)> Inputs)> Measure(
-        Checkpoint checkpoint, Backbone backbone, int depth, IReadOnlyList<int[]> sentences, int threads)
+    /// <summary>Measures and quantizes the first <paramref name="depth"/> blocks.</summary>
+    /// <param name="checkpoint">Where the weights are.</param>
+    /// <param name="backbone">The architecture over it.</param>
+    /// <param name="depth">How many blocks.</param>
+    /// <param name="sentences">Token ids of the sentences that the blocks are measured on.</param>
+    /// <param name="threads">Engine threads, 0 for one per physical core.</param>
+    /// <param name="pathOf">The file of a block, which is then mapped; null keeps the weights in memory.</param>
+    /// <param name="blockDone">Told the number of finished blocks after each of them; what it throws ends the work. Null if nobody wants to
+    /// know.</param>
+    /// <returns>Weights that every session that uses them must not outlive.</returns>
+    public static Int8Weights Quantize(
+        Checkpoint checkpoint,
+        Backbone backbone,
+        int depth,
+        IReadOnlyList<int[]> sentences,
+        int threads,
+        Func<int, string>? pathOf = null,
+        Action<int>? blockDone = null)
     {
-        float[][] states = [.. sentences.Select(ids => new float[ids.Length * backbone.HiddenSize])];
-        View[] views = [new View(depth, Pooling.Mean)];
-        for (int block = 0; block < depth; block++)
+        Int8Weights weights = new();
+        try
         {
-            CalibrationLayers layers = new(checkpoint, new OnnxGraph());
-            using EncoderSession session = new(backbone, layers, new BlockRange(block, block + 1), views, sentences.Max(ids => ids.Length), padTo: null, threads);
-            float[][] largest = [.. layers.Groups.Select(group => new float[group.InputWidth])];
-            for (int sentence = 0; sentence < sentences.Count; sentence++)
+            float[][] states = [.. sentences.Select(ids => Embedded(backbone, ids))];
+            // Block by block, so that the fp32 weights of one block are in memory at a time.
+            for (int block = 0; block < depth; block++)
             {
-                using GraphResults results = session.RunGraph([sentences[sentence]], states[sentence]);
-                for (int i = 0; i < largest.Length; i++) TensorPrimitives.Max(largest[i], results.Span<float>(i), largest[i]);
-                if (block + 1 < depth) results.Span<float>(results.Count - 1).CopyTo(states[sentence]);
+                weights.Add(checkpoint, Measure(checkpoint, backbone, block, states, threads), pathOf?.Invoke(block));
+                blockDone?.Invoke(block + 1);
             }
-            yield return (block, [.. layers.Groups.Zip(largest)]);
+            return weights;
         }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Runs one block.</summary>
+    /// <param name="checkpoint">Where the weights are.</param>
+    /// <param name="backbone">The architecture over it.</param>
+    /// <param name="block">The block.</param>
+    /// <param name="states">For each sentence [T,H] what enters the block; afterwards what leaves it.</param>
+    /// <param name="threads">Engine threads.</param>
+    /// <returns>The block's linear layers with the largest magnitude of each channel that they read.</returns>
+    private static IEnumerable<(LinearGroup Group, float[] Largest)> Measure(
+        Checkpoint checkpoint, Backbone backbone, int block, float[][] states, int threads)
+    {
+        const string Entering = "entering", Lengths = "lengths";
+        using WeightStore store = new();
+        CalibrationLowering lowering = new(checkpoint, store);
+        Layers layers = new(lowering);
+        AttentionInputs inputs = new(
+            layers.Graph.Input(Entering, OnnxType.Float, null, null, backbone.HiddenSize),
+            layers.Graph.Input(Lengths, OnnxType.Int32, [null]),
+            states.Max(state => state.Length) / backbone.HiddenSize);
+        string leaving = "";
+        backbone.Forward(layers, inputs, new BlockRange(block, block + 1), (_, hidden) => leaving = hidden);
+        layers.Graph.Output(leaving, "leaving", OnnxType.Float, null, null, backbone.HiddenSize);
+        using GraphSession session = layers.Compile(threads);
+
+        float[][] largest = [.. lowering.Groups.Select(group => new float[group.Inputs])];
+        foreach (float[] state in states)
+        {
+            int tokens = state.Length / backbone.HiddenSize;
+            using GraphFeeds feeds = new GraphFeeds().Add(Entering, state, 1, tokens, backbone.HiddenSize).Add(Lengths, [tokens], 1);
+            using GraphResults results = session.Run(feeds);
+            for (int i = 0; i < largest.Length; i++) TensorPrimitives.Max(largest[i], results.Span<float>(i + 1), largest[i]);
+            results.Span<float>(0).CopyTo(state);
+        }
+        return lowering.Groups.Zip(largest);
+    }
+
+    /// <summary>[T,H].</summary>
+    private static float[] Embedded(Backbone backbone, int[] ids)
+    {
+        float[] embeddings = new float[ids.Length * backbone.HiddenSize];
+        backbone.Embed(ids, embeddings);
+        return embeddings;
     }
 }

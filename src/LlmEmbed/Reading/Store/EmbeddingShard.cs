@@ -6,7 +6,8 @@ using LlmEmbed.Files;
 namespace LlmEmbed.Reading;
 
 /// <summary>
-/// One file of a store, never changed once it is written: <c>key</c> U8 [n,16], <c>embedding</c> F32 [n,D,H] and a checksum over both in the metadata.
+/// One file of a store, never changed once it is written: <c>key</c> U8 [n,16], <c>embedding</c> F32 [n,D,H] and a checksum over both in the
+/// metadata.
 /// It is written as F32 because hidden states of language models exceed the 65,504 of F16; F16 is read as well.
 /// </summary>
 internal sealed class EmbeddingShard : IDisposable
@@ -18,7 +19,7 @@ internal sealed class EmbeddingShard : IDisposable
     private readonly SafetensorsFile _file;
     private readonly SafetensorsTensor _keys;
     private readonly SafetensorsTensor _embeddings;
-    private readonly MappedWeight _rows;
+    private readonly Weight _rows;
     private bool _isVerified;
 
     private EmbeddingShard(SafetensorsFile file, int viewCount, int hiddenSize)
@@ -27,14 +28,16 @@ internal sealed class EmbeddingShard : IDisposable
         _embeddings = file.Require(EmbeddingTensor, [-1, viewCount, hiddenSize], "F32", "F16"); // [n,D,H]
         _keys = file.Require(KeyTensor, [_embeddings.Shape[0], TextKey.ByteCount], "U8"); // [n,16]
         long rowLength = checked(_embeddings.Shape[1] * _embeddings.Shape[2]);
-        _rows = new MappedWeight(_embeddings.File, _embeddings.Offset, EmbeddingTensor, _embeddings.Format!, [_embeddings.Shape[0], rowLength]);
+        _rows = new Weight(_embeddings.File, _embeddings.Offset, EmbeddingTensor, _embeddings.Format!, [_embeddings.Shape[0], rowLength]);
     }
 
     public string Path => _file.Path;
 
     public int Count => checked((int)_keys.Shape[0]);
 
-    /// <summary>Opens a shard and checks its layout; -1 stands for any size. The checksum is left to <see cref="Verify"/>, which reads every byte.</summary>
+    /// <summary>
+    /// Opens a shard and checks its layout; -1 stands for any size. The checksum is left to <see cref="Verify"/>, which reads every byte.
+    /// </summary>
     public static EmbeddingShard Open(string path, int viewCount = -1, int hiddenSize = -1)
     {
         SafetensorsFile file = SafetensorsFile.Open(path);

@@ -70,7 +70,8 @@ internal sealed class EmbeddingStore : IDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new LlmEmbedException($"{folder}: the folder for embeddings cannot be used: {FileProblem.Describe(exception)}", exception) { FilePath = folder };
+            throw new LlmEmbedException($"{folder}: the folder for embeddings cannot be used: {FileProblem.Describe(exception)}", exception)
+            { FilePath = folder };
         }
     }
 
@@ -83,14 +84,20 @@ internal sealed class EmbeddingStore : IDisposable
         string fingerprintPath = Path.Combine(folder, FingerprintFile);
         if (!File.Exists(fingerprintPath))
             throw new LlmEmbedException($"{folder}: there is no {FingerprintFile}, this is no folder of embeddings.") { FilePath = folder };
-        StoreInfo info = new(File.ReadAllText(fingerprintPath), 0, 0, 0, [.. Directory.EnumerateFiles(folder, "*" + DamagedSuffix).Order(StringComparer.Ordinal)]);
+        StoreInfo info = new(
+            File.ReadAllText(fingerprintPath), 0, 0, 0, [.. Directory.EnumerateFiles(folder, "*" + DamagedSuffix).Order(StringComparer.Ordinal)]);
         foreach (string path in ShardPaths(folder))
         {
             try
             {
                 using EmbeddingShard shard = EmbeddingShard.Open(path);
                 shard.Verify();
-                info = info with { Texts = info.Texts + shard.Count, Shards = info.Shards + 1, FileBytes = info.FileBytes + new FileInfo(path).Length };
+                info = info with
+                {
+                    Texts = info.Texts + shard.Count,
+                    Shards = info.Shards + 1,
+                    FileBytes = info.FileBytes + new FileInfo(path).Length,
+                };
             }
             catch (LlmEmbedException)
             {
@@ -127,7 +134,8 @@ internal sealed class EmbeddingStore : IDisposable
             throw new ArgumentException("There must be one embedding [D,H] per key.", nameof(embeddings));
         if (keys.IsEmpty) return;
         if (!TensorPrimitives.IsFiniteAll(embeddings))
-            throw new LlmEmbedException($"{Folder}: an embedding to be stored holds NaN or infinity. The encoder's precision does not suffice for this model.");
+            throw new LlmEmbedException(
+                $"{Folder}: an embedding to be stored holds NaN or infinity. The encoder's precision does not suffice for this model.");
         string path = Path.Combine(Folder, NextName());
         try
         {
@@ -136,7 +144,9 @@ internal sealed class EmbeddingStore : IDisposable
         catch (LlmEmbedException exception) when (exception.InnerException is { } cause)
         {
             throw new LlmEmbedException(
-                $"{Folder}: {keys.Length} embeddings cannot be stored: {FileProblem.Describe(cause)} What was stored before is kept ({Count} texts), and the same command resumes after it.", cause)
+                $"{Folder}: {keys.Length} embeddings cannot be stored: {FileProblem.Describe(cause)} What was stored before is kept ({Count} " +
+                "texts), and the same command resumes after it.",
+                cause)
             { FilePath = Folder };
         }
         lock (_lock) OpenShard(path);
@@ -157,7 +167,8 @@ internal sealed class EmbeddingStore : IDisposable
         if (!File.Exists(path)) AtomicFile.WriteText(path, fingerprint.ToJson());
         if (File.ReadAllText(path) == fingerprint.ToJson()) return;
         throw new LlmEmbedException(
-            $"{path}: the file describes another encoder than the one in use, though the folder has its name. Remove the folder to have its embeddings computed again.")
+            $"{path}: the file describes another encoder than the one in use, though the folder has its name. Remove the folder to have its " +
+            "embeddings computed again.")
         { FilePath = path };
     }
 
@@ -178,7 +189,9 @@ internal sealed class EmbeddingStore : IDisposable
         }
     }
 
-    /// <summary>A number, for people and for the order of reading, and 64 random bits: no two processes ever take the same name, on any file system.</summary>
+    /// <summary>
+    /// A number, for people and for the order of reading, and 64 random bits: no two processes ever take the same name, on any file system.
+    /// </summary>
     private string NextName()
     {
         lock (_lock) return $"{_nextNumber++:D8}-{Guid.NewGuid().ToString("N")[..16]}{ShardSuffix}";
@@ -197,7 +210,8 @@ internal sealed class EmbeddingStore : IDisposable
             SetAside(path, exception);
         }
         string numberPart = Path.GetFileName(path).Split('-')[0];
-        if (int.TryParse(numberPart, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= _nextNumber) _nextNumber = number + 1;
+        if (int.TryParse(numberPart, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number >= _nextNumber)
+            _nextNumber = number + 1;
     }
 
     private (int Shard, int Row)? Find(TextKey key)
@@ -211,7 +225,8 @@ internal sealed class EmbeddingStore : IDisposable
         }
         catch (LlmEmbedException exception)
         {
-            foreach (TextKey lost in _index.Where(entry => entry.Value.Shard == location.Shard).Select(entry => entry.Key).ToList()) _index.Remove(lost);
+            foreach (TextKey lost in _index.Where(entry => entry.Value.Shard == location.Shard).Select(entry => entry.Key).ToList())
+                _index.Remove(lost);
             _shards[location.Shard] = null;
             shard.Dispose();
             SetAside(shard.Path, exception);

@@ -5,7 +5,9 @@ using System.Text.Json;
 
 namespace LlmEmbed.Reading;
 
-/// <summary>Everything that decides what an encoder makes of a text, by name and in order: two encoders with equal fingerprints give equal embeddings.</summary>
+/// <summary>
+/// Everything that decides what an encoder makes of a text, by name and in order: two encoders with equal fingerprints give equal embeddings.
+/// </summary>
 internal sealed record EncoderFingerprint
 {
     private readonly string _json;

@@ -4,7 +4,9 @@ using System.Text;
 
 namespace LlmEmbed.Reading;
 
-/// <summary>What a text is found by in a store: the XxHash128 of its UTF-8 bytes, stored in the canonical order (big endian) that other languages print.</summary>
+/// <summary>
+/// What a text is found by in a store: the XxHash128 of its UTF-8 bytes, stored in the canonical order (big endian) that other languages print.
+/// </summary>
 internal readonly record struct TextKey(UInt128 Hash)
 {
     public const int ByteCount = 16;

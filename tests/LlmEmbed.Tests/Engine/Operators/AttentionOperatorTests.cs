@@ -10,23 +10,32 @@ public sealed class AttentionOperatorTests
 
     private readonly Random _random = new(3);
 
-    /// <summary>Heads of whole vectors and of parts of them, groups, windows and prefixes.</summary>
-    public static TheoryData<int, int, int, bool, int, int> Shapes => new()
+    /// <summary>Heads of whole vectors and of parts of them, groups, and each flag alone and with others.</summary>
+    public static TheoryData<int, int, int, bool, bool, int, int> Shapes => new()
     {
-        { 2, 2, 32, false, 0, 0 },
-        { 3, 3, 10, false, 0, 0 },
-        { 6, 2, 64, true, 0, 0 },
-        { 4, 4, 48, true, 0, 0 },
-        { 4, 1, 16, true, 0, 3 },
-        { 2, 1, 64, true, 5, 0 },
-        { 2, 2, 16, true, 4, 20 },
+        { 2, 2, 32, false, false, 0, 0 },
+        { 3, 3, 10, false, false, 0, 0 },
+        { 6, 2, 64, true, true, 0, 0 },
+        { 4, 4, 48, true, true, 0, 0 },
+        { 4, 1, 16, true, true, 0, 3 },
+        { 2, 1, 64, true, true, 5, 0 },
+        { 2, 2, 16, true, true, 4, 20 },
+        { 3, 3, 24, false, true, 0, 0 }, // rotary positions in both directions
+        { 4, 2, 32, true, false, 0, 0 }, // causal without rotary positions
+        { 2, 2, 16, true, false, 6, 5 },
+        { 2, 2, 32, false, false, 4, 0 }, // windows to both sides
+        { 4, 2, 20, false, true, 9, 0 },
+        { 2, 2, 16, false, true, 1, 0 }, // a token sees itself alone
+        { 2, 2, 16, false, true, 40, 0 }, // a window wider than every text
     };
 
     [Theory]
     [MemberData(nameof(Shapes))]
-    public void Each_token_weighs_the_values_it_sees(int heads, int keyValueHeads, int size, bool isDecoder, int window, int prefix)
+    public void Each_token_weighs_the_values_it_sees(int heads, int keyValueHeads, int size, bool isCausal, bool isRotary, int window, int prefix)
     {
-        Values values = new(this, new AttentionShape(heads, keyValueHeads, size, 0.1f, isDecoder, window, prefix), [Longest, 1, 8, 9, 36]);
+        AttentionShape shape =
+            new(heads, keyValueHeads, size, 0.1f) { IsCausal = isCausal, IsRotary = isRotary, Window = window, PrefixLength = prefix };
+        Values values = new(this, shape, [Longest, 1, 8, 9, 36]);
         float[] ofParts = values.Run(areApart: true), ofProduct = values.Run(areApart: false);
         for (int text = 0; text < values.Lengths.Length; text++)
             for (int token = 0; token < values.Lengths[text]; token++)
@@ -43,12 +52,13 @@ public sealed class AttentionOperatorTests
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public void Padding_comes_out_finite(bool isDecoder)
+    [InlineData(true, 2)]
+    [InlineData(false, 0)]
+    [InlineData(false, 2)]
+    public void Padding_comes_out_finite(bool isCausal, int window)
     {
         // Means multiply it by zero, which not a number would survive.
-        Values values = new(this, new AttentionShape(2, 2, 16, 1, isDecoder, isDecoder ? 2 : 0), [3, Longest]);
+        Values values = new(this, new AttentionShape(2, 2, 16, 1) { IsCausal = isCausal, IsRotary = isCausal, Window = window }, [3, Longest]);
         Assert.All(values.Run(areApart: false), value => Assert.True(float.IsFinite(value)));
     }
 
@@ -56,15 +66,27 @@ public sealed class AttentionOperatorTests
     public void A_text_gives_the_same_alone_and_among_many()
     {
         // Many texts are computed by groups of heads, one by single heads.
-        AttentionShape shape = new(6, 2, 32, 0.2f, IsDecoder: true);
+        AttentionShape shape = new(6, 2, 32, 0.2f) { IsCausal = true, IsRotary = true };
         Values many = new(this, shape, [.. Enumerable.Range(0, 40).Select(i => Longest - i % 3)]);
         float[] all = many.Run(areApart: false);
         for (int text = 0; text < many.Lengths.Length; text += 7)
-            Assert.Equal(all.AsSpan(text * Longest * shape.Width, many.Lengths[text] * shape.Width), many.Only(text).Run(areApart: false).AsSpan(0, many.Lengths[text] * shape.Width));
+        {
+            int count = many.Lengths[text] * shape.Width;
+            Assert.Equal(all.AsSpan(text * Longest * shape.Width, count), many.Only(text).Run(areApart: false).AsSpan(0, count));
+        }
     }
 
     /// <summary>One call's inputs, with the queries, keys and values side by side.</summary>
-    private sealed record Values(AttentionShape Shape, int[] Lengths, float[] Product, float[] Scale, float[] Biases, float[] Cos, float[] Sin, float[] PrefixKeys, float[] PrefixValues)
+    private sealed record Values(
+        AttentionShape Shape,
+        int[] Lengths,
+        float[] Product,
+        float[] Scale,
+        float[] Biases,
+        float[] Cos,
+        float[] Sin,
+        float[] PrefixKeys,
+        float[] PrefixValues)
     {
         private int Stride => Shape.Width + 2 * Shape.KeyValueWidth;
 
@@ -76,7 +98,8 @@ public sealed class AttentionOperatorTests
             Biases = test.Random(Stride);
             double[] angles = [.. test.Random(Positions * shape.HeadSize / 2).Select(value => (double)value)];
             (Cos, Sin) = ([.. angles.Select(angle => (float)Math.Cos(angle))], [.. angles.Select(angle => (float)Math.Sin(angle))]);
-            (PrefixKeys, PrefixValues) = (test.Random(Math.Max(1, shape.PrefixLength * shape.KeyValueWidth)), test.Random(Math.Max(1, shape.PrefixLength * shape.KeyValueWidth)));
+            int prefix = Math.Max(1, shape.PrefixLength * shape.KeyValueWidth);
+            (PrefixKeys, PrefixValues) = (test.Random(prefix), test.Random(prefix));
         }
 
         public Values Only(int text) => this with
@@ -99,12 +122,19 @@ public sealed class AttentionOperatorTests
             }
             string Rows(string name, int from, int width, bool isScaled)
             {
-                float[] part = [.. Enumerable.Range(0, Lengths.Length * Longest).SelectMany(row => Enumerable.Range(from, width).Select(i => Product[row * Stride + i] * (isScaled ? Scale[row] : 1)))];
+                float ValueOf(int row, int i) => Product[row * Stride + i] * (isScaled ? Scale[row] : 1);
+                IEnumerable<float> RowOf(int row) => Enumerable.Range(from, width).Select(i => ValueOf(row, i));
+                float[] part = [.. Enumerable.Range(0, Lengths.Length * Longest).SelectMany(RowOf)];
                 return Fed(name, OnnxType.Float, part, Lengths.Length, Longest, width);
             }
             int half = Shape.HeadSize / 2, prefix = Math.Max(1, Shape.PrefixLength);
             string[] values = areApart
-                ? [Rows("query", 0, Shape.Width, true), Rows("key", Shape.Width, Shape.KeyValueWidth, true), Rows("value", Shape.Width + Shape.KeyValueWidth, Shape.KeyValueWidth, true)]
+                ?
+                [
+                    Rows("query", 0, Shape.Width, true),
+                    Rows("key", Shape.Width, Shape.KeyValueWidth, true),
+                    Rows("value", Shape.Width + Shape.KeyValueWidth, Shape.KeyValueWidth, true),
+                ]
                 : [Rows("product", 0, Stride, false), Fed("scale", OnnxType.Float, Scale, Lengths.Length, Longest, 1)];
             string[] inputs =
             [
@@ -131,10 +161,11 @@ public sealed class AttentionOperatorTests
             List<(double Weight, double[] Value)> seen = [];
             for (int key = 0; key < Shape.PrefixLength + Lengths[text]; key++)
             {
-                if (Shape.IsDecoder && key > position) continue;
-                if (Shape.Window > 0 && key <= position - Shape.Window) continue;
+                if (Shape.IsCausal && key > position) continue;
+                if (Shape.Window > 0 && Math.Abs(key - position) >= Shape.Window) continue;
                 int own = key - Shape.PrefixLength, at = Shape.Width + keyHead * size;
-                double[] keys = own < 0 ? Prefix(PrefixKeys, key, keyHead) : Own(text, own, at), values = own < 0 ? Prefix(PrefixValues, key, keyHead) : Own(text, own, at + Shape.KeyValueWidth);
+                double[] keys = own < 0 ? Prefix(PrefixKeys, key, keyHead) : Own(text, own, at);
+                double[] values = own < 0 ? Prefix(PrefixValues, key, keyHead) : Own(text, own, at + Shape.KeyValueWidth);
                 seen.Add((Math.Exp(Shape.Scale * query.Zip(Turned(keys, key), (a, b) => a * b).Sum()), values));
             }
             return [.. Enumerable.Range(0, size).Select(c => seen.Sum(s => s.Weight * s.Value[c]) / seen.Sum(s => s.Weight))];
@@ -151,7 +182,7 @@ public sealed class AttentionOperatorTests
 
         private double[] Turned(double[] values, int position)
         {
-            if (!Shape.IsDecoder) return values;
+            if (!Shape.IsRotary) return values;
             int half = Shape.HeadSize / 2;
             return
             [

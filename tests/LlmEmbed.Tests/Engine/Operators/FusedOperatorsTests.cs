@@ -32,7 +32,8 @@ public sealed class FusedOperatorsTests
         float[] Half(int from) => [.. Enumerable.Range(0, Rows * width).Select(i => product[i / width * 2 * width + from + i % width])];
         double Expected(int row, int i)
         {
-            double gate = product[row * 2 * width + i] * scale[row] + bias[i], up = product[row * 2 * width + width + i] * scale[row] + bias[width + i];
+            double gate = product[row * 2 * width + i] * scale[row] + bias[i],
+                up = product[row * 2 * width + width + i] * scale[row] + bias[width + i];
             return gate / (1 + Math.Exp(-gate)) * up * smoothing[i];
         }
         AssertQuantized("SwiGluQuantize", width, Expected, [(product, 2 * width), (product, 2 * width), (scale, 1), (bias, 0), (smoothing, 0)]);
@@ -59,9 +60,11 @@ public sealed class FusedOperatorsTests
     [MemberData(nameof(Widths))]
     public void The_root_mean_square_norm_is_that_of_the_residual_sum(int width)
     {
-        float[] product = Values(Rows * width), scale = Positive(Rows), bias = Values(width), residual = Values(Rows * width), weight = Positive(width);
+        float[] product = Values(Rows * width), scale = Positive(Rows), bias = Values(width), residual = Values(Rows * width),
+            weight = Positive(width);
         double Sum(int row, int i) => product[row * width + i] * scale[row] + bias[i] + residual[row * width + i];
-        double[] norms = [.. Enumerable.Range(0, Rows).Select(row => 1 / Math.Sqrt(Enumerable.Range(0, width).Average(i => Sum(row, i) * Sum(row, i)) + Epsilon))];
+        double[] norms =
+            [.. Enumerable.Range(0, Rows).Select(row => 1 / Math.Sqrt(Enumerable.Range(0, width).Average(i => Sum(row, i) * Sum(row, i)) + Epsilon))];
         float[] sums = AssertQuantized(
             "AddRmsNormQuantize",
             width,
@@ -74,8 +77,10 @@ public sealed class FusedOperatorsTests
     [MemberData(nameof(Widths))]
     public void The_layer_norm_is_that_of_the_residual_sum(int width)
     {
-        float[] product = Values(Rows * width), scale = Positive(Rows), bias = Values(width), residual = Values(Rows * width), weight = Positive(width), shift = Values(width), smoothing = Positive(width);
-        double Normalized(int row, int i) => LayerNorm(width, i, j => product[row * width + j] * scale[row] + bias[j] + residual[row * width + j], weight, shift);
+        float[] product = Values(Rows * width), scale = Positive(Rows), bias = Values(width), residual = Values(Rows * width),
+            weight = Positive(width), shift = Values(width), smoothing = Positive(width);
+        double Normalized(int row, int i) =>
+            LayerNorm(width, i, j => product[row * width + j] * scale[row] + bias[j] + residual[row * width + j], weight, shift);
 
         float[] normalized = AssertQuantized(
             "AddLayerNormQuantize",
@@ -89,7 +94,8 @@ public sealed class FusedOperatorsTests
     [MemberData(nameof(Widths))]
     public void The_layer_norm_in_fp32_is_that_of_the_residual_sum(int width)
     {
-        float[] product = Values(Rows * width), bias = Values(width), residual = Values(Rows * width), weight = Positive(width), shift = Values(width);
+        float[] product = Values(Rows * width), bias = Values(width), residual = Values(Rows * width), weight = Positive(width),
+            shift = Values(width);
         AssertClose(
             "AddLayerNorm",
             width,
@@ -122,7 +128,9 @@ public sealed class FusedOperatorsTests
         graph.Output(graph.Node(name, Feed(graph, feeds, inputs)), "y", OnnxType.Float, Rows, width);
         using GraphSession session = new(graph, threads: 2);
         using GraphResults results = session.Run(feeds);
-        for (int i = 0; i < Rows * width; i += 3) Assert.Equal(expected(i / width, i % width), results.Span<float>(0)[i], 2e-6 * Math.Max(1, Math.Abs(expected(i / width, i % width))) + 1e-5);
+        for (int i = 0; i < Rows * width; i += 3)
+            Assert.Equal(
+                expected(i / width, i % width), results.Span<float>(0)[i], 2e-6 * Math.Max(1, Math.Abs(expected(i / width, i % width))) + 1e-5);
     }
 
     private static string[] Feed(OnnxGraph graph, GraphFeeds feeds, (float[] Values, int Width)[] inputs)
@@ -166,7 +174,7 @@ public sealed class FusedOperatorsTests
     }
 
     /// <summary>Φ(x), by Simpson's rule: slow, and nothing like what is tested.</summary>
-    private static double NormalDistribution(double x)
+    internal static double NormalDistribution(double x)
     {
         if (Math.Abs(x) > 9) return x > 0 ? 1 : 0;
         const int Steps = 2000;

@@ -57,7 +57,9 @@ public sealed class RotationTests
     {
         int block = 1;
         while (block < 64 && row.Length % (2 * block) == 0) block *= 2;
-        return [.. row.Select((_, i) => Enumerable.Range(0, block).Sum(j => row[i / block * block + j] * (BitOperations.PopCount((uint)(i % block & j)) % 2 == 0 ? 1 : -1)))];
+        return [.. row.Select((_, i) => Enumerable.Range(0, block).Sum(j => row[i / block * block + j] * Entry(i % block, j)))];
+
+        static int Entry(int i, int j) => BitOperations.PopCount((uint)(i & j)) % 2 == 0 ? 1 : -1;
     }
 
     private float[] Values(int count) => [.. Enumerable.Range(0, count).Select(_ => (float)(_random.NextDouble() * 6 - 3))];

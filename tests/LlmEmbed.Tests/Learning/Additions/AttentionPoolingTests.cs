@@ -1,6 +1,7 @@
 using LlmEmbed.Data;
 using LlmEmbed.Learning;
 using LlmEmbed.Reading;
+using LlmEmbed.Reports;
 using Xunit;
 
 namespace LlmEmbed.Tests.Learning;
@@ -18,7 +19,8 @@ public sealed class AttentionPoolingTests
     {
         DeterministicRandom random = new(5);
         AttentionPooling pooling = new(new Standardization([.. Normals(random, HiddenSize)], [.. Enumerable.Repeat(2f, HiddenSize)]), classCount);
-        foreach (HeadTensor parameter in pooling.Parameters) for (int i = 0; i < parameter.Values.Length; i++) parameter.Values[i] = (float)(0.3 * HeadProblems.Normal(random));
+        foreach (HeadTensor parameter in pooling.Parameters)
+            for (int i = 0; i < parameter.Values.Length; i++) parameter.Values[i] = (float)(0.3 * HeadProblems.Normal(random));
         float[] states = Normals(random, 5 * HiddenSize);
         const float Weight = 0.7f;
         double Loss()
@@ -54,13 +56,13 @@ public sealed class AttentionPoolingTests
     {
         HeadTrainingData data = Problem(2000, classCount, seed: 1, tells: true), unseen = Problem(500, classCount, seed: 2, tells: true);
         TrainedHead trained = Train(data), without = Train(data with { Tokens = null });
-        AttentionView view = trained.Attention!;
+        AttentionView view = trained.Find<AttentionView>()!;
         FeatureMatrix features = view.AddTo(unseen.Features, unseen.Layout, unseen.Tokens!);
         double accuracy = trained.Accuracy(features, new string[unseen.Rows], unseen.Labels);
         Assert.InRange(accuracy, without.Accuracy(unseen.Features, new string[unseen.Rows], unseen.Labels) + 0.1, 1);
         // What cross-validation promises is what new texts give.
         Assert.Equal(accuracy, trained.CrossValidation!.Chosen.Accuracy, 0.06);
-        Assert.Equal((double)trained.Details["attention_pooling"]!["log_loss"]!, trained.CrossValidation.RowLosses(data.Labels).Average(), 1e-9);
+        Assert.Equal(GainIn(trained)!.LogLoss, trained.CrossValidation.RowLosses(data.Labels).Average(), 1e-9);
         Assert.Contains(trained.Tensors, tensor => tensor.Name == "attention.query" && tensor.Values.Length == HiddenSize);
     }
 
@@ -68,24 +70,25 @@ public sealed class AttentionPoolingTests
     public void Tokens_that_tell_no_more_than_their_mean_are_left_out()
     {
         TrainedHead trained = Train(Problem(1000, 2, seed: 1, tells: false));
-        Assert.Null(trained.Attention);
-        Assert.Null(trained.Details["attention_pooling"]);
-        Assert.Contains("attention pooling adds nothing", trained.Choice, StringComparison.Ordinal);
+        Assert.Null(trained.Find<AttentionView>());
+        Assert.Null(GainIn(trained));
+        Assert.Contains("attention pooling adds nothing", HeadSentences.Of(trained.Decisions), StringComparison.Ordinal);
     }
 
     [Fact]
     public void Only_the_default_head_learns_to_pool()
     {
         HeadTrainingData data = Problem(1000, 2, seed: 1, tells: true);
-        Assert.Null(Train(data, HeadKind.Linear).Attention);
-        Assert.NotNull(Train(data).Attention);
+        Assert.Null(Train(data, new HeadOptions.Linear()).Find<AttentionView>());
+        Assert.NotNull(Train(data).Find<AttentionView>());
     }
 
     [Fact]
     public void The_result_does_not_depend_on_the_number_of_threads()
     {
         HeadTrainingData data = Problem(1000, 2, seed: 1, tells: true);
-        float[] Query(int threads) => HeadTrainer.Train(data, new() { Encoder = new() { Threads = threads } }, progress: null, Cancellation).Attention!.Query;
+        float[] Query(int threads) => HeadTrainer.Train(data, new(new HeadOptions.Automatic()) { Threads = threads }, progress: null, Cancellation)
+            .Find<AttentionView>()!.Query;
         Assert.Equal(Query(1), Query(2));
     }
 
@@ -96,11 +99,18 @@ public sealed class AttentionPoolingTests
         Assert.Null(TokenStates.Allocate("decoder", 1, 4, [3, 3], memoryBytes: 5 * 4 * sizeof(float)));
     }
 
-    private static TrainedHead Train(HeadTrainingData data, HeadKind head = HeadKind.Auto) => HeadTrainer.Train(data, new() { Head = head }, progress: null, Cancellation);
+    private static TrainedHead Train(HeadTrainingData data, HeadOptions? head = null) =>
+        HeadTrainer.Train(data, new LearningPlan(head ?? new HeadOptions.Automatic()), progress: null, Cancellation);
 
-    private static float[] Normals(DeterministicRandom random, int count) => [.. Enumerable.Range(0, count).Select(_ => (float)HeadProblems.Normal(random))];
+    private static AdditionGain? GainIn(TrainedHead trained) =>
+        trained.Decisions.Additions.Single(addition => addition.Name == "attention_pooling").Gain;
 
-    /// <summary>Texts of thirty tokens of noise, one of them marked by its first channel and with a channel for its class, and their means as features.</summary>
+    private static float[] Normals(DeterministicRandom random, int count) =>
+        [.. Enumerable.Range(0, count).Select(_ => (float)HeadProblems.Normal(random))];
+
+    /// <summary>
+    /// Texts of thirty tokens of noise, one of them marked by its first channel and with a channel for its class, and their means as features.
+    /// </summary>
     private static HeadTrainingData Problem(int rows, int classCount, ulong seed, bool tells)
     {
         const int Count = 30;

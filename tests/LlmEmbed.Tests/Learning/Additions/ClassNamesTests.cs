@@ -1,5 +1,6 @@
 using LlmEmbed.Learning;
 using LlmEmbed.Reading;
+using LlmEmbed.Reports;
 using Xunit;
 
 namespace LlmEmbed.Tests.Learning;
@@ -31,19 +32,20 @@ public sealed class ClassNamesTests
     public void Their_share_is_added_to_the_weights_and_the_validation_is_of_the_sum()
     {
         HeadTrainingData data = HeadProblems.Clusters(40, Columns, 4, seed: 1, spread: 4);
-        LinearTraining own = LinearHeadTrainer.Train(data, new LinearOptions(), cancellation: Cancellation);
+        LearningPlan plan = new(new HeadOptions.Linear());
+        TrainedHead own = HeadTrainer.Train(data, plan, progress: null, Cancellation);
         data = data with { ClassNames = HeadProblems.Clusters(4, Columns, 4, seed: 3, spread: 0).Features };
-        (LinearHead head, double share, CrossValidation together) = ClassNames.Add(own.Head, data, own.CrossValidation!)!.Value;
-        Assert.InRange(share, 0.1, 0.3);
-        Assert.True(together.Chosen.CalibratedLogLoss < own.CrossValidation!.Chosen.CalibratedLogLoss);
+        Contribution found = new ClassNames().FindOut(own, own.CrossValidation!, data, plan, Cancellation)!;
+        Assert.InRange(found.Gain.Weight, 0.1, 0.3);
+        Assert.True(found.Together.Chosen.CalibratedLogLoss < own.CrossValidation!.Chosen.CalibratedLogLoss);
 
         // What was added to out-of-fold logits and to the head's is the same multiple of the same scores, which sum to zero over the classes.
-        float[] before = HeadProblems.Logits(own.Head, data), after = HeadProblems.Logits(head, data);
+        float[] before = HeadProblems.Logits(own.Head, data), after = HeadProblems.Logits(found.PutIn(own).Head, data);
         for (int row = 0; row < data.Rows; row++)
         {
             double[] added = [.. Enumerable.Range(row * 4, 4).Select(i => (double)after[i] - before[i])];
             Assert.Equal(0, added.Sum(), 1e-3);
-            for (int k = 0; k < 4; k++) Assert.Equal(added[k], together.Logits[row * 4 + k] - own.CrossValidation.Logits[row * 4 + k], 1e-3);
+            for (int k = 0; k < 4; k++) Assert.Equal(added[k], found.Together.Logits[row * 4 + k] - own.CrossValidation.Logits[row * 4 + k], 1e-3);
         }
         Assert.Contains(Enumerable.Range(0, after.Length), i => Math.Abs(after[i] - before[i]) > 0.01);
     }
@@ -54,7 +56,7 @@ public sealed class ClassNamesTests
         HeadTrainingData data = HeadProblems.Clusters(80, Columns, 4, seed: 1, spread: 2);
         FeatureMatrix names = HeadProblems.Clusters(4, Columns, 4, seed: 3, spread: 0).Features;
         TrainedHead trained = Train(data with { ClassNames = names.Select([1, 2, 3, 0]) });
-        Assert.EndsWith("the names of the classes add nothing", trained.Choice, StringComparison.Ordinal);
+        Assert.EndsWith("the names of the classes add nothing", HeadSentences.Of(trained.Decisions), StringComparison.Ordinal);
         Assert.Equal(HeadProblems.Logits(Train(data).Head, data), HeadProblems.Logits(trained.Head, data));
     }
 
@@ -63,16 +65,16 @@ public sealed class ClassNamesTests
     {
         using TextEncoder decoder = Load("llama-gqa"), encoder = Load("bert"), prompted = Load("llama-gqa", "\n{text}");
         string[] names = ["good", "bad"];
-        FeatureMatrix read = ClassNames.Read([decoder, encoder], names)!;
+        FeatureMatrix read = Read([decoder, encoder], names)!;
         TextEmbeddings expected = encoder.Encode(names, cancellationToken: Cancellation);
         for (int name = 0; name < names.Length; name++)
         {
-            Assert.All(read.Row(name)[..decoder.RowLength].ToArray(), value => Assert.Equal(0, value));
-            Assert.Equal(expected[name].ToArray(), read.Row(name)[decoder.RowLength..].ToArray());
+            Assert.All(read.Row(name)[..decoder.Reader.RowLength].ToArray(), value => Assert.Equal(0, value));
+            Assert.Equal(expected[name].ToArray(), read.Row(name)[decoder.Reader.RowLength..].ToArray());
         }
-        Assert.Null(ClassNames.Read([decoder], names));
+        Assert.Null(Read([decoder], names));
         expected = prompted.Encode(names, cancellationToken: Cancellation);
-        read = ClassNames.Read([prompted], names)!;
+        read = Read([prompted], names)!;
         for (int name = 0; name < names.Length; name++) Assert.Equal(expected[name].ToArray(), read.Row(name).ToArray());
     }
 
@@ -83,10 +85,15 @@ public sealed class ClassNamesTests
     public void Letters_and_numbers_are_no_names(string first, string second)
     {
         using TextEncoder encoder = Load("bert");
-        Assert.Null(ClassNames.Read([encoder], [first, second]));
+        Assert.Null(Read([encoder], [first, second]));
     }
 
-    private static TrainedHead Train(HeadTrainingData data) => HeadTrainer.Train(data, new(), progress: null, Cancellation);
+    private static TrainedHead Train(HeadTrainingData data) =>
+        HeadTrainer.Train(data, new LearningPlan(new HeadOptions.Automatic()), progress: null, Cancellation);
 
-    private static TextEncoder Load(string fixture, string? prompt = null) => TextEncoder.Load(Repository.Fixture(fixture), new() { Precision = Precision.Fp32, Prompt = prompt });
+    private static FeatureMatrix? Read(TextEncoder[] encoders, string[] names) =>
+        NameFeatures.Read(new FeatureReader([.. encoders.Select(encoder => encoder.Reader)]), names, Cancellation);
+
+    private static TextEncoder Load(string fixture, string? prompt = null) =>
+        TextEncoder.Load(Repository.Fixture(fixture), new() { Precision = Precision.Fp32, Prompt = prompt });
 }

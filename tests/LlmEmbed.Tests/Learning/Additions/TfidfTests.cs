@@ -3,7 +3,9 @@ using Xunit;
 
 namespace LlmEmbed.Tests.Learning;
 
-/// <summary>Expected values are those of scikit-learn 1.2.1 (TfidfVectorizer with pairs of words and sublinear tf; multinomial LogisticRegression).</summary>
+/// <summary>
+/// Expected values are those of scikit-learn 1.2.1 (TfidfVectorizer with pairs of words and sublinear tf; multinomial LogisticRegression).
+/// </summary>
 public sealed class TfidfTests
 {
     private static readonly string[] Texts = ["Good film, a good one!", "a bad film", "the plot is bad, bad", "I liked the plot"];
@@ -47,8 +49,10 @@ public sealed class TfidfTests
     {
         TfidfVectorizer vectorizer = TfidfVectorizer.Learn(Texts, leastTexts: 1);
         SparseMatrix features = vectorizer.Transform(Texts);
-        double[] parameters = SparseLogisticRegression.Fit(features, [0, 1, 2, 0], 3, c: 10, _ => 1, new double[3 * 18], TestContext.Current.CancellationToken);
-        float[] probabilities = SparseLogisticRegression.Probabilities(vectorizer.Transform(["a good plot", "bad film"]), parameters, classCount: 3, temperature: 1);
+        double[] parameters = SparseLogisticRegression.Fit(
+            features, [0, 1, 2, 0], 3, c: 10, _ => 1, new double[3 * 18], TestContext.Current.CancellationToken);
+        float[] probabilities = SparseLogisticRegression.Probabilities(
+            vectorizer.Transform(["a good plot", "bad film"]), parameters, classCount: 3, temperature: 1);
         double[] expected = [0.81677, 0.07056, 0.11266, 0.11725, 0.79431, 0.08844];
         for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], probabilities[i], 2e-3);
     }
@@ -60,7 +64,12 @@ public sealed class TfidfTests
         string[] labels = ["billing", "delivery", "technical"];
         TfidfVectorizer vectorizer = TfidfVectorizer.Learn([.. training.Select(example => example.Text)], leastTexts: 1);
         SparseLogisticRegression head = SparseLogisticRegression.Train(
-            vectorizer.Transform([.. training.Select(example => example.Text)]), [.. training.Select(example => Array.IndexOf(labels, example.Label))], 3, groups: [], seed: 0, TestContext.Current.CancellationToken);
+            vectorizer.Transform([.. training.Select(example => example.Text)]),
+            [.. training.Select(example => Array.IndexOf(labels, example.Label))],
+            3,
+            groups: [],
+            seed: 0,
+            TestContext.Current.CancellationToken);
         float[] probabilities = head.Probabilities(vectorizer.Transform([.. testing.Select(example => example.Text)]));
         int right = testing.Index().Count(text => probabilities[text.Index * 3 + Array.IndexOf(labels, text.Item.Label)] > 0.5);
         Assert.InRange(right, 58, 60);

@@ -28,7 +28,8 @@ public sealed class LinearHeadTests
         HeadTrainingData data = new(features, [.. rows.Select(row => allLabels[row])], classCount, HeadProblems.Layout(20));
         LinearOptions options = new()
         {
-            Standardization = new Standardization(Tensors.Narrowed("lr.mean"), Tensors.Narrowed("lr.scale")), // the file's two-class fits keep that of all rows
+            // The file's two-class fits keep that of all rows.
+            Standardization = new Standardization(Tensors.Narrowed("lr.mean"), Tensors.Narrowed("lr.scale")),
             Penalties = [golden.GetProperty("C").GetDouble()],
             ClassWeighting = golden.GetProperty("class_weight").ValueKind == JsonValueKind.Null ? ClassWeighting.None : ClassWeighting.Balanced,
         };
@@ -40,11 +41,13 @@ public sealed class LinearHeadTests
         training.Head.Logits(Tensors.Narrowed("lr.other_features"), 50, probabilities);
         TemperatureScaling.ToProbabilities(probabilities, classCount, 1);
         AssertClose(Tensors.Values<double>($"{name}.proba"), probabilities, 1e-5);
-        Standardization ofAllRows = Standardization.Of(HeadProblems.Data(Tensors.Narrowed("lr.features"), allLabels, 4), 2, TestContext.Current.CancellationToken);
+        Standardization ofAllRows = Standardization.Of(
+            HeadProblems.Data(Tensors.Narrowed("lr.features"), allLabels, 4), 2, TestContext.Current.CancellationToken);
         AssertClose(Tensors.Values<double>("lr.mean"), ofAllRows.Mean, 1e-6);
         AssertClose(Tensors.Values<double>("lr.scale"), ofAllRows.Scale, 1e-6);
         AssertClose(Tensors.Values<double>($"{name}.coef"), HeadTensor.Take(training.Head.Tensors, "weight", Tensors.Shape($"{name}.coef")), 1e-3);
-        AssertClose(Tensors.Values<double>($"{name}.intercept"), HeadTensor.Take(training.Head.Tensors, "bias", Tensors.Shape($"{name}.intercept")), 1e-3);
+        AssertClose(
+            Tensors.Values<double>($"{name}.intercept"), HeadTensor.Take(training.Head.Tensors, "bias", Tensors.Shape($"{name}.intercept")), 1e-3);
     }
 
     [Fact]
@@ -59,13 +62,19 @@ public sealed class LinearHeadTests
             return HeadProblems.Data(values, labels, 2);
         }
 
-        static string WeightingOf(HeadTrainingData data, ClassWeighting weighting) =>
-            (string)HeadTrainer.Train(data, new TrainingOptions { Head = HeadKind.Linear, ClassWeighting = weighting }, progress: null, TestContext.Current.CancellationToken).Details["class_weighting"]!;
+        static ClassWeighting WeightingOf(HeadTrainingData data, ClassWeighting weighting)
+        {
+            LearningPlan plan = new(new HeadOptions.Linear { ClassWeighting = weighting });
+            TrainedHead head = HeadTrainer.Train(data, plan, progress: null, TestContext.Current.CancellationToken);
+            return Assert.IsType<RegressionDecision>(head.Decisions.Head).ClassWeighting;
+        }
 
-        Assert.Equal("none", WeightingOf(Overlapping(200, 200), ClassWeighting.Auto));
-        Assert.Equal("none", WeightingOf(Overlapping(360, 40), ClassWeighting.Auto)); // balanced weights find more of the rare class, but cost too much accuracy
-        Assert.Equal("balanced", WeightingOf(Overlapping(360, 40), ClassWeighting.Balanced));
-        Assert.Equal("balanced", WeightingOf(HeadProblems.Clusters(600, 30, 3, seed: 5, spread: 3, labelOfRow: row => row % 10 == 0 ? 2 : row % 2), ClassWeighting.Auto));
+        Assert.Equal(ClassWeighting.None, WeightingOf(Overlapping(200, 200), ClassWeighting.Auto));
+        // Balanced weights find more of the rare class here, but cost too much accuracy.
+        Assert.Equal(ClassWeighting.None, WeightingOf(Overlapping(360, 40), ClassWeighting.Auto));
+        Assert.Equal(ClassWeighting.Balanced, WeightingOf(Overlapping(360, 40), ClassWeighting.Balanced));
+        HeadTrainingData rare = HeadProblems.Clusters(600, 30, 3, seed: 5, spread: 3, labelOfRow: row => row % 10 == 0 ? 2 : row % 2);
+        Assert.Equal(ClassWeighting.Balanced, WeightingOf(rare, ClassWeighting.Auto));
     }
 
     [Theory]
@@ -76,11 +85,13 @@ public sealed class LinearHeadTests
         HeadTrainingData data = HeadProblems.Clusters(40, 150, classCount, seed: 3);
         LinearOptions options = new() { Penalties = LinearHeadTrainer.DefaultPenalties(150, 1000) };
         // Two views, whose products add up, and of which one alone must not do.
-        using RowSpace space = new(new HeadTrainingData(data.Features, data.Labels, classCount, HeadProblems.Layout(60, 90)), threads: 2, TestContext.Current.CancellationToken);
-        HeadTrainingData reduced = space.Of([0, 1]);
+        HeadTrainingData parts = new(data.Features, data.Labels, classCount, HeadProblems.Layout(60, 90));
+        using RowSpace space = new(parts, threads: 2, TestContext.Current.CancellationToken);
+        HeadTrainingData reduced = space.Of(parts.Layout.Keys);
         Assert.Equal(40, reduced.Features.Columns);
         CrossValidation full = LinearHeadTrainer.CrossValidate(data, options, TestContext.Current.CancellationToken)!;
-        CrossValidation small = LinearHeadTrainer.CrossValidate(reduced, options with { Standardization = Standardization.None(40) }, TestContext.Current.CancellationToken)!;
+        CrossValidation small = LinearHeadTrainer.CrossValidate(
+            reduced, options with { Standardization = Standardization.None(40) }, TestContext.Current.CancellationToken)!;
         Assert.Equal(full.Chosen.C, small.Chosen.C);
         AssertClose(full.Logits, [.. small.Logits.Select(value => (float)value)], 5e-3);
     }
@@ -140,7 +151,8 @@ public sealed class LinearHeadTests
     public void The_gradient_is_the_slope_of_the_loss()
     {
         HeadTrainingData data = HeadProblems.Clusters(60, 6, 3, seed: 5);
-        using LogisticLoss loss = LogisticLoss.Create(data.Features, data.Labels, new int[60], 3, Standardization.Of(data, 1, CancellationToken.None), 1, 1);
+        using LogisticLoss loss = LogisticLoss.Create(
+            data.Features, data.Labels, new int[60], 3, Standardization.Of(data, 1, CancellationToken.None), 1, 1);
         LogisticFit[] fit = [new(null, [1, 2, 0.5])];
         double[] point = [.. Enumerable.Range(0, loss.ParameterCount).Select(i => Math.Sin(i))];
         double[] gradient = new double[point.Length];
@@ -150,7 +162,8 @@ public sealed class LinearHeadTests
             double[] right = [.. point], left = [.. point];
             (right[i], left[i]) = (right[i] + 1e-5, left[i] - 1e-5);
             double[] unused = new double[point.Length];
-            double slope = (loss.Evaluate(fit, [right], [unused], CancellationToken.None)[0] - loss.Evaluate(fit, [left], [unused], CancellationToken.None)[0]) / 2e-5;
+            double LossAt(double[] parameters) => loss.Evaluate(fit, [parameters], [unused], CancellationToken.None)[0];
+            double slope = (LossAt(right) - LossAt(left)) / 2e-5;
             Assert.Equal(slope, gradient[i], 1e-5);
         }
     }
@@ -247,7 +260,8 @@ public sealed class LinearHeadTests
     public void Loading_a_tensor_of_a_wrong_shape_or_without_one_names_it()
     {
         using LinearHead head = new(3, Standardization.None(4), new float[12], new float[3]);
-        Assert.Contains("'weight' has the shape [3, 4], expected [5, 4]", Assert.Throws<LlmEmbedException>(() => LinearHead.Load(head.Tensors, 4, 5)).Message, StringComparison.Ordinal);
+        string message = Assert.Throws<LlmEmbedException>(() => LinearHead.Load(head.Tensors, 4, 5)).Message;
+        Assert.Contains("'weight' has the shape [3, 4], expected [5, 4]", message, StringComparison.Ordinal);
         HeadTensor[] fewer = [.. head.Tensors.Where(tensor => tensor.Name != "scale")];
         Assert.Contains("'scale' is missing", Assert.Throws<LlmEmbedException>(() => LinearHead.Load(fewer, 4, 3)).Message, StringComparison.Ordinal);
     }

@@ -15,7 +15,8 @@ public sealed class CooccurrenceHeadTests
     private static readonly JsonElement Golden = JsonDocument.Parse(File.ReadAllText(Repository.Fixture("reference-head", "head.json"))).RootElement;
 
     /// <summary>Small layers that train in a second; otherwise the defaults.</summary>
-    private static readonly CooccurrenceOptions Small = new() { Hidden1 = 64, Hidden2 = 32, BatchSize = 64, LearningRate = 2e-3f, Seed = 1, Threads = 2 };
+    private static readonly CooccurrenceOptions Small =
+        new() { Hidden1 = 64, Hidden2 = 32, BatchSize = 64, LearningRate = 2e-3f, Seed = 1, Threads = 2 };
 
     public static TheoryData<string, float, CooccurrenceLossName> GoldenRuns => new()
     {
@@ -86,7 +87,8 @@ public sealed class CooccurrenceHeadTests
         };
         CooccurrenceShape shape = new(data.Layout, 3, 32, 16, fusion);
         HeadTensor[] parameters = [.. shape.Initialize(1)];
-        if (fusion == FusionOperators.Cooccurrence) parameters = [.. shape.Parameters.Select(p => new HeadTensor(p.Name, p.Shape, Tensors.Values<float>($"weights.{p.Name}")))];
+        if (fusion == FusionOperators.Cooccurrence)
+            parameters = [.. shape.Parameters.Select(p => new HeadTensor(p.Name, p.Shape, Tensors.Values<float>($"weights.{p.Name}")))];
         using GraphSession session = new(CooccurrenceGraph.TrainingStep(shape, options), threads: 1);
         (double loss, float[][] gradients) = LossAndGradients(session, data, shape, parameters);
         for (int p = 0; p < parameters.Length; p++)
@@ -180,11 +182,13 @@ public sealed class CooccurrenceHeadTests
         HeadTrainingData clusters = HeadProblems.Clusters(200, 20, 2, seed: 5);
         DeterministicRandom random = new(6);
         HeadTrainingData noise = HeadProblems.Data(clusters.Features.Block(0, 200).ToArray(), [.. clusters.Labels.Select(_ => random.Next(2))], 2);
-        CooccurrenceTraining training = CooccurrenceTrainer.Train(noise, Small with { Patience = 2, Dropout = 0 }, progress: null, TestContext.Current.CancellationToken);
+        CooccurrenceTraining training = CooccurrenceTrainer.Train(
+            noise, Small with { Patience = 2, Dropout = 0 }, progress: null, TestContext.Current.CancellationToken);
         Assert.InRange(training.Epochs, 1, 300);
         int[] labels = [.. training.HeldOutRows.Select(row => noise.Labels[row])];
         HeadTrainingData heldOut = new(noise.Features.Select(training.HeldOutRows), labels, 2, noise.Layout);
-        Assert.Equal(training.HeldOutLogits.Select(logit => (float)logit), HeadProblems.Logits(training.Head, heldOut).Select(l => l), new Close(1e-5f));
+        Assert.Equal(
+            training.HeldOutLogits.Select(logit => (float)logit), HeadProblems.Logits(training.Head, heldOut).Select(l => l), new Close(1e-5f));
         training.Head.Dispose();
     }
 
@@ -192,7 +196,8 @@ public sealed class CooccurrenceHeadTests
     public void A_row_has_the_same_logits_in_any_batch_and_after_loading()
     {
         HeadTrainingData data = WithViews(HeadProblems.Clusters(300, 40, 3, seed: 7), 20, 20);
-        using CooccurrenceHead head = CooccurrenceTrainer.Train(data, Small with { MaxEpochs = 2, MinSteps = 0 }, progress: null, TestContext.Current.CancellationToken).Head;
+        using CooccurrenceHead head = CooccurrenceTrainer.Train(
+            data, Small with { MaxEpochs = 2, MinSteps = 0 }, progress: null, TestContext.Current.CancellationToken).Head;
         JsonObject settings = JsonNode.Parse(head.Settings.ToJsonString())!.AsObject();
         using CooccurrenceHead loaded = CooccurrenceHead.Load(head.Tensors, settings, data.Layout, 3, threads: 1);
         float[] together = HeadProblems.Logits(head, data);
@@ -248,7 +253,9 @@ public sealed class CooccurrenceHeadTests
     {
         using CancellationTokenSource source = new();
         source.Cancel();
-        Assert.ThrowsAny<OperationCanceledException>(() => CooccurrenceTrainer.Train(HeadProblems.Clusters(50, 8, 2, seed: 8), Small with { Standardize = false }, progress: null, source.Token));
+        Assert.ThrowsAny<OperationCanceledException>(
+            () => CooccurrenceTrainer.Train(
+                HeadProblems.Clusters(50, 8, 2, seed: 8), Small with { Standardize = false }, progress: null, source.Token));
     }
 
     private static HeadTrainingData GoldenData()
@@ -257,18 +264,23 @@ public sealed class CooccurrenceHeadTests
         views.Add(new FeatureView("bert", 2, Pooling.Pooler, 240, 16));
         views.Add(new FeatureView("roberta", 2, Pooling.First, 256, 16));
         float[][] parts = [Tensors.Values<float>("llama"), Tensors.Values<float>("bert"), Tensors.Values<float>("roberta")];
-        float[] features = [.. Enumerable.Range(0, 12).SelectMany(row => parts.SelectMany(part => part.AsSpan(row * part.Length / 12, part.Length / 12).ToArray()))];
+        float[] features =
+        [
+            .. Enumerable.Range(0, 12).SelectMany(row => parts.SelectMany(part => part.AsSpan(row * part.Length / 12, part.Length / 12).ToArray())),
+        ];
         return new HeadTrainingData(new ArrayFeatures(features, 12, 272), Tensors.Labels("labels"), 3, new FeatureLayout(views));
     }
 
-    private static void AssertGradients(string run, HeadTrainingData data, CooccurrenceShape shape, CooccurrenceOptions options, HeadTensor[] parameters)
+    private static void AssertGradients(
+        string run, HeadTrainingData data, CooccurrenceShape shape, CooccurrenceOptions options, HeadTensor[] parameters)
     {
         using GraphSession session = new(CooccurrenceGraph.TrainingStep(shape, options), threads: 1);
         (_, float[][] gradients) = LossAndGradients(session, data, shape, parameters);
         for (int p = 0; p < parameters.Length; p++) AssertClose($"{run}.grad.{parameters[p].Name}", gradients[p]);
     }
 
-    private static (float Loss, float[][] Gradients) LossAndGradients(GraphSession session, HeadTrainingData data, CooccurrenceShape shape, HeadTensor[] parameters)
+    private static (float Loss, float[][] Gradients) LossAndGradients(
+        GraphSession session, HeadTrainingData data, CooccurrenceShape shape, HeadTensor[] parameters)
     {
         ViewBatch batch = new(data.Layout, Standardization.None(data.Features.Columns), data.Rows);
         for (int row = 0; row < data.Rows; row++) batch.Add(data.Features.Row(row));
@@ -280,9 +292,12 @@ public sealed class CooccurrenceHeadTests
         return (results.Span<float>(0)[0], [.. Enumerable.Range(1, shape.Parameters.Count).Select(p => results.Span<float>(p).ToArray())]);
     }
 
-    private static HeadTrainingData WithViews(HeadTrainingData data, params int[] sizes) => new(data.Features, data.Labels, data.ClassCount, HeadProblems.Layout(sizes));
+    private static HeadTrainingData WithViews(HeadTrainingData data, params int[] sizes) =>
+        new(data.Features, data.Labels, data.ClassCount, HeadProblems.Layout(sizes));
 
-    /// <summary>Class 1 where the second view is the first one turned in a fixed way, class 0 where it is the opposite of that: each view alone says nothing.</summary>
+    /// <summary>
+    /// Class 1 where the second view is the first one turned in a fixed way, class 0 where it is the opposite of that: each view alone says nothing.
+    /// </summary>
     private static HeadTrainingData Products(int rows, ulong seed)
     {
         const int Size = 12;

@@ -21,11 +21,13 @@ public sealed class Int8WeightsTests : IDisposable
     {
         using Checkpoint checkpoint = WideCheckpoint();
         Backbone backbone = Backbone.Create(checkpoint);
-        using Int8Weights weights = Int8Weights.Quantize(checkpoint, backbone, 1, Texts, threads: 1);
-        Int8Matrix gateAndUp = weights[new ProjectionGroup(HiddenSize, new Projection("model.layers.0.mlp.gate_proj", IntermediateSize, false))];
+        using Int8Weights weights = Calibration.Quantize(checkpoint, backbone, 1, Texts, threads: 1);
+        LinearLayer Layer(string name) => new($"model.layers.0.mlp.{name}", HiddenSize, IntermediateSize, HasBias: false);
+        Int8Matrix gateAndUp = weights.Of(new LinearGroup([Layer("gate_proj"), Layer("up_proj")]));
         Assert.Equal([[HiddenSize, IntermediateSize], [HiddenSize, IntermediateSize]], gateAndUp.Values.Select(part => part.Shape));
 
-        float[] exact = Run(backbone, new Float32Layers(checkpoint, new OnnxGraph())), quantized = Run(backbone, new Int8Layers(checkpoint, new OnnxGraph(), weights));
+        float[] exact = Run(backbone, store => new Float32Lowering(checkpoint, store));
+        float[] quantized = Run(backbone, store => new Int8Lowering(checkpoint, store, weights));
         double distance = Math.Sqrt(exact.Zip(quantized, (a, b) => (double)(a - b) * (a - b)).Sum() / exact.Sum(a => (double)a * a));
         Assert.InRange(distance, 1e-6, 0.06);
     }
@@ -35,19 +37,23 @@ public sealed class Int8WeightsTests : IDisposable
     {
         using Checkpoint checkpoint = WideCheckpoint();
         Backbone backbone = Backbone.Create(checkpoint);
-        using Int8Weights inMemory = Int8Weights.Quantize(checkpoint, backbone, 1, Texts, threads: 1);
-        using (Int8Weights.Quantize(checkpoint, backbone, 1, Texts, threads: 1, _ => _folder.File("block.safetensors")))
+        using Int8Weights inMemory = Calibration.Quantize(checkpoint, backbone, 1, Texts, threads: 1);
+        using (Calibration.Quantize(checkpoint, backbone, 1, Texts, threads: 1, _ => _folder.File("block.safetensors")))
         {
         }
         using Int8Weights opened = Int8Weights.Open([_folder.File("block.safetensors")]);
-        Assert.Equal(Run(backbone, new Int8Layers(checkpoint, new OnnxGraph(), inMemory)), Run(backbone, new Int8Layers(checkpoint, new OnnxGraph(), opened)));
+        float[] RunWith(Int8Weights weights) => Run(backbone, store => new Int8Lowering(checkpoint, store, weights));
+        Assert.Equal(RunWith(inMemory), RunWith(opened));
     }
 
     public void Dispose() => _folder.Dispose();
 
-    private static float[] Run(Backbone backbone, Layers layers)
+    private static float[] Run(Backbone backbone, Func<WeightStore, Lowering> loweringIn)
     {
-        using EncoderSession session = new(backbone, layers, new BlockRange(0, 1), [new View(1, Pooling.Mean)], Texts.Max(ids => ids.Length), padTo: null, threads: 1);
+        using WeightStore store = new();
+        View[] views = [new(1, Pooling.Mean)];
+        using EncoderSession session =
+            new(backbone, new Layers(loweringIn(store)), new BlockRange(0, 1), views, Texts.Max(ids => ids.Length), padTo: null, threads: 1);
         float[] rows = new float[Texts.Length * HiddenSize];
         session.Run(Texts, rows);
         return rows;
@@ -57,7 +63,8 @@ public sealed class Int8WeightsTests : IDisposable
     private Checkpoint WideCheckpoint()
     {
         _folder.Write("config.json", $$"""
-            {"model_type": "llama", "hidden_act": "silu", "hidden_size": {{HiddenSize}}, "intermediate_size": {{IntermediateSize}}, "num_hidden_layers": 1,
+            {"model_type": "llama", "hidden_act": "silu", "hidden_size": {{HiddenSize}},
+             "intermediate_size": {{IntermediateSize}}, "num_hidden_layers": 1,
              "num_attention_heads": 2, "vocab_size": {{Vocabulary}}, "max_position_embeddings": 32, "rms_norm_eps": 1e-5, "tie_word_embeddings": true}
             """);
         (string Name, int Rows, int Columns)[] tensors =
@@ -65,16 +72,21 @@ public sealed class Int8WeightsTests : IDisposable
             ("model.embed_tokens.weight", Vocabulary, HiddenSize),
             ("model.layers.0.self_attn.q_proj.weight", HiddenSize, HiddenSize), ("model.layers.0.self_attn.k_proj.weight", HiddenSize, HiddenSize),
             ("model.layers.0.self_attn.v_proj.weight", HiddenSize, HiddenSize), ("model.layers.0.self_attn.o_proj.weight", HiddenSize, HiddenSize),
-            ("model.layers.0.mlp.gate_proj.weight", IntermediateSize, HiddenSize), ("model.layers.0.mlp.up_proj.weight", IntermediateSize, HiddenSize),
+            ("model.layers.0.mlp.gate_proj.weight", IntermediateSize, HiddenSize),
+            ("model.layers.0.mlp.up_proj.weight", IntermediateSize, HiddenSize),
             ("model.layers.0.mlp.down_proj.weight", HiddenSize, IntermediateSize),
-            ("model.layers.0.input_layernorm.weight", 1, HiddenSize), ("model.layers.0.post_attention_layernorm.weight", 1, HiddenSize), ("model.norm.weight", 1, HiddenSize),
+            ("model.layers.0.input_layernorm.weight", 1, HiddenSize), ("model.layers.0.post_attention_layernorm.weight", 1, HiddenSize),
+            ("model.norm.weight", 1, HiddenSize),
         ];
         Random random = new(9);
         using (SafetensorsWriter writer = SafetensorsWriter.Create(
-            _folder.File("model.safetensors"), [], [.. tensors.Select(t => t.Rows == 1 ? new SafetensorsLayout(t.Name, "F32") : new SafetensorsLayout(t.Name, "F32", t.Columns))]))
+            _folder.File("model.safetensors"),
+            [],
+            [.. tensors.Select(t => t.Rows == 1 ? new SafetensorsLayout(t.Name, "F32") : new SafetensorsLayout(t.Name, "F32", t.Columns))]))
         {
             foreach ((string name, int rows, int columns) in tensors)
-                writer.Append<float>(name, [.. Enumerable.Range(0, rows * columns).Select(_ => (float)((rows == 1 ? 1 : 0) + (random.NextDouble() - 0.5) / 4))]);
+                writer.Append<float>(
+                    name, [.. Enumerable.Range(0, rows * columns).Select(_ => (float)((rows == 1 ? 1 : 0) + (random.NextDouble() - 0.5) / 4))]);
             writer.Commit();
         }
         return Checkpoint.Open(_folder.Path);

@@ -37,7 +37,7 @@ public sealed class EmbeddingStoreTests : IDisposable
         using EmbeddingStore store = Open();
         Append(store, "a", "b");
         using SafetensorsFile shard = SafetensorsFile.Open(Assert.Single(Shards()));
-        byte[] keys = shard.ReadBytes("key", 2, 16);
+        byte[] keys = shard.Require("key", [2, 16], "U8").Span<byte>().ToArray();
         Assert.Equal(System.IO.Hashing.XxHash128.Hash("a"u8), keys[..16]);
         Assert.Equal([.. Embedding("a"), .. Embedding("b")], shard.ReadFloat32("embedding", 2, D, H));
         Assert.Equal(32, shard.Metadata["xxh128"].Length);
@@ -52,7 +52,9 @@ public sealed class EmbeddingStoreTests : IDisposable
         byte[] key = new byte[TextKey.ByteCount];
         TextKey.Of("a").Write(key);
         byte[] checksum = System.IO.Hashing.XxHash128.Hash([.. key, .. System.Runtime.InteropServices.MemoryMarshal.AsBytes<Half>(halves)]);
-        using (SafetensorsWriter writer = SafetensorsWriter.Create(path, [new("xxh128", Convert.ToHexStringLower(checksum))], new("key", "U8", 16), new("embedding", "F16", D, H)))
+        using (
+            SafetensorsWriter writer = SafetensorsWriter.Create(
+                path, [new("xxh128", Convert.ToHexStringLower(checksum))], new("key", "U8", 16), new("embedding", "F16", D, H)))
         {
             writer.Append<byte>("key", key);
             writer.Append<Half>("embedding", halves);
@@ -139,7 +141,8 @@ public sealed class EmbeddingStoreTests : IDisposable
         Assert.Equal(Encoder.ToJson(), info.Fingerprint);
         Assert.Equal((2, 1, new FileInfo(Shards()[1]).Length), (info.Texts, info.Shards, info.FileBytes));
         Assert.Equal([Shards()[0]], info.Damaged);
-        Assert.Contains("no folder of embeddings", Assert.Throws<LlmEmbedException>(() => EmbeddingStore.Inspect(_cache.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no folder of embeddings", Assert.Throws<LlmEmbedException>(() => EmbeddingStore.Inspect(_cache.Path)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -221,7 +224,9 @@ public sealed class EmbeddingStoreTests : IDisposable
     public void A_full_disk_leaves_nothing_half_written()
     {
         string disk = Directory.CreateDirectory(_cache.File("disk")).FullName;
-        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess && Run("mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", disk), "needs root on Linux and the right to mount a tmpfs");
+        Assert.SkipUnless(
+            OperatingSystem.IsLinux() && Environment.IsPrivilegedProcess && Run("mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", disk),
+            "needs root on Linux and the right to mount a tmpfs");
         try
         {
             string folder;
@@ -269,7 +274,8 @@ public sealed class EmbeddingStoreTests : IDisposable
         File.Move(path + ".new", path, overwrite: true);
     }
 
-    private static void Replace(Span<byte> bytes, ReadOnlySpan<byte> old, ReadOnlySpan<byte> replacement) => replacement.CopyTo(bytes[bytes.IndexOf(old)..]);
+    private static void Replace(Span<byte> bytes, ReadOnlySpan<byte> old, ReadOnlySpan<byte> replacement) =>
+        replacement.CopyTo(bytes[bytes.IndexOf(old)..]);
 
     private EmbeddingStore Open() => EmbeddingStore.Open(_cache.Path, Encoder, D, H);
 
@@ -278,7 +284,8 @@ public sealed class EmbeddingStoreTests : IDisposable
     /// <summary>[D,H], exact in half precision.</summary>
     private static float[] Embedding(string text) => [.. Enumerable.Range(0, D * H).Select(i => text.Sum(c => c) + i / 4f)];
 
-    private static void Append(EmbeddingStore store, params string[] texts) => store.Append([.. texts.Select(TextKey.Of)], [.. texts.SelectMany(Embedding)]);
+    private static void Append(EmbeddingStore store, params string[] texts) =>
+        store.Append([.. texts.Select(TextKey.Of)], [.. texts.SelectMany(Embedding)]);
 
     private static void AssertHolds(EmbeddingStore store, params string[] texts)
     {

@@ -1,0 +1,58 @@
+using LlmEmbed.Data;
+
+namespace LlmEmbed.Cli;
+
+/// <summary>What a run of the tool reads from and writes to: the streams of its process, or those of a caller in the same process.</summary>
+internal sealed class Terminal
+{
+    private readonly Func<Stream> _openInput;
+    private readonly Func<Stream> _openOutput;
+
+    private Terminal(Func<Stream> openInput, Func<Stream> openOutput, TextWriter output, TextWriter error)
+    {
+        _openInput = openInput;
+        _openOutput = openOutput;
+        Output = output;
+        Error = error;
+    }
+
+    /// <summary>Takes text for standard output.</summary>
+    public TextWriter Output { get; }
+
+    /// <summary>Takes text for standard error, from several threads at once.</summary>
+    public TextWriter Error { get; }
+
+    /// <summary>Whether standard output is a window, which has a width.</summary>
+    public bool IsOutputWindow { get; private init; }
+
+    /// <summary>Whether standard error is a window, in which bars can move.</summary>
+    public bool IsErrorWindow { get; private init; }
+
+    /// <summary>The streams of this process.</summary>
+    public static Terminal OfProcess() => new(Console.OpenStandardInput, Console.OpenStandardOutput, Console.Out, Console.Error)
+    {
+        IsOutputWindow = !Console.IsOutputRedirected,
+        IsErrorWindow = !Console.IsErrorRedirected,
+    };
+
+    /// <summary>Streams of a caller, none of which is a window.</summary>
+    /// <param name="input">Is read as standard input, and closed by the command that reads it.</param>
+    /// <param name="output">Takes what goes to standard output, as UTF-8; a command that writes bytes closes it.</param>
+    /// <param name="error">Takes what goes to standard error.</param>
+    public static Terminal Of(Stream input, Stream output, TextWriter error) =>
+        new(() => input, () => output, new StreamWriter(output, leaveOpen: true) { AutoFlush = true }, TextWriter.Synchronized(error));
+
+    /// <summary>Opens a file, or standard input where the path is <c>-</c>.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="format">Null: as the file's extension says.</param>
+    public TableReader OpenTable(string path, TableFormat? format)
+    {
+        if (path != "-") return TableReader.Open(path, format);
+        return format is not null
+            ? TableReader.Open(_openInput(), format)
+            : throw new LlmEmbedException("Standard input has no extension that tells its format: give --format (csv, tsv, jsonl or lines).");
+    }
+
+    /// <summary>Standard output as bytes.</summary>
+    public Stream OpenOutput() => _openOutput();
+}

@@ -1,0 +1,65 @@
+namespace LlmEmbed.Engine;
+
+/// <summary>
+/// A step of a network, as its architecture names it: what is computed, not how. A <see cref="Lowering"/> turns layers into operators of the engine,
+/// in one precision. Values are fp32 and of shape [B,T,·] between all layers.
+/// </summary>
+internal abstract record Layer;
+
+/// <summary>A linear layer y = x·Wᵀ + b, with W [outputs, inputs] as checkpoints store it: [B,T,inputs] → [B,T,outputs].</summary>
+/// <param name="Name">Its full name in the checkpoint, without ".weight" and ".bias".</param>
+/// <param name="Inputs">Columns of W.</param>
+/// <param name="Outputs">Rows of W.</param>
+/// <param name="HasBias">Whether there is a b.</param>
+internal sealed record LinearLayer(string Name, int Inputs, int Outputs, bool HasBias) : Layer
+{
+    /// <summary>Whether it is computed in fp32 in every precision, as a layer is that reads one row per text only.</summary>
+    public bool StaysFloat32 { get; init; }
+}
+
+/// <summary>A norm over the last axis: [B,T,size] → the same shape.</summary>
+/// <param name="Weight">Full name of the weight [size].</param>
+/// <param name="Size">Channels.</param>
+/// <param name="Epsilon">Added to the mean square or to the variance.</param>
+internal abstract record NormLayer(string Weight, int Size, float Epsilon) : Layer;
+
+/// <summary>x / √(mean of x² + epsilon) · weight.</summary>
+internal sealed record RmsNormLayer(string Weight, int Size, float Epsilon) : NormLayer(Weight, Size, Epsilon);
+
+/// <summary>(x − mean) / √(variance + epsilon) · weight + bias.</summary>
+/// <param name="Weight">Full name of the weight [size].</param>
+/// <param name="Bias">Full name of the bias [size]; null if the norm has none.</param>
+/// <param name="Size">Channels.</param>
+/// <param name="Epsilon">Added to the variance.</param>
+internal sealed record LayerNormLayer(string Weight, string? Bias, int Size, float Epsilon) : NormLayer(Weight, Size, Epsilon);
+
+/// <summary>
+/// Attention. Its inputs are queries [B,T,heads·d], keys and values [B,T,kv·d], cosines and sines [positions,d/2], I32 tokens of each text [B], and
+/// the keys and values [P,kv·d] of the prefix. Inputs that the shape does not need are constants that nothing reads.
+/// </summary>
+internal sealed record AttentionLayer(AttentionShape Shape) : Layer;
+
+/// <summary>A function of every value by itself.</summary>
+internal sealed record ActivationLayer(Activation Function) : Layer;
+
+/// <summary>The sum of two values of the same shape.</summary>
+internal sealed record AddLayer : Layer;
+
+/// <summary>The product, value by value, of two values of the same shape.</summary>
+internal sealed record MultiplyLayer : Layer;
+
+/// <summary>The functions between the linear layers of an MLP.</summary>
+internal enum Activation
+{
+    /// <summary>x / (1 + e⁻ˣ).</summary>
+    Silu,
+
+    /// <summary>x·(1 + erf(x/√2))/2.</summary>
+    Gelu,
+
+    /// <summary>x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2.</summary>
+    TanhGelu,
+
+    /// <summary>The larger one of x and 0.</summary>
+    Relu,
+}

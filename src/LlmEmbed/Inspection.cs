@@ -1,0 +1,176 @@
+using System.Text.Json.Nodes;
+using LlmEmbed.Bundles;
+using LlmEmbed.Checkpoints;
+using LlmEmbed.Engine;
+using LlmEmbed.Models;
+using LlmEmbed.Reading;
+using LlmEmbed.Reports;
+using LlmEmbed.Tokenization;
+
+namespace LlmEmbed;
+
+/// <summary>
+/// What lies at a path: a checkpoint and what reading it costs, a store of embeddings, a cache of several stores, or a trained classifier.
+/// </summary>
+public sealed class Inspection
+{
+    private readonly JsonObject _facts;
+
+    private Inspection(JsonObject facts) => _facts = facts;
+
+    /// <summary>What it is, such as "checkpoint" or "classifier".</summary>
+    public string Kind => (string)_facts["kind"]!;
+
+    /// <summary>Explains what lies at a path. Nothing is changed; of a store every byte is read.</summary>
+    /// <param name="path">A backbone (name, folder or .gguf file), a folder of embeddings, or a folder with a classifier.</param>
+    /// <param name="options">What would be read of a backbone; null takes the defaults.</param>
+    /// <param name="runtime">How a backbone would run; null takes the defaults.</param>
+    /// <exception cref="LlmEmbedException">Nothing of the kind is there, or it is damaged or not implemented.</exception>
+    public static Inspection Of(string path, EncoderOptions? options = null, RuntimeOptions? runtime = null)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        if (ClassifierBundle.IsBundle(path)) return new Inspection(DescribeClassifier(path));
+        if (EmbeddingStore.IsStore(path)) return new Inspection(DescribeStore(path));
+        if (Directory.Exists(path) && Directory.GetDirectories(path).Where(EmbeddingStore.IsStore).ToArray() is { Length: > 0 } stores)
+            return new Inspection(new()
+            {
+                ["kind"] = "cache of embeddings",
+                ["stores"] = new JsonArray([.. stores.Order(StringComparer.Ordinal).Select(DescribeStore)]),
+            });
+        return new Inspection(DescribeCheckpoint(path, options ?? new EncoderOptions(), runtime ?? new RuntimeOptions()));
+    }
+
+    /// <summary>All facts as one JSON object; sizes are in bytes.</summary>
+    public string ToJson() => _facts.ToJsonString();
+
+    /// <summary>One line per fact, for people; what belongs together is indented.</summary>
+    public override string ToString() => string.Join(Environment.NewLine, Lines(_facts, indent: ""));
+
+    private static JsonObject DescribeCheckpoint(string path, EncoderOptions options, RuntimeOptions runtime)
+    {
+        LocatedBackbone located = BackboneLocator.Find(path, runtime.ModelFolders);
+        using Checkpoint checkpoint = Checkpoint.Open(located.Path);
+        Backbone backbone = Backbone.Create(checkpoint);
+        IReadOnlyList<View> views = options.Views.Resolve(backbone.IsCausal, backbone.BlockCount);
+        int deepest = views.Max(view => view.Depth);
+        long parameters = backbone.ParameterCount(deepest);
+        return new JsonObject
+        {
+            ["kind"] = "checkpoint",
+            ["path"] = located.Path,
+            ["format"] = checkpoint.Format,
+            ["model_type"] = checkpoint.Config.ModelType,
+            ["direction"] = backbone.IsCausal ? "decoder: a token sees the tokens before it" : "encoder: a token sees all tokens",
+            ["blocks"] = backbone.BlockCount,
+            ["hidden_size"] = backbone.HiddenSize,
+            ["vocabulary"] = backbone.VocabularySize,
+            ["max_tokens"] = backbone.MaxTokens,
+            ["pooler"] = backbone.HasPooler,
+            ["tokenizer"] = Tokenizer.Load(located.Path).Description,
+            ["weight_bytes"] = checkpoint.Files.Sum(file => new FileInfo(file).Length),
+            ["sha256"] = checkpoint.Sha256(),
+            ["would_run"] = new JsonObject
+            {
+                ["views"] = new JsonArray([.. views.Select(view => (JsonNode)Poolings.NameOf(view))]),
+                ["blocks_run"] = $"{deepest} of {backbone.BlockCount}",
+                ["features_per_text"] = views.Count * backbone.HiddenSize,
+                ["parameters_run"] = parameters,
+                ["share_of_all_blocks"] = Math.Round((double)parameters / backbone.ParameterCount(backbone.BlockCount), 4),
+                // Each weight takes part in one multiplication and one addition per token; attention over short texts adds little.
+                ["flops_per_token"] = 2 * parameters,
+                ["fp32"] = Estimate(backbone, deepest, Precision.Fp32, runtime.MemoryBytes),
+                ["int8"] = Estimate(backbone, deepest, Precision.Int8, runtime.MemoryBytes),
+            },
+        };
+    }
+
+    /// <summary>
+    /// What to expect on this machine, from a matrix product measured now and the share of it that extraction reached with the starter backbones.
+    /// </summary>
+    private static JsonObject Estimate(Backbone backbone, int depth, Precision precision, long? memoryBytes)
+    {
+        double share = precision == Precision.Int8 ? 0.5 : 0.75;
+        MemoryPlan plan = MemoryPlan.Of(backbone, depth, precision, memoryBytes);
+        return new JsonObject
+        {
+            ["estimated_memory_bytes"] = plan.Bytes,
+            ["loaded_in_parts"] = plan.Runs.Count,
+            ["estimated_tokens_per_second"] = depth == 0
+                ? null
+                : (long)(share * EnginePeak.Measure(precision) / (2.0 * backbone.ParameterCount(depth))),
+        };
+    }
+
+    private static JsonObject DescribeStore(string folder)
+    {
+        StoreInfo info = EmbeddingStore.Inspect(folder);
+        return new JsonObject
+        {
+            ["kind"] = "store of embeddings",
+            ["path"] = folder,
+            ["texts"] = info.Texts,
+            ["shards"] = info.Shards,
+            ["bytes"] = info.FileBytes,
+            ["damaged"] = new JsonArray([.. info.Damaged.Select(file => (JsonNode)file)]),
+            ["encoder"] = JsonNode.Parse(info.Fingerprint),
+        };
+    }
+
+    private static JsonObject DescribeClassifier(string folder)
+    {
+        ClassifierBundle.Manifest manifest = ClassifierBundle.ReadManifest(folder);
+        JsonObject facts = new()
+        {
+            ["kind"] = "classifier",
+            ["path"] = folder,
+            ["format_version"] = manifest.FormatVersion,
+            ["labels"] = new JsonArray([.. manifest.Labels.Select(label => (JsonNode)label)]),
+            ["examples"] = manifest.Examples,
+            ["head"] = HeadSentences.Of(manifest.Head.Decisions),
+            ["temperature"] = Math.Round(manifest.Head.Temperature, 4),
+            ["backbones"] = new JsonArray([.. manifest.Backbones.Select(entry => new JsonObject
+            {
+                ["name"] = entry.Name,
+                ["source"] = entry.Source,
+                ["model_type"] = entry.ModelType,
+                ["views"] = new JsonArray([.. entry.Views.Select(view => (JsonNode)$"{view.Depth}:{view.Pooling}")]),
+                ["max_tokens"] = entry.MaxTokens,
+                ["weights_sha256"] = entry.WeightsSha256,
+            })]),
+        };
+        string report = Path.Combine(folder, "report.json");
+        if (File.Exists(report) && JsonNode.Parse(File.ReadAllText(report)) is JsonObject measured)
+            facts["measured"] = new JsonObject
+            {
+                ["texts"] = measured["n"]?.DeepClone(),
+                ["accuracy"] = measured["accuracy"]?.DeepClone(),
+                ["macro_f1"] = measured["macro_f1"]?.DeepClone(),
+            };
+        return facts;
+    }
+
+    private static IEnumerable<string> Lines(JsonObject facts, string indent)
+    {
+        int width = facts.Max(fact => fact.Key.Length);
+        foreach ((string name, JsonNode? value) in facts)
+        {
+            string label = $"{indent}{name.Replace('_', ' ').PadRight(width)}  ";
+            JsonObject[] sections = value is JsonObject section ? [section] : [.. (value as JsonArray)?.OfType<JsonObject>() ?? []];
+            yield return sections.Length > 0 ? label.TrimEnd() : label + Show(name, value);
+            foreach (JsonObject part in sections)
+            {
+                foreach (string line in Lines(part, indent + "  ")) yield return line;
+                if (value is JsonArray) yield return "";
+            }
+        }
+    }
+
+    private static string Show(string name, JsonNode? value) => value switch
+    {
+        null => "none",
+        JsonArray array => array.Count == 0 ? "none" : string.Join(", ", array.Select(item => item?.ToString())),
+        _ when name.EndsWith("bytes", StringComparison.Ordinal) => $"{long.Parse(value.ToJsonString()) / 1e6:N1} MB",
+        _ when long.TryParse(value.ToJsonString(), out long whole) => $"{whole:N0}",
+        _ => value.ToString(),
+    };
+}

@@ -1,0 +1,38 @@
+using LlmEmbed.Checkpoints;
+
+namespace LlmEmbed.Models;
+
+/// <summary>Which file of this folder implements which <c>model_type</c> of Hugging Face. A new architecture is one file and one row here.</summary>
+internal static class Architectures
+{
+    private static readonly (string ModelType, Func<Checkpoint, Backbone> Open)[] Table =
+    [
+        ("llama", checkpoint => new Llama(checkpoint)),
+        ("mistral", checkpoint => new Llama(checkpoint)),
+        ("qwen2", checkpoint => new Llama(checkpoint)),
+        ("qwen3", checkpoint => new Llama(checkpoint)),
+        ("bert", checkpoint => new Bert(checkpoint)),
+        ("roberta", checkpoint => new Bert(checkpoint)),
+        ("xlm-roberta", checkpoint => new Bert(checkpoint)),
+        ("distilbert", checkpoint => new DistilBert(checkpoint)),
+    ];
+
+    /// <summary>Chooses the architecture by the configuration's <c>model_type</c> and reads the configuration; weights are read later.</summary>
+    /// <exception cref="LlmEmbedException">The architecture, or something that its configuration asks for, is not implemented.</exception>
+    public static Backbone Open(Checkpoint checkpoint)
+    {
+        ModelConfig config = checkpoint.Config;
+        string implemented = string.Join(", ", Table.Select(row => row.ModelType));
+        Func<Checkpoint, Backbone> open = Array.Find(Table, row => row.ModelType == config.ModelType).Open ?? throw new LlmEmbedException(
+            $"{config.Source}: model_type '{config.ModelType}' is not implemented. Implemented: {implemented}.")
+        { FilePath = config.Source };
+        Backbone backbone = open(checkpoint);
+        config.RefuseUnread();
+        // Blocks are listed and counted before the weights of the last one are asked for.
+        if (backbone.BlockCount > checkpoint.Weights.Count)
+            throw new LlmEmbedException(
+                $"{config.Source}: {backbone.BlockCount} blocks are asked for, but the checkpoint has only {checkpoint.Weights.Count} tensors.")
+            { FilePath = config.Source };
+        return backbone;
+    }
+}

@@ -1,0 +1,89 @@
+using LlmEmbed.Checkpoints;
+using LlmEmbed.Engine;
+
+namespace LlmEmbed.Models;
+
+/// <summary>Tables of cosines and sines [positions,d/2] of rotary positions, which turn channel i of a head with channel i + d/2.</summary>
+internal sealed record Rotary(string Cos, string Sin)
+{
+    /// <summary>Adds the tables to a network. Several networks with the same store share them.</summary>
+    /// <param name="layers">The network.</param>
+    /// <param name="settings">The frequencies.</param>
+    /// <param name="positions">The longest T of any run.</param>
+    /// <param name="headSize">d, at least the channels that are turned. The pairs behind them stay as they are.</param>
+    public static Rotary Add(Layers layers, RotarySettings settings, int positions, int headSize)
+    {
+        string Table(string name, Func<(float Sin, float Cos), float> part) =>
+            layers.Shared($"{name}, {settings.Name}, {positions} positions, {headSize} channels", () => settings.Table(positions, headSize, part));
+        return new Rotary(Table("cosines", pair => pair.Cos), Table("sines", pair => pair.Sin));
+    }
+}
+
+/// <summary>What determines the angles of rotary positions.</summary>
+/// <param name="Name">Stands for them: different settings of one checkpoint have different names.</param>
+/// <param name="Channels">r, the channels of a head that are turned.</param>
+/// <param name="Base">The frequency of pair i is base^(−2i/r), before divisors and scaling.</param>
+/// <param name="Divisors">[r/2], what each frequency is divided by.</param>
+/// <param name="Scaling">Changes the frequencies; null for none.</param>
+internal sealed record RotarySettings(string Name, int Channels, double Base, float[] Divisors, RopeScaling? Scaling)
+{
+    /// <summary>[positions,d/2]: the sine or the cosine of each angle.</summary>
+    public WeightBuffer Table(int positions, int headSize, Func<(float Sin, float Cos), float> part)
+    {
+        int half = headSize / 2;
+        WeightBuffer table = WeightBuffer.Allocate<float>(positions, half);
+        Span<float> values = table.Span<float>();
+        values.Fill(part((Sin: 0, Cos: 1)));
+        for (int i = 0; i < Channels / 2; i++)
+        {
+            double frequency = Math.Pow(Base, -2.0 * i / Channels) / Divisors[i];
+            float scaled = (float)(Scaling?.Apply(frequency) ?? frequency);
+            // The angle is a product in fp32, as in the reference implementation.
+            for (int position = 0; position < positions; position++) values[position * half + i] = part(MathF.SinCos(position * scaled));
+        }
+        return table;
+    }
+}
+
+/// <summary>Rotary scaling of the types <c>linear</c> and <c>llama3</c>.</summary>
+internal sealed record RopeScaling(double Factor, double LowFrequencyFactor, double HighFrequencyFactor, double OriginalMaxPositions, bool IsLinear)
+{
+    /// <summary>Reads the old style (<c>rope_theta</c> beside <c>rope_scaling</c>) and the new one (both in <c>rope_parameters</c>).</summary>
+    public static (double Base, RopeScaling? Scaling) Read(ModelConfig config)
+    {
+        ModelConfig? parameters = config.Section("rope_parameters");
+        ModelConfig? section = parameters ?? config.Section("rope_scaling");
+        double ropeBase = (parameters ?? config).Number("rope_theta", config.Number("rope_theta", 10000.0));
+        if (section is null) return (ropeBase, null);
+
+        section.Require("rope_type", "default", "linear", "llama3");
+        section.Require("type", "default", "linear", "llama3");
+        RopeScaling? scaling = section.Text("rope_type", section.Text("type", "default")) switch
+        {
+            "linear" => new RopeScaling(section.Number("factor"), 0, 0, 0, IsLinear: true),
+            "llama3" => new RopeScaling(
+                section.Number("factor"),
+                section.Number("low_freq_factor"),
+                section.Number("high_freq_factor"),
+                section.Number("original_max_position_embeddings", config.Number("max_position_embeddings", 2048)),
+                IsLinear: false),
+            _ => null,
+        };
+        section.RefuseUnread();
+        return (ropeBase, scaling);
+    }
+
+    /// <summary>
+    /// Scales one inverse frequency: for llama3, long wavelengths are stretched, short ones kept, those between blended (Hugging Face:
+    /// modeling_rope_utils.py).
+    /// </summary>
+    public double Apply(double frequency)
+    {
+        if (IsLinear) return frequency / Factor;
+        double wavelength = 2 * Math.PI / frequency;
+        if (wavelength < OriginalMaxPositions / HighFrequencyFactor) return frequency;
+        if (wavelength > OriginalMaxPositions / LowFrequencyFactor) return frequency / Factor;
+        double smooth = (OriginalMaxPositions / wavelength - LowFrequencyFactor) / (HighFrequencyFactor - LowFrequencyFactor);
+        return (1 - smooth) * frequency / Factor + smooth * frequency;
+    }
+}

@@ -1,0 +1,239 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using LlmEmbed.Engine;
+using LlmEmbed.Models;
+using LlmEmbed.Tokenization;
+
+namespace LlmEmbed.Reading;
+
+/// <summary>An open backbone with a plan: texts → pooled hidden states [N,D,H]. What is compiled is compiled when the first text needs it.</summary>
+internal sealed class BackboneReader : IDisposable
+{
+    /// <summary>
+    /// The format of what the store keeps; part of the fingerprint, so that a change of the mathematics never meets old embeddings.
+    /// </summary>
+    private const string FormatVersion = "2";
+
+    private readonly TextPreparation _preparation;
+    private readonly EncoderEngine _engine;
+    private readonly EngineReader _computing;
+    private readonly StoredReader? _storing;
+
+    /// <param name="backbone">Must outlive the reader.</param>
+    /// <param name="plan">What to read; a precision that is left open is chosen here.</param>
+    /// <param name="runtime">How it runs.</param>
+    /// <param name="work">Told about quantization, if a precision has to be chosen.</param>
+    /// <exception cref="LlmEmbedException">The backbone does not have what the plan asks for.</exception>
+    public BackboneReader(OpenBackbone backbone, BackbonePlan plan, RuntimeOptions runtime, Work work = default)
+    {
+        (Backbone, Threads) = (backbone, runtime.Threads ?? Cores.Usable);
+        Check(backbone, plan);
+        _preparation = new TextPreparation(backbone, plan, runtime.Threads);
+        _engine = new EncoderEngine(backbone, plan, _preparation, runtime, work);
+        Plan = plan with { Precision = _engine.Precision };
+        _computing = new EngineReader(_engine, backbone.Model, Plan);
+        if (runtime.CacheFolder is string folder) _storing = new StoredReader(_computing, folder, FingerprintOf, Plan.Views.Count, HiddenSize);
+    }
+
+    public OpenBackbone Backbone { get; }
+
+    /// <summary>What is read, in the precision that was chosen.</summary>
+    public BackbonePlan Plan { get; }
+
+    /// <summary>What tells the backbone's features from those of others, and from its own with a prompt.</summary>
+    public string Name => IsPrompted ? $"{Backbone.Name} with the prompt" : Backbone.Name;
+
+    /// <summary>Whether more stands around texts than what a decoder needs before them.</summary>
+    public bool IsPrompted => Backbone.IsPrompt(Plan.Prompt);
+
+    /// <summary>Whether anything stands before a text: a special token or a prompt.</summary>
+    public bool IsFramed => _preparation.HasTokensBefore;
+
+    /// <summary>Threads of the engine.</summary>
+    public int Threads { get; }
+
+    /// <summary>H.</summary>
+    public int HiddenSize => Backbone.Model.HiddenSize;
+
+    /// <summary>D × H.</summary>
+    public int RowLength => Plan.Views.Count * HiddenSize;
+
+    /// <summary>Weights of the blocks that a text passes.</summary>
+    public long ParameterCount => Backbone.Model.ParameterCount(Plan.Depth);
+
+    /// <summary>Why the precision was chosen, in words for people; empty if it was asked for.</summary>
+    public string PrecisionReason => _engine.Reason;
+
+    public MemoryPlan MemoryPlan => _engine.Plan;
+
+    /// <summary>What was found damaged in the store so far and set aside, each as one sentence for people.</summary>
+    public IReadOnlyList<string> Damages => _storing?.Damages ?? [];
+
+    /// <summary>What decides the bits of the pooled states.</summary>
+    public EncoderFingerprint Fingerprint => FingerprintOf(null);
+
+    /// <summary>Makes ready what the first text would otherwise wait for.</summary>
+    public void WarmUp(Work work) => _engine.WarmUp(work);
+
+    /// <summary>What needs no engine, and so can be done while one is at work.</summary>
+    public PreparedTexts Prepare(IReadOnlyList<string> texts, CancellationToken cancellationToken) => _preparation.Prepare(texts, cancellationToken);
+
+    /// <summary>Reads texts into rows that the caller has, and their tokens' states if it wants them. Thread-safe.</summary>
+    public EncodingStatistics Read(
+        IReadOnlyList<string> texts,
+        RowTarget rows,
+        IProgress<WorkProgress>? progress,
+        CancellationToken cancellationToken,
+        TokenRows? tokenRows = null)
+    {
+        long start = Stopwatch.GetTimestamp();
+        EncodingStatistics statistics = Read(Prepare(texts, cancellationToken), rows, progress, cancellationToken, tokenRows);
+        return statistics with { Elapsed = Stopwatch.GetElapsedTime(start) };
+    }
+
+    /// <summary>Reads prepared texts: every distinct text once, in the order of its first appearance.</summary>
+    public EncodingStatistics Read(
+        PreparedTexts texts, RowTarget rows, IProgress<WorkProgress>? progress, CancellationToken cancellationToken, TokenRows? tokenRows = null)
+    {
+        // The checkpoint is mapped memory: reading it after it is unmapped would end the process.
+        ObjectDisposedException.ThrowIf(_isDisposed || Backbone.IsDisposed, this);
+        long start = Stopwatch.GetTimestamp();
+        (TokenizedText[] tokens, TextKey[] keys) = texts;
+        int[] distinct = [.. Enumerable.Range(0, keys.Length).DistinctBy(i => keys[i]).Where(i => tokens[i].Ids.Length > 0)];
+        ReadingProgress reading = new(progress, $"Reading {Backbone.Name}", distinct.Length);
+        StateTargets targets = new(rows, tokenRows);
+        ReadCost cost = ((IStateReader?)_storing ?? _computing).Read(texts, distinct, targets, reading, new Work(progress, cancellationToken));
+        RepeatRows(texts, targets);
+        return new EncodingStatistics(
+            keys.Length,
+            reading.Computed,
+            distinct.Length - reading.Computed,
+            tokens.Count(text => text.Truncated),
+            cost.Tokens,
+            cost.PaddedTokens,
+            Stopwatch.GetElapsedTime(start),
+            [.. Enumerable.Range(0, keys.Length).Where(i => tokens[i].Ids.Length == 0)]);
+    }
+
+    /// <summary>Reads prepared texts into new rows [N,D,H].</summary>
+    public TextEmbeddings Read(PreparedTexts texts, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        float[] values = new float[checked(texts.Keys.Length * RowLength)]; // [N,D,H]
+        EncodingStatistics statistics = Read(texts, text => values.AsSpan(text * RowLength, RowLength), progress, cancellationToken);
+        return new TextEmbeddings(Plan.Views, HiddenSize, values, statistics);
+    }
+
+    /// <summary>The backbone as it is read, with what reading met and cost.</summary>
+    public BackboneReading Describe(EncodingStatistics statistics) =>
+        new(Name, Plan.Views, Backbone.Model.BlockCount, Plan.MaxTokens, Plan.Precision, statistics)
+        {
+            PrecisionReason = PrecisionReason,
+            Warnings =
+            [
+                .. Damages.Select(damage => new Warning(WarningKind.DamagedStore, damage)),
+                .. statistics.TruncatedTexts > 0
+                    ?
+                    [
+                        new Warning(
+                            WarningKind.TruncatedTexts,
+                            $"{statistics.TruncatedTexts:N0} of {statistics.Texts:N0} texts were longer than {Plan.MaxTokens} tokens and lost " +
+                            "their end."),
+                    ]
+                    : Array.Empty<Warning>(),
+            ],
+        };
+
+    /// <summary>For each text the number of tokens whose states <see cref="TokenRows"/> takes.</summary>
+    public int[] AttendedCounts(IReadOnlyList<string> texts) => _preparation.AttendedCounts(texts, CancellationToken.None);
+
+    /// <summary>The mean number of tokens of a text that go through the blocks.</summary>
+    public double TokensPerText(IReadOnlyList<string> texts) =>
+        _preparation.Tokenize(texts, CancellationToken.None).Average(text => (double)Math.Max(0, text.Ids.Length - _engine.PrefixLength));
+
+    /// <summary>For each batch that these texts would make the tokens of its texts.</summary>
+    public IEnumerable<int[]> PlannedLengths(IReadOnlyList<string> texts) => _computing.PlannedLengths(Prepare(texts, CancellationToken.None));
+
+    /// <summary>The backbone's layers in the plan's precision, for another graph of the same blocks. The reader must outlive its session.</summary>
+    public Layers NewLayers() => _engine.NewLayers();
+
+    public void Dispose()
+    {
+        if (_isDisposed) return;
+        _isDisposed = true;
+        ((IStateReader?)_storing ?? _computing).Dispose();
+    }
+
+    private bool _isDisposed;
+
+    /// <summary>Gives repeated texts the rows of their first appearance.</summary>
+    private static void RepeatRows(PreparedTexts texts, StateTargets targets)
+    {
+        Dictionary<TextKey, int> firstOf = [];
+        foreach ((int text, TextKey key) in texts.Keys.Index())
+        {
+            if (texts.Tokens[text].Ids.Length == 0 || firstOf.TryAdd(key, text)) continue;
+            targets.Rows(firstOf[key]).CopyTo(targets.Rows(text));
+            targets.Tokens?.Of(firstOf[key]).CopyTo(targets.Tokens.Of(text));
+        }
+    }
+
+    /// <summary>Refuses a plan that the backbone cannot be read by.</summary>
+    /// <exception cref="LlmEmbedException">It does not have what the plan asks for.</exception>
+    public static void Check(OpenBackbone backbone, BackbonePlan plan)
+    {
+        Backbone model = backbone.Model;
+        if (plan.Views.Count == 0) throw new LlmEmbedException("No depth and pooling to keep: name at least one.");
+        foreach (View view in plan.Views)
+        {
+            if (view.Depth < 0 || view.Depth > model.BlockCount)
+                throw new LlmEmbedException($"Depth {view.Depth} is outside 0..{model.BlockCount}, the depths of {backbone.Name}.");
+            if (Poolings.Of(view.Pooling).Refusal(new PoolingUse(backbone.Name, model, plan, view.Depth)) is string refusal)
+                throw new LlmEmbedException(refusal);
+        }
+        if (plan.AttentionQuery is { } query && query.Length != model.HiddenSize)
+            throw new LlmEmbedException(
+                $"The query of attention pooling has {query.Length} numbers; the hidden states of {backbone.Name} have {model.HiddenSize}.");
+        if (plan.MaxTokens < 1 || plan.MaxTokens > model.MaxTokens)
+            throw new LlmEmbedException($"At most {plan.MaxTokens} tokens were asked for; {backbone.Name} has positions for 1 to {model.MaxTokens}.");
+        if (plan.PadTo is int padTo) CheckPadding(backbone, plan, padTo);
+    }
+
+    private static void CheckPadding(OpenBackbone backbone, BackbonePlan plan, int padTo)
+    {
+        Backbone model = backbone.Model;
+        string source = backbone.Checkpoint.Config.Source;
+        if (padTo < plan.MaxTokens || padTo > model.MaxTokens)
+            throw new LlmEmbedException(
+                $"Texts cannot be padded to {padTo} tokens: expected at least the {plan.MaxTokens} tokens that texts may have and at most the " +
+                $"{model.MaxTokens} positions " +
+                $"of {backbone.Name}.");
+        if (model.PadId >= model.VocabularySize)
+            throw new LlmEmbedException(
+                $"{source}: 'pad_token_id' is {model.PadId}, but the model has embeddings for {model.VocabularySize} tokens only; padding to a " +
+                "fixed length needs one.")
+            { FilePath = source };
+        if (plan.Prompt is not null)
+            throw new LlmEmbedException(
+                "A prompt and padding to a fixed length (--pad-to) cannot be combined: the released recipe that pads has no prompt.");
+    }
+
+    /// <summary>Everything that decides an embedding's bits.</summary>
+    /// <param name="tokensAt">Of the token states at this depth; null for the pooled states.</param>
+    private EncoderFingerprint FingerprintOf(int? tokensAt) => new(
+    [
+        ("format", FormatVersion),
+        ("model_type", Backbone.Checkpoint.Config.ModelType),
+        ("weights_sha256", Backbone.WeightsSha256),
+        ("tokenizer_sha256", Backbone.TokenizerSha256),
+        ("views", tokensAt is int depth ? $"{depth}:tokens" : string.Join(' ', Plan.Views.Select(Poolings.NameOf))),
+        ("max_tokens", Plan.MaxTokens.ToString()),
+        ("pad_to", Plan.PadTo?.ToString() ?? ""),
+        ("prompt", Plan.Prompt ?? ""),
+        ("precision", Plan.Precision == Precision.Int8 ? $"int8, scheme {Int8Weights.Scheme}" : PrecisionNames.NameOf(Plan.Precision)),
+        // The states of tokens at a depth do not depend on the views that are kept beside them, but on what stands before a single token.
+        .. tokensAt is not null ? [("lead", _preparation.LeadToken?.ToString() ?? "")]
+            : Plan.AttentionQuery is { } query ? [("attention_query", Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes<float>(query))))]
+            : Array.Empty<(string, string)>(),
+    ]);
+}

@@ -1,0 +1,74 @@
+using LlmEmbed.Models;
+
+namespace LlmEmbed.Reading;
+
+/// <summary>
+/// Reads texts by computing: cuts them into shards and these into batches of similar length, and sends the batches through the engine.
+/// </summary>
+internal sealed class EngineReader(EncoderEngine engine, Backbone model, BackbonePlan plan) : IStateReader
+{
+    private readonly int _rowLength = plan.Views.Count * model.HiddenSize; // D × H
+
+    /// <inheritdoc/>
+    public ReadCost Read(
+        PreparedTexts texts, int[] wanted, StateTargets targets, ReadingProgress progress, Work work, Action<int[]>? finished = null)
+    {
+        progress.Start(wanted.Length);
+        ReadCost cost = default;
+        foreach (int[] shard in Shards(texts, wanted))
+        {
+            IReadOnlyList<int[]> batches = BatchPlanner.Plan([.. shard.Select(text => LengthOf(texts, text))], model.BatchTokens, plan.PadTo);
+            int[][][] ids = [.. batches.Select(batch => batch.Select(place => texts.Tokens[shard[place]].Ids).ToArray())];
+            void Take(int index, float[] pooled) // [B,D,H]
+            {
+                int[] batch = [.. batches[index].Select(place => shard[place])];
+                for (int b = 0; b < batch.Length; b++) pooled.AsSpan(b * _rowLength, _rowLength).CopyTo(targets.Rows(batch[b]));
+                cost += CostOf([.. batch.Select(text => LengthOf(texts, text))]);
+                progress.Advance(batch.Length);
+            }
+
+            TokenTarget TakeTokens(int index) => (b, states) => states.CopyTo(targets.Tokens!.Of(shard[batches[index][b]]));
+            engine.Run(ids, Take, work, targets.Tokens is null ? null : TakeTokens, targets.Tokens?.Depth);
+            finished?.Invoke(shard);
+        }
+        return cost;
+    }
+
+    /// <summary>For each batch that these texts would make the tokens of its texts.</summary>
+    public IEnumerable<int[]> PlannedLengths(PreparedTexts texts)
+    {
+        foreach (int[] shard in Shards(texts, [.. Enumerable.Range(0, texts.Keys.Length).DistinctBy(text => texts.Keys[text])]))
+        {
+            int[] lengths = [.. shard.Select(text => texts.Tokens[text].Ids.Length)];
+            foreach (int[] batch in BatchPlanner.Plan(lengths, model.BatchTokens, plan.PadTo))
+                yield return [.. batch.Select(place => lengths[place])];
+        }
+    }
+
+    public void Dispose() => engine.Dispose();
+
+    /// <summary>
+    /// Consecutive texts of as many tokens as go through the engine together. The cut depends only on the texts, so a resumed run forms the same
+    /// batches as an undisturbed one.
+    /// </summary>
+    private IEnumerable<int[]> Shards(PreparedTexts texts, int[] wanted)
+    {
+        List<int> shard = [];
+        long shardTokens = 0;
+        foreach (int text in wanted)
+        {
+            shard.Add(text);
+            shardTokens += plan.PadTo ?? LengthOf(texts, text);
+            if (shardTokens < engine.Plan.TextTokens) continue;
+            yield return shard.ToArray();
+            shard.Clear();
+            shardTokens = 0;
+        }
+        if (shard.Count > 0) yield return shard.ToArray();
+    }
+
+    /// <summary>Tokens of a text that go through the blocks.</summary>
+    private int LengthOf(PreparedTexts texts, int text) => texts.Tokens[text].Ids.Length - engine.PrefixLength;
+
+    private ReadCost CostOf(int[] lengths) => new(lengths.Sum(length => (long)length), (long)lengths.Length * (plan.PadTo ?? lengths.Max()));
+}

@@ -1,0 +1,93 @@
+using LlmEmbed.Checkpoints;
+using LlmEmbed.Files;
+using LlmEmbed.Models;
+using LlmEmbed.Tokenization;
+
+namespace LlmEmbed.Reading;
+
+/// <summary>
+/// A backbone whose checkpoint is mapped, whose weights are hashed and whose tokenizer is loaded: once, whoever reads with it and at whatever views.
+/// </summary>
+internal sealed class OpenBackbone : IDisposable
+{
+    /// <summary>
+    /// What texts are read behind. The same token twice would not do for a text of one token: attention over equal values gives what it gives of one.
+    /// </summary>
+    private const string Lead = "\n", LeadPrompt = Lead + "{text}";
+
+    private OpenBackbone(
+        string source, string name, Checkpoint checkpoint, Backbone model, Tokenizer tokenizer, string weightsSha256, RuntimeOptions runtime)
+    {
+        (Source, Name, Checkpoint, Model, Tokenizer, WeightsSha256) = (source, name, checkpoint, model, tokenizer, weightsSha256);
+        TokenizerSha256 = FileHash.OfAll(tokenizer.SourceFiles);
+        Weights = new BackboneWeights(this, runtime);
+    }
+
+    /// <summary>What it was asked for by: a name or a path.</summary>
+    public string Source { get; }
+
+    /// <summary>The name it was asked for by, or the last part of its path.</summary>
+    public string Name { get; }
+
+    public Checkpoint Checkpoint { get; }
+
+    /// <summary>The architecture over the checkpoint.</summary>
+    public Backbone Model { get; }
+
+    /// <summary>The tokenizer without a prompt.</summary>
+    public Tokenizer Tokenizer { get; }
+
+    /// <summary>SHA-256 over the checkpoint's weights and configuration, by which a classifier recognizes its backbone.</summary>
+    public string WeightsSha256 { get; }
+
+    /// <summary>SHA-256 over the tokenizer's files.</summary>
+    public string TokenizerSha256 { get; }
+
+    /// <summary>Its weights, shared by all that read with it.</summary>
+    public BackboneWeights Weights { get; }
+
+    public bool IsDisposed { get; private set; }
+
+    /// <summary>
+    /// The prompt behind which a decoder's texts are better read: a line break, where its tokenizer puts nothing before a text, since the state of
+    /// the first token of all says
+    /// nothing of the text. Null for all other backbones.
+    /// </summary>
+    public string? LineBreakPrompt => BeginsWithText ? LeadPrompt : null;
+
+    /// <summary>Whether a text's first token is the first of all to a decoder, whose state then says nothing of it.</summary>
+    public bool BeginsWithText => Model.IsCausal && Tokenizer.Frame.Before.Length == 0;
+
+    /// <summary>Whether a prompt puts more around texts than what a decoder needs before them.</summary>
+    public bool IsPrompt(string? prompt) => prompt is not null && prompt != LineBreakPrompt;
+
+    /// <summary>The token that a decoder reads before a text of a single token; null if its tokenizer makes none of a line break.</summary>
+    public int? LeadToken(int maxTokens) => Tokenizer.Encode(Lead, maxTokens).Ids is [int first, ..] ? first : null;
+
+    /// <exception cref="LlmEmbedException">The backbone is not there, damaged or not implemented.</exception>
+    public static OpenBackbone Open(string source, LocatedBackbone located, RuntimeOptions runtime, Work work)
+    {
+        Checkpoint checkpoint = Checkpoint.Open(located.Path);
+        return Disposal.OnFailure([checkpoint], () =>
+        {
+            Backbone model = Backbone.Create(checkpoint);
+            Tokenizer tokenizer = Tokenizer.Load(located.Path);
+            if (tokenizer.VocabularySize > model.VocabularySize)
+                throw new LlmEmbedException(
+                    $"{checkpoint.Path}: the tokenizer has ids up to {tokenizer.VocabularySize - 1}, but the model has embeddings for " +
+                    $"{model.VocabularySize} tokens only. " +
+                    "The files belong to different models.")
+                { FilePath = checkpoint.Path };
+            return new OpenBackbone(
+                source, located.Name, checkpoint, model, tokenizer, checkpoint.Sha256(work.Progress, work.CancellationToken), runtime);
+        });
+    }
+
+    public void Dispose()
+    {
+        if (IsDisposed) return;
+        IsDisposed = true;
+        Weights.Dispose();
+        Checkpoint.Dispose();
+    }
+}

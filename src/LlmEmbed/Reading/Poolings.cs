@@ -1,0 +1,210 @@
+using LlmEmbed.Engine;
+using LlmEmbed.Models;
+
+namespace LlmEmbed.Reading;
+
+/// <summary>The kinds of pooling, one row each: a new kind is a member of <see cref="Pooling"/>, a row here and its test.</summary>
+public static class Poolings
+{
+    private static readonly PoolingKind[] Table =
+    [
+        new(Pooling.Mean, "mean", "mean over all tokens")
+        {
+            ReadsFirstToken = true,
+            Input = PoolingInput.Weights("mean_weights", (batch, text) => batch.Text(text), (_, count) => 1f / count),
+            Nodes = pool => pool.WeightedSum(),
+        },
+        new(Pooling.MeanSkipFirst, "mean-skip-first", "mean over all tokens but the first one")
+        {
+            Input = PoolingInput.Weights("mean_skip_first_weights", (batch, text) => batch.TextWithoutFirst(text), (_, count) => 1f / count),
+            Nodes = pool => pool.WeightedSum(),
+        },
+        new(Pooling.Last, "last", "the last token")
+        {
+            Input = new(
+                "last_position",
+                (graph, name) => graph.Input(name, OnnxType.Int64, null, 2),
+                (feeds, name, batch) => feeds.Add(name, batch.LastTokens(), batch.Count, 2)),
+            Nodes = pool => pool.Graph.Node("GatherND", [pool.State, pool.Input]),
+        },
+        new(Pooling.First, "first", "the first token: the classification token of encoders")
+        {
+            ReadsFirstToken = true,
+            ReadsPrompt = true,
+            Nodes = pool => pool.FirstToken(),
+        },
+        new(Pooling.Max, "max", "the largest value of each channel over all tokens")
+        {
+            ReadsFirstToken = true,
+            Input = PoolingInput.Bias("max_bias", (batch, text) => batch.Text(text)),
+            Nodes = pool => pool.Graph.Node(
+                "ReduceMax", [pool.Graph.Node("Add", [pool.State, pool.Input]), pool.Graph.Constant<long>([1], 1)], ("keepdims", 0)),
+        },
+        new(Pooling.Pooler, "pooler", "the pooler of BERT, for checkpoints that have one, at the last depth")
+        {
+            ReadsFirstToken = true,
+            Nodes = pool => pool.Backbone.Pool(pool.Layers, pool.FirstToken()),
+            Refusal = use => !use.Backbone.HasPooler
+                ? $"Pooling 'pooler' needs a checkpoint with a pooler; {use.Name} ({use.Backbone.Checkpoint.Config.ModelType}) has none. Use " +
+                    "'first' or 'mean'."
+                : use.Depth != use.Backbone.BlockCount
+                ? $"Pooling 'pooler' reads the last depth only, which is {use.Backbone.BlockCount} for {use.Name}; depth {use.Depth} was asked for."
+                : null,
+        },
+        new(
+            Pooling.MeanWithPads,
+            "mean-with-pads",
+            "mean over all positions, padding included, as the released LLMEmbed recipe has it (needs a length to pad to)")
+        {
+            ReadsFirstToken = true,
+            Nodes = pool => pool.Graph.Node("ReduceMean", [pool.State, pool.Graph.Constant<long>([1], 1)], ("keepdims", 0)),
+            Refusal = use => use.Plan.PadTo is null ? "Pooling 'mean-with-pads' needs a fixed length to pad to (--pad-to)." : null,
+        },
+        new(Pooling.Attention, "attention", "mean weighted by a query that training learns; it cannot be asked for")
+        {
+            Input = PoolingInput.Bias("attention_pooling_bias", (batch, text) => batch.Attended(text)),
+            Nodes = pool => pool.AttentionSum(),
+            Refusal = use => use.Plan.AttentionQuery is null
+                ? "Pooling 'attention' is learned from labelled texts by train, so it cannot be asked for. Use 'mean'."
+                : null,
+        },
+    ];
+
+    /// <summary>The names of all poolings that can be asked for, each with what it computes in a few words.</summary>
+    public static IReadOnlyList<(string Name, string Description)> Known { get; } =
+        [.. Table.Where(kind => kind.Pooling != Pooling.Attention).Select(kind => (kind.Name, kind.Description))];
+
+    /// <summary>The name of a pooling, as options and files write it, such as <c>mean-skip-first</c>.</summary>
+    /// <param name="pooling">The pooling.</param>
+    public static string NameOf(Pooling pooling) => Of(pooling).Name;
+
+    /// <summary>The name of a view as depth:pooling, such as <c>18:last</c>.</summary>
+    /// <param name="view">The view.</param>
+    public static string NameOf(View view) => $"{view.Depth}:{NameOf(view.Pooling)}";
+
+    /// <summary>The pooling of a name.</summary>
+    /// <param name="name">As <see cref="NameOf(Pooling)"/> writes it.</param>
+    /// <exception cref="LlmEmbedException">There is no pooling of that name.</exception>
+    public static Pooling Parse(string name) => Table.FirstOrDefault(kind => kind.Name == name)?.Pooling
+        ?? throw new LlmEmbedException($"Pooling '{name}' is not known. Known: {string.Join(", ", Table.Select(kind => kind.Name))}.");
+
+    internal static PoolingKind Of(Pooling pooling) => Table.Single(kind => kind.Pooling == pooling);
+}
+
+/// <summary>Everything that is to know about one kind of pooling.</summary>
+/// <param name="Pooling">The kind.</param>
+/// <param name="Name">As options and files write it.</param>
+/// <param name="Description">What it computes, for help texts.</param>
+internal sealed record PoolingKind(Pooling Pooling, string Name, string Description)
+{
+    /// <summary>What each run feeds for it; null if the states alone suffice.</summary>
+    public PoolingInput? Input { get; init; }
+
+    /// <summary>Adds its nodes to the graph: hidden state [B,T,H] → [B,H]. Returns the name of the result.</summary>
+    public required Func<PoolingNodes, string> Nodes { get; init; }
+
+    /// <summary>Why it cannot be used as planned; null if it can.</summary>
+    public Func<PoolingUse, string?> Refusal { get; init; } = _ => null;
+
+    /// <summary>Whether the state of a text's first token takes part. Of a decoder that state says nothing of the text.</summary>
+    public bool ReadsFirstToken { get; init; }
+
+    /// <summary>Whether it reads a token of the prompt before the text, so that the prompt has to go through the blocks with each text.</summary>
+    public bool ReadsPrompt { get; init; }
+}
+
+/// <summary>A value that each run feeds for a kind of pooling.</summary>
+/// <param name="Name">Its name in the graph.</param>
+/// <param name="Declare">Declares it.</param>
+/// <param name="Feed">Gives its values for one batch.</param>
+internal sealed record PoolingInput(string Name, Action<OnnxGraph, string> Declare, Action<GraphFeeds, string, PooledBatch> Feed)
+{
+    /// <summary>
+    /// Weights [B,1,T] of the tokens in a sum: by a token's place among the tokens that take part, counted from 0, and by their number; 0 for all
+    /// others.
+    /// </summary>
+    public static PoolingInput Weights(string name, Func<PooledBatch, int, Range> tokens, Func<int, int, float> weight) => new(
+        name,
+        (graph, input) => graph.Input(input, OnnxType.Float, null, 1, null),
+        (feeds, input, batch) => feeds.Add(input, batch.PerToken(tokens, weight, elsewhere: 0f), batch.Count, 1, batch.Length));
+
+    /// <summary>A bias [B,T,1] that takes all other tokens out of a maximum or a softmax.</summary>
+    public static PoolingInput Bias(string name, Func<PooledBatch, int, Range> tokens) => new(
+        name,
+        (graph, input) => graph.Input(input, OnnxType.Float, null, null, 1),
+        (feeds, input, batch) =>
+            feeds.Add(input, batch.PerToken(tokens, (_, _) => 0f, elsewhere: float.NegativeInfinity), batch.Count, batch.Length, 1));
+}
+
+/// <summary>Where a kind of pooling adds its nodes.</summary>
+/// <param name="Layers">The layers, and the graph that they write into.</param>
+/// <param name="Backbone">The architecture.</param>
+/// <param name="State">Name of the hidden state [B,T,H].</param>
+/// <param name="Input">Name of the kind's own input; empty if it has none.</param>
+/// <param name="AttentionQuery">[H], for <see cref="Pooling.Attention"/>.</param>
+internal sealed record PoolingNodes(Layers Layers, Backbone Backbone, string State, string Input, float[]? AttentionQuery)
+{
+    public OnnxGraph Graph => Layers.Graph;
+
+    /// <summary>The first token's state: [B,T,H] → [B,H].</summary>
+    public string FirstToken() => Graph.Node("Gather", [State, Graph.Scalar(0L)], ("axis", 1));
+
+    /// <summary>The sum of the states, weighted by the input: [B,1,T]·[B,T,H] → [B,H].</summary>
+    public string WeightedSum() => Squeeze(Graph.Node("MatMul", [Input, State]));
+
+    /// <summary>The sum of the states, weighted by the softmax of their products with the query: [B,T,H] → [B,H].</summary>
+    public string AttentionSum()
+    {
+        string scores = Graph.Node("MatMul", [State, Graph.Constant<float>(AttentionQuery!, Backbone.HiddenSize, 1)]);
+        string weights = Graph.Node("Softmax", [Graph.Node("Add", [scores, Input])], ("axis", 1)); // [B,T,1]
+        return Squeeze(Graph.Node("MatMul", [Graph.Node("Transpose", [weights], ("perm", [0L, 2, 1])), State]));
+    }
+
+    private string Squeeze(string value) => Graph.Node("Squeeze", [value, Graph.Constant<long>([1], 1)]);
+}
+
+/// <summary>A pooling as it is planned, to be checked.</summary>
+/// <param name="Name">The backbone's name, for messages.</param>
+/// <param name="Backbone">The architecture.</param>
+/// <param name="Plan">Everything that is read of it.</param>
+/// <param name="Depth">The depth at which the pooling is asked for.</param>
+internal sealed record PoolingUse(string Name, Backbone Backbone, BackbonePlan Plan, int Depth);
+
+/// <summary>The texts of a batch as poolings see them: positions among the tokens that go through the blocks.</summary>
+/// <param name="Ids">Token ids of the B texts.</param>
+/// <param name="Length">T, padding included.</param>
+/// <param name="Prompt">What stands around every text.</param>
+/// <param name="PrefixLength">Tokens at the beginning of every text that were read before and do not go through the blocks.</param>
+/// <param name="IsCausal">Whether a token sees only the tokens before it.</param>
+internal sealed record PooledBatch(IReadOnlyList<int[]> Ids, int Length, PromptSpan Prompt, int PrefixLength, bool IsCausal)
+{
+    /// <summary>B.</summary>
+    public int Count => Ids.Count;
+
+    /// <summary>The tokens of a text.</summary>
+    public Range Text(int text) => BehindPrefix(Prompt.Text(Ids[text].Length));
+
+    /// <summary>The tokens of a text without the first token of all, unless there is no other.</summary>
+    public Range TextWithoutFirst(int text) => BehindPrefix(Prompt.TextWithoutFirst(Ids[text].Length));
+
+    /// <summary>The tokens that attention pooling chooses among.</summary>
+    public Range Attended(int text) => BehindPrefix(Prompt.Attended(Ids[text].Length, IsCausal));
+
+    /// <summary>[B,2], for each text its index and the position of its last token.</summary>
+    public long[] LastTokens() => [.. Ids.SelectMany((ids, text) => new long[] { text, ids.Length - PrefixLength - 1 })];
+
+    /// <summary>[B,T]: a value for some tokens of each text, by their place among these and by how many they are.</summary>
+    public float[] PerToken(Func<PooledBatch, int, Range> tokens, Func<int, int, float> value, float elsewhere)
+    {
+        float[] values = new float[Count * Length];
+        Array.Fill(values, elsewhere);
+        for (int text = 0; text < Count; text++)
+        {
+            Span<float> own = values.AsSpan(text * Length, Length)[tokens(this, text)];
+            for (int token = 0; token < own.Length; token++) own[token] = value(token, own.Length);
+        }
+        return values;
+    }
+
+    private Range BehindPrefix(Range tokens) => (tokens.Start.Value - PrefixLength)..(tokens.End.Value - PrefixLength);
+}

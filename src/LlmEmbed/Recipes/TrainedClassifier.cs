@@ -1,0 +1,28 @@
+using LlmEmbed.Learning;
+using LlmEmbed.Reading;
+
+namespace LlmEmbed.Recipes;
+
+/// <summary>Everything that a classifier consists of.</summary>
+/// <param name="Reader">Texts → features.</param>
+/// <param name="Labels">The C classes.</param>
+/// <param name="Head">Features → probabilities.</param>
+/// <param name="Examples">Texts that it was trained on.</param>
+internal sealed record TrainedClassifier(FeatureReader Reader, IReadOnlyList<string> Labels, TrainedHead Head, int Examples) : IDisposable
+{
+    /// <summary>How the views were chosen; null if they were given, and for a classifier that was loaded.</summary>
+    public SelectionSummary? Selection { get; init; }
+
+    /// <summary>Weights of the blocks and the head that a text passes.</summary>
+    public long ParameterCount => Reader.ParameterCount + Head.ParameterCount;
+
+    /// <summary>Prepared texts → calibrated probabilities [N,C], and what reading them met and cost.</summary>
+    public (float[] Probabilities, IReadOnlyList<EncodingStatistics> Statistics) Probabilities(
+        PreparedRequest request, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        (float[] features, IReadOnlyList<EncodingStatistics> statistics) = Reader.Read(request, progress, cancellationToken);
+        return (Head.Probabilities(features, request.Texts), statistics);
+    }
+
+    public void Dispose() => Disposal.All([Reader, Head.Head]);
+}

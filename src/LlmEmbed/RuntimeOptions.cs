@@ -1,0 +1,29 @@
+namespace LlmEmbed;
+
+/// <summary>
+/// How backbones run on this machine: where they are found, what they may use, what is kept on disk. Embeddings do not depend on it beyond rounding.
+/// </summary>
+public sealed record RuntimeOptions
+{
+    /// <summary>Threads of the engine; null takes one for each physical core that this process may use.</summary>
+    public int? Threads { get; init; }
+
+    /// <summary>
+    /// Memory (bytes) to get along with. A backbone that needs more is loaded block by block, and many texts go through each block before the next
+    /// one is loaded.
+    /// Null uses what the backbone needs.
+    /// </summary>
+    public long? MemoryBytes { get; init; }
+
+    /// <summary>Folder in which embeddings are kept, one sub-folder for each combination of backbone and views; null keeps none.</summary>
+    public string? CacheFolder { get; init; }
+
+    /// <summary>Folder in which quantized weights are kept, so that only the first start quantizes; null takes <see cref="CacheFolder"/>.</summary>
+    public string? WeightsFolder { get; init; }
+
+    /// <summary>Folders in which backbones named without a path are looked for, before the usual places.</summary>
+    public IReadOnlyList<string> ModelFolders { get; init; } = [];
+
+    /// <summary>The folder of quantized weights, whichever of the two options names it; null if none does.</summary>
+    internal string? FolderOfWeights => WeightsFolder ?? CacheFolder;
+}
