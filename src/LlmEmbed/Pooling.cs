@@ -38,4 +38,10 @@ public enum Pooling
     /// learned query. Training learns it from labelled texts, so it cannot be asked for.
     /// </summary>
     Attention,
+
+    /// <summary>
+    /// Mean over all tokens, in which the token at place t, counted from 1, has the weight t, since in decoders later tokens have seen more of the
+    /// text (SGPT, arXiv 2202.08904).
+    /// </summary>
+    WeightedMean,
 }

@@ -68,6 +68,13 @@ public static class Poolings
                 ? "Pooling 'attention' is learned from labelled texts by train, so it cannot be asked for. Use 'mean'."
                 : null,
         },
+        new(Pooling.WeightedMean, "weighted-mean", "mean over all tokens, later ones weighted more")
+        {
+            ReadsFirstToken = true,
+            Input = PoolingInput.Weights(
+                "weighted_mean_weights", (batch, text) => batch.Text(text), (place, count) => (place + 1) * 2f / (count * (count + 1f))),
+            Nodes = pool => pool.WeightedSum(),
+        },
     ];
 
     /// <summary>The names of all poolings that can be asked for, each with what it computes in a few words.</summary>

@@ -25,7 +25,7 @@ public sealed class BackboneTests
         using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture(folder));
         Backbone backbone = Backbone.Create(checkpoint);
         using Golden golden = Golden.OfFixture(folder);
-        foreach (Pooling pooling in new[] { Pooling.Mean, Pooling.Last, Pooling.First, Pooling.Max, Pooling.MeanSkipFirst })
+        foreach (Pooling pooling in new[] { Pooling.Mean, Pooling.Last, Pooling.First, Pooling.Max, Pooling.MeanSkipFirst, Pooling.WeightedMean })
         {
             View[] views = Enumerable.Range(0, backbone.BlockCount + 1).Select(depth => new View(depth, pooling)).ToArray();
             AssertEqualsGolden(checkpoint, backbone, views, golden);

@@ -31,10 +31,10 @@ internal sealed class Golden : IDisposable
 
     public float[] Tensor(string name) => _file.ReadFloat32(name);
 
-    /// <summary>mean.D, last.D, pooler_output [B,H]; "first.D" and "max.D" are taken from the padded states hidden.D [B,T,H].</summary>
+    /// <summary>mean.D, last.D, pooler_output [B,H]; "first.D" and "max.D" are computed from the padded states hidden.D [B,T,H].</summary>
     public float[] Pooled(string pooling, int depth)
     {
-        if (pooling is not ("first" or "max" or "mean-skip-first"))
+        if (pooling is not ("first" or "max" or "mean-skip-first" or "weighted-mean"))
             return _file.ReadFloat32(pooling == "pooler" ? "pooler_output" : $"{pooling}.{depth}");
         IReadOnlyList<long> shape = _file.Tensors[$"hidden.{depth}"].Shape;
         int length = (int)shape[1], size = (int)shape[2];
@@ -49,6 +49,7 @@ internal sealed class Golden : IDisposable
                 {
                     "first" => channel[0],
                     "max" => channel.Max(),
+                    "weighted-mean" => channel.Select((value, t) => (t + 1) * value).Sum() / Enumerable.Range(1, channel.Length).Sum(),
                     _ => channel.Length == 1 ? channel[0] : channel.Skip(1).Average(),
                 };
             }
