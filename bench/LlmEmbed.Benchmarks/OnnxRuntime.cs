@@ -1,6 +1,7 @@
 using System.Numerics.Tensors;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LlmEmbed.Tokenization;
 
 namespace LlmEmbed.Benchmarks;
 
@@ -20,6 +21,7 @@ internal static class OnnxRuntime
         using TextEncoder fp32 = Bench.Load(Bench.Starters[1], Precision.Fp32, "-1", maxTokens: 512);
         using TextEncoder int8 = Bench.Load(Bench.Starters[1], Precision.Int8, "-1", maxTokens: 512);
         string checkpoint = Path.Combine(Bench.Root(), "models", Bench.Starters[1]);
+        Tokenizer tokenizer = Tokenizer.Load(checkpoint);
         string PathOf(Precision precision) => Path.Combine(folder.FullName, $"{precision}.onnx");
         ExportedEncoder.Write(checkpoint, isInt8: false, PathOf(Precision.Fp32));
         ExportedEncoder.Write(checkpoint, isInt8: true, PathOf(Precision.Int8));
@@ -28,7 +30,7 @@ internal static class OnnxRuntime
         {
             string[] texts = Bench.Texts(count, words);
             // The peer gets token ids, so that it is spared the tokenization. The library's time includes it.
-            IReadOnlyList<int>[] ids = [.. texts.Select(fp32.Tokenize)];
+            int[][] ids = [.. texts.Select(text => tokenizer.Encode(text, fp32.MaxTokens).Ids)];
             File.WriteAllText(textsFile, JsonSerializer.Serialize(ids));
             Dictionary<(string Engine, Precision Precision), Measurement> rates = [];
             Dictionary<Precision, double> likeness = [];
@@ -46,7 +48,7 @@ internal static class OnnxRuntime
             }
             rows.AddRange(rates.OrderBy(pair => pair.Key.Precision).Select(pair => new[]
             {
-                $"{ids.Average(text => text.Count):0}", pair.Key.Engine, $"{pair.Key.Precision}", pair.Value.Show(),
+                $"{ids.Average(text => text.Length):0}", pair.Key.Engine, $"{pair.Key.Precision}", pair.Value.Show(),
                 pair.Key.Engine == "LlmEmbed" ? "" : (rates[("LlmEmbed", pair.Key.Precision)].Median / pair.Value.Median).ToString("0.00"),
                 pair.Key.Engine == "LlmEmbed" ? "" : likeness[pair.Key.Precision].ToString("0.00000"),
             }));

@@ -23,14 +23,7 @@ internal static class CompareCommand
         Option<int?> examples = CommonOptions.Examples();
         Option<int?> seeds = CommonOptions.Count("--seeds", "N", "Trainings of each method in which chance plays a part. Default: 5.");
         Option<int> seed = new("--seed") { Description = "The first seed. Default: 0.", HelpName = "N" };
-        Option<int?> promptedTexts = CommonOptions.Count(
-            "--prompted-texts", "N", "Test texts, a stratified sample, on which zero-shot and few-shot prompts are measured. Default: 500.");
-        Option<int?> reasonedTexts = CommonOptions.Count("--reasoned-texts", "N", "Test texts on which chain of thought is measured. Default: 50.");
-        Option<int?> reasoningTokens = CommonOptions.Count("--reasoning-tokens", "N", "The longest chain of thought. Default: 256.");
-        Option<bool> noPrompting = new("--no-prompting")
-        {
-            Description = "Leave out zero-shot, few-shot and chain-of-thought prompts of the decoder.",
-        };
+        PromptingArguments promptingArguments = new();
         Option<bool> noWords = CommonOptions.NoWords();
         Option<bool> noAttention = CommonOptions.NoAttention();
         Option<string?> report = CommonOptions.Report();
@@ -41,21 +34,11 @@ internal static class CompareCommand
         Command command = new(
             "compare", "Compare the default recipe with baselines, the released LLMEmbed recipe and prompts: quality, uncertainty, cost.")
         {
-            data,
-            test,
-            output,
-            report,
-            examples,
-            backbones,
-            seeds,
-            seed,
-            promptedTexts,
-            reasonedTexts,
-            reasoningTokens,
-            noPrompting,
-            noWords,
-            noAttention,
+            data, test, output, report, examples, backbones, seeds, seed,
         };
+        promptingArguments.AddTo(command);
+        command.Add(noWords);
+        command.Add(noAttention);
         encoderArguments.AddTo(command);
         runtimeArguments.AddTo(command);
         tableArguments.AddTo(command);
@@ -75,19 +58,7 @@ internal static class CompareCommand
                 Precision = encoder.Precision,
             };
             if (parsed.GetValue(backbones) is { Length: > 0 } names) recipe = recipe with { Backbones = names };
-            PromptingOptions prompting = new();
-            prompting = prompting with
-            {
-                Texts = parsed.GetValue(promptedTexts) ?? prompting.Texts,
-                ReasonedTexts = parsed.GetValue(reasonedTexts) ?? prompting.ReasonedTexts,
-                ReasoningTokens = parsed.GetValue(reasoningTokens) ?? prompting.ReasoningTokens,
-            };
-            ComparisonOptions options = new()
-            {
-                Recipe = recipe,
-                Seed = parsed.GetValue(seed),
-                Prompting = parsed.GetValue(noPrompting) ? null : prompting,
-            };
+            ComparisonOptions options = new() { Recipe = recipe, Seed = parsed.GetValue(seed), Prompting = promptingArguments.Read(parsed) };
             if (parsed.GetValue(seeds) is int count) options = options with { Seeds = count };
             foreach (string file in new[] { parsed.GetValue(output), parsed.GetValue(report) }.OfType<string>()) AtomicFile.RequireWritable(file);
             LabeledTable train = tableArguments.ReadForTraining(terminal, parsed.GetRequiredValue(data), parsed);

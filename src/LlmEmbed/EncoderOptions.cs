@@ -14,8 +14,7 @@ public sealed record EncoderOptions
 
     /// <summary>
     /// A template around every text, such as "Review: {text}\nSentiment:", with <c>{text}</c> once; null for none. Means and maxima run over the
-    /// text's own tokens,
-    /// <see cref="Pooling.Last"/> is the prompt's last token, and texts that are too long lose their end, never the prompt.
+    /// text's own tokens, <see cref="Pooling.Last"/> is the prompt's last token, and texts that are too long lose their end, never the prompt.
     /// </summary>
     public string? Prompt { get; init; }
 

@@ -2,8 +2,7 @@ namespace LlmEmbed;
 
 /// <summary>
 /// Classifies texts. <see cref="TextClassifier"/> implements it; a program that takes this interface can be tested with a classifier of its own that
-/// returns predictions made by
-/// hand (<see cref="Prediction.Of(IReadOnlyList{LabelProbability})"/>).
+/// returns predictions made by hand (<see cref="Prediction.Of(IReadOnlyList{LabelProbability})"/>).
 /// </summary>
 public interface ITextClassifier
 {

@@ -8,8 +8,8 @@ public enum Pooling
 
     /// <summary>
     /// Mean over all tokens but the first, which in decoders carries activations 10³ to 10⁴ times the rest. A text of one token is read behind a line
-    /// break by a decoder where no view
-    /// (<see cref="Mean"/>, <see cref="First"/>, <see cref="Max"/>) wants the first token; elsewhere it keeps that token.
+    /// break by a decoder where no view (<see cref="Mean"/>, <see cref="First"/>, <see cref="Max"/>) wants the first token; elsewhere it keeps that
+    /// token.
     /// </summary>
     MeanSkipFirst,
 
@@ -34,8 +34,7 @@ public enum Pooling
 
     /// <summary>
     /// Mean over the tokens of <see cref="Mean"/> or, in decoders, <see cref="MeanSkipFirst"/>, weighted by the softmax of their products with a
-    /// query [H]: attention pooling with one
-    /// learned query. Training learns it from labelled texts, so it cannot be asked for.
+    /// query [H]: attention pooling with one learned query. Training learns it from labelled texts, so it cannot be asked for.
     /// </summary>
     Attention,
 

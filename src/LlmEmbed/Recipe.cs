@@ -4,8 +4,7 @@ namespace LlmEmbed;
 
 /// <summary>
 /// How a classifier is made: which backbones are read, at which views, and what is trained on them. Each recipe is one value with its own options:
-/// <see cref="Automatic"/>,
-/// <see cref="Fixed"/>, <see cref="Reference"/> and <see cref="ReferenceRepaired"/>.
+/// <see cref="Automatic"/>, <see cref="Fixed"/>, <see cref="Reference"/> and <see cref="ReferenceRepaired"/>.
 /// </summary>
 public abstract record Recipe
 {
@@ -32,8 +31,7 @@ public abstract record Recipe
 
         /// <summary>
         /// A template around every text with <c>{text}</c> once, and <c>{labels}</c> where the classes are to be listed, or <c>auto</c> for one that
-        /// lists them: decoders are then
-        /// tried with and without it. Null tries no prompt.
+        /// lists them: decoders are then tried with and without it. Null tries no prompt.
         /// </summary>
         public string? Prompt { get; init; }
 
@@ -42,16 +40,14 @@ public abstract record Recipe
 
         /// <summary>
         /// Whether one more view is added whose pooling is learned (<see cref="Pooling.Attention"/>) if unseen training texts are clearly the better
-        /// for it: with
-        /// <see cref="HeadOptions.Automatic"/>, from 1,000 texts on, and if the states of all tokens fit into memory (1 GiB). They are kept in the
-        /// cache folder too.
+        /// for it: with <see cref="HeadOptions.Automatic"/>, from 1,000 texts on, and if the states of all tokens fit into memory (1 GiB). They are
+        /// kept in the cache folder too.
         /// </summary>
         public bool UseAttention { get; init; } = true;
 
         /// <summary>
         /// Wall-clock time that training should stay within, about: fewer texts are read, and less of the backbones, if everything would take longer.
-        /// What is chosen then
-        /// depends on the machine. Null takes the time it takes.
+        /// What is chosen then depends on the machine. Null takes the time it takes.
         /// </summary>
         public TimeSpan? Budget { get; init; }
     }
@@ -92,8 +88,7 @@ public abstract record Recipe
 
         /// <summary>
         /// The length that every text is padded to: 128 for SST-2, 256 for AG News in the release. Null takes means over the real tokens only, a
-        /// deviation from the release that
-        /// saves most of its cost.
+        /// deviation from the release that saves most of its cost.
         /// </summary>
         public int? PadTo { get; init; }
 

@@ -18,8 +18,8 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
 {
     /// <summary>
     /// Texts go through the line together until they have so many characters or are so many, so that a stream of any length needs constant memory.
-    /// Batches are formed among
-    /// them: of 1,024 phrases of ten tokens 6 % of what is computed would be padding (3 % with these), and as many long texts take a minute.
+    /// Batches are formed among them: of 1,024 phrases of ten tokens 6 % of what is computed would be padding (3 % with these), and as many long
+    /// texts take a minute.
     /// </summary>
     private const int ChunkCharacters = 400_000, ChunkTexts = 8192;
 
@@ -98,8 +98,8 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
             TrainedHead head = training.Learn(texts, features);
             TimeSpan headTime = Stopwatch.GetElapsedTime(start);
             FeatureReader reader = features.ReaderWith(head.Find<AttentionView>(), backbones.Runtime); // with the view whose pooling was learned
-            TrainedClassifier parts = new(reader, classes, head, texts.Texts.Length) { Selection = features.Selection };
-            return new TextClassifier(parts, TrainingSummary.Of(texts, features, parts, headTime, heldOut), owned);
+            TrainedClassifier parts = new(reader, classes, head.WithoutTraining(), texts.Texts.Length) { Selection = features.Selection };
+            return new TextClassifier(parts, TrainingSummary.Of(texts, features, parts, head.CrossValidation, headTime, heldOut), owned);
         });
     }
 

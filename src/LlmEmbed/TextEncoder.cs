@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using LlmEmbed.Data;
 using LlmEmbed.Reading;
 
@@ -5,8 +6,7 @@ namespace LlmEmbed;
 
 /// <summary>
 /// A frozen language model that turns texts into pooled hidden states. Texts are tokenized, sorted by length into batches, sent through the blocks up
-/// to the
-/// deepest wanted view, and pooled; with a cache folder each distinct text is computed once, and an interrupted run resumes where it stopped.
+/// to the deepest wanted view, and pooled; with a cache folder each distinct text is computed once, and an interrupted run resumes where it stopped.
 /// </summary>
 public sealed class TextEncoder : ITextEncoder
 {
@@ -105,25 +105,13 @@ public sealed class TextEncoder : ITextEncoder
         },
         cancellationToken);
 
-    /// <summary>
-    /// The token ids of a text as the backbone reads them: with special tokens and the prompt, without what is beyond <see cref="MaxTokens"/>. Empty
-    /// for a text
-    /// that gives no token.
-    /// </summary>
-    /// <param name="text">The text.</param>
-    public IReadOnlyList<int> Tokenize(string text)
-    {
-        ArgumentNullException.ThrowIfNull(text);
-        return _reader.Prepare([text], CancellationToken.None).Tokens[0].Ids;
-    }
-
     /// <inheritdoc/>
     public TextEmbeddings Encode(IReadOnlyList<string> texts, IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(texts);
-        long start = System.Diagnostics.Stopwatch.GetTimestamp();
+        long start = Stopwatch.GetTimestamp();
         TextEmbeddings embeddings = _reader.Read(_reader.Prepare(texts, cancellationToken), progress, cancellationToken);
-        return embeddings.Within(System.Diagnostics.Stopwatch.GetElapsedTime(start));
+        return embeddings.Within(Stopwatch.GetElapsedTime(start));
     }
 
     /// <summary>

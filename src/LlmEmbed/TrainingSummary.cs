@@ -70,11 +70,14 @@ public sealed record TrainingSummary
     internal SelectionSummary? Selection { get; }
 
     internal static TrainingSummary Of(
-        TrainingTexts texts, Features features, TrainedClassifier classifier, TimeSpan headTime, EvaluationReport? heldOut)
+        TrainingTexts texts,
+        Features features,
+        TrainedClassifier classifier,
+        CrossValidation? validation,
+        TimeSpan headTime,
+        EvaluationReport? heldOut)
     {
-        IReadOnlyList<LabelError>? errors = classifier.Head.CrossValidation is { } validation
-            ? LabelError.Find(validation, texts.Labels, texts.Classes)
-            : null;
+        IReadOnlyList<LabelError>? errors = validation is null ? null : LabelError.Find(validation, texts.Labels, texts.Classes);
         return new TrainingSummary(texts, features, classifier)
         {
             Examples = texts.Texts.Length,

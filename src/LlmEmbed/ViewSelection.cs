@@ -18,9 +18,8 @@ public sealed record ViewSelection
 
     /// <summary>
     /// Views from the middle of the network, where small models carry most of what classifiers need: for a decoder of L blocks
-    /// <see cref="Pooling.MeanSkipFirst"/>
-    /// at L/2 and 4L/5 and <see cref="Pooling.Last"/> at 3L/5, for an encoder <see cref="Pooling.Mean"/> at 2L/3 and L. With few blocks some of these
-    /// coincide and are kept once.
+    /// <see cref="Pooling.MeanSkipFirst"/> at L/2 and 4L/5 and <see cref="Pooling.Last"/> at 3L/5, for an encoder <see cref="Pooling.Mean"/> at 2L/3
+    /// and L. With few blocks some of these coincide and are kept once.
     /// </summary>
     public static ViewSelection Default { get; } = new(null, null, null);
 
@@ -36,8 +35,7 @@ public sealed record ViewSelection
     /// <summary>Every pooling at every depth.</summary>
     /// <param name="depths">
     /// A comma-separated list of: a number, a negative number counted from the last depth, a share of the blocks (<c>50%</c>), <c>last5</c> (the last
-    /// five), <c>all</c>. Null takes
-    /// the depths of <see cref="Default"/>.
+    /// five), <c>all</c>. Null takes the depths of <see cref="Default"/>.
     /// </param>
     /// <param name="poolings">Null takes the default for the architecture: <see cref="Pooling.MeanSkipFirst"/> for decoders,
     /// <see cref="Pooling.Mean"/> for encoders.</param>

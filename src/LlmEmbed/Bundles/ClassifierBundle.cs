@@ -14,9 +14,9 @@ namespace LlmEmbed.Bundles;
 
 /// <summary>
 /// A trained classifier as a folder: <c>classifier.json</c> (what it is), <c>head.safetensors</c> (what was trained), <c>terms.txt</c> (words and
-/// pairs of words, one a line, where they
-/// count), <c>README.md</c> (a model card) and, where something was measured, <c>report.json</c> and <c>report.html</c>, without texts of the data
-/// and without times. Nothing in it is executable. Backbones are not part of it: they are named, with checksums.
+/// pairs of words, one a line, where they count), <c>README.md</c> (a model card) and, where something was measured, <c>report.json</c> and
+/// <c>report.html</c>, without texts of the data and without times. Nothing in it is executable. Backbones are not part of it: they are named, with
+/// checksums.
 /// </summary>
 internal static class ClassifierBundle
 {

@@ -5,8 +5,7 @@ namespace LlmEmbed.Comparison;
 
 /// <summary>
 /// A decoder with its language-model head. It holds B rows of tokens that grow: a run of tokens into one row, or one token into each row. Keys and
-/// values of what
-/// a row holds are kept, so that no token is read twice, and a row can be cut back to an earlier length at no cost.
+/// values of what a row holds are kept, so that no token is read twice, and a row can be cut back to an earlier length at no cost.
 /// </summary>
 internal sealed class LanguageModel : IDisposable
 {

@@ -34,9 +34,8 @@ public sealed record ComparisonResult(IReadOnlyList<ComparisonRow> Rows, IReadOn
 
 /// <summary>
 /// The honest table: baselines, the released recipe, its repair, prompting and the automatic recipe on the same texts of the user. Every choice is
-/// made on the training
-/// texts; the test texts are predicted once by each method. The baselines that read all blocks share one pass, whose full cost is counted for each of
-/// them.
+/// made on the training texts; the test texts are predicted once by each method. The baselines that read all blocks share one pass, whose full cost
+/// is counted for each of them.
 /// </summary>
 public sealed class MethodComparison : IDisposable
 {

@@ -11,8 +11,7 @@ internal sealed record PromptedTask(IReadOnlyList<string> Labels, IReadOnlyList<
 
 /// <summary>
 /// Classifies by prompting a language model, which is what LLMEmbed replaces: the prompt's beginning is read once, each text behind it, and every
-/// label is
-/// scored by the mean log-probability of its tokens.
+/// label is scored by the mean log-probability of its tokens.
 /// </summary>
 internal sealed class PromptedClassifier : IDisposable
 {

@@ -28,8 +28,7 @@ internal sealed record PromptedResult(string Method, string Note, int[]? Sample,
 
 /// <summary>
 /// Zero-shot, few-shot and chain-of-thought prompting of one decoder. Scores of labels are measured from their means over some training texts, since
-/// a small
-/// model prefers one label whatever the text says (batch calibration, Zhou et al. 2024).
+/// a small model prefers one label whatever the text says (batch calibration, Zhou et al. 2024).
 /// </summary>
 internal sealed class PromptedMethods(
     BackboneReader reader,

@@ -4,8 +4,8 @@ namespace LlmEmbed.Learning;
 
 /// <summary>
 /// A training text whose label is doubted: a fit which has not seen it puts it into another class with at least the confidence that texts of that
-/// class get on average (the
-/// threshold of confident learning, arXiv 1911.00068), so that classes which are hard for the classifier do not fill the list.
+/// class get on average (the threshold of confident learning, arXiv 1911.00068), so that classes which are hard for the classifier do not fill the
+/// list.
 /// </summary>
 /// <param name="Row">Its place among the training examples, counted from 0.</param>
 /// <param name="Label">The label it has.</param>

@@ -28,6 +28,9 @@ internal sealed record TrainedHead(IHead Head, double Temperature, HeadDecisions
     public T? Find<T>()
         where T : class, IAddedPart => Additions.OfType<T>().FirstOrDefault();
 
+    /// <summary>The head with what classifies texts only, so that the logits of all training rows can be freed.</summary>
+    public TrainedHead WithoutTraining() => this with { CrossValidation = null };
+
     /// <summary>
     /// The head without the words, calibrated by itself; null if it has none. Words are added last and act on the logits alone, so they can be taken
     /// off again; every other addition is part of the weights of the head.

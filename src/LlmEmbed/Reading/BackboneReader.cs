@@ -19,6 +19,7 @@ internal sealed class BackboneReader : IDisposable
     private readonly EncoderEngine _engine;
     private readonly EngineReader _computing;
     private readonly StoredReader? _storing;
+    private bool _isDisposed;
 
     /// <param name="backbone">Must outlive the reader.</param>
     /// <param name="plan">What to read; a precision that is left open is chosen here.</param>
@@ -164,8 +165,6 @@ internal sealed class BackboneReader : IDisposable
         ((IStateReader?)_storing ?? _computing).Dispose();
     }
 
-    private bool _isDisposed;
-
     /// <summary>Gives repeated texts the rows of their first appearance.</summary>
     private static void RepeatRows(PreparedTexts texts, StateTargets targets)
     {
@@ -206,8 +205,7 @@ internal sealed class BackboneReader : IDisposable
         if (padTo < plan.MaxTokens || padTo > model.MaxTokens)
             throw new LlmEmbedException(
                 $"Texts cannot be padded to {padTo} tokens: expected at least the {plan.MaxTokens} tokens that texts may have and at most the " +
-                $"{model.MaxTokens} positions " +
-                $"of {backbone.Name}.");
+                $"{model.MaxTokens} positions of {backbone.Name}.");
         if (model.PadId >= model.VocabularySize)
             throw new LlmEmbedException(
                 $"{source}: 'pad_token_id' is {model.PadId}, but the model has embeddings for {model.VocabularySize} tokens only; padding to a " +

@@ -6,9 +6,8 @@ namespace LlmEmbed.Reading;
 
 /// <summary>
 /// The weights of an open backbone, shared by all that read with it: for each precision one <see cref="WeightStore"/> as long as anybody uses it, and
-/// the quantized weights from
-/// when they are first needed. Quantized weights are kept on disk where there is a folder for them, so that only the first start of all quantizes;
-/// later ones map the files.
+/// the quantized weights from when they are first needed. Quantized weights are kept on disk where there is a folder for them, so that only the first
+/// start of all quantizes; later ones map the files.
 /// </summary>
 internal sealed class BackboneWeights(OpenBackbone backbone, RuntimeOptions runtime) : IDisposable
 {

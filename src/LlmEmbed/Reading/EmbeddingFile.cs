@@ -4,8 +4,7 @@ namespace LlmEmbed.Reading;
 
 /// <summary>
 /// Writes embeddings to a safetensors file that other tools read: the tensors <c>embeddings</c> F32 [N,D,H] and <c>depths</c> I64 [D], and in the
-/// metadata the backbone's name
-/// and the poolings. The file appears whole with <see cref="Commit"/>, or not at all.
+/// metadata the backbone's name and the poolings. The file appears whole with <see cref="Commit"/>, or not at all.
 /// </summary>
 public sealed class EmbeddingFile : IDisposable
 {
@@ -26,8 +25,10 @@ public sealed class EmbeddingFile : IDisposable
             ["poolings"] = string.Join(' ', encoder.Views.Select(view => Poolings.NameOf(view.Pooling))),
         };
         SafetensorsWriter writer = SafetensorsWriter.Create(
-            path, metadata, new SafetensorsLayout("depths", "I64"), new SafetensorsLayout(
-                "embeddings", "F32", encoder.Views.Count, encoder.HiddenSize));
+            path,
+            metadata,
+            new SafetensorsLayout("depths", "I64"),
+            new SafetensorsLayout("embeddings", "F32", encoder.Views.Count, encoder.HiddenSize));
         writer.Append<long>("depths", [.. encoder.Views.Select(view => (long)view.Depth)]);
         return new EmbeddingFile(writer);
     }

@@ -141,8 +141,7 @@ internal sealed class EncoderEngine : IDisposable
 
     /// <summary>
     /// How many batches are computed at once, by a thread each: threads that share a batch wait for each other after every product and every pass,
-    /// and for the one whose core
-    /// a neighbour disturbs. Few batches go one after the other through all threads. So do all batches of large networks.
+    /// and for the one whose core a neighbour disturbs. Few batches go one after the other through all threads. So do all batches of large networks.
     /// </summary>
     private int LanesFor(MemoryPlan plan, int batches) =>
         batches >= 2 * _threads && plan.Bytes <= Math.Min(MostLaneBytes, _runtime.MemoryBytes / 2 ?? long.MaxValue) ? _threads : 1;
@@ -187,8 +186,17 @@ internal sealed class EncoderEngine : IDisposable
     }
 
     private EncoderSession Compile(Layers layers, BlockRange blocks, int threads, PromptPrefix? prefix = null, int? tokensAt = null) => new(
-        _backbone, layers, blocks, _plan.Views, _plan.PadTo
-            ?? _plan.MaxTokens, _plan.PadTo, threads, _preparation.Prompt, prefix, _plan.AttentionQuery, tokensAt);
+        _backbone,
+        layers,
+        blocks,
+        _plan.Views,
+        _plan.PadTo ?? _plan.MaxTokens,
+        _plan.PadTo,
+        threads,
+        _preparation.Prompt,
+        prefix,
+        _plan.AttentionQuery,
+        tokensAt);
 
     /// <summary>The pooled states [N,D,H] of some texts in a precision.</summary>
     private float[] RunAll(Precision precision, int[][] texts, Work work)

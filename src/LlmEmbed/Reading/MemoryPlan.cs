@@ -4,8 +4,7 @@ namespace LlmEmbed.Reading;
 
 /// <summary>
 /// Which blocks are in memory together. Without a limit, or where everything fits, all of them; else runs of blocks are loaded in turn, and many
-/// texts pass through each before
-/// the next is loaded, so that a weight is read once for all of them.
+/// texts pass through each before the next is loaded, so that a weight is read once for all of them.
 /// </summary>
 /// <param name="Runs">The blocks, in order, as they are loaded together.</param>
 /// <param name="TextTokens">Tokens that pass through the blocks together, padding not counted.</param>

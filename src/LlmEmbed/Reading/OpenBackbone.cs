@@ -50,8 +50,7 @@ internal sealed class OpenBackbone : IDisposable
 
     /// <summary>
     /// The prompt behind which a decoder's texts are better read: a line break, where its tokenizer puts nothing before a text, since the state of
-    /// the first token of all says
-    /// nothing of the text. Null for all other backbones.
+    /// the first token of all says nothing of the text. Null for all other backbones.
     /// </summary>
     public string? LineBreakPrompt => BeginsWithText ? LeadPrompt : null;
 
@@ -75,8 +74,7 @@ internal sealed class OpenBackbone : IDisposable
             if (tokenizer.VocabularySize > model.VocabularySize)
                 throw new LlmEmbedException(
                     $"{checkpoint.Path}: the tokenizer has ids up to {tokenizer.VocabularySize - 1}, but the model has embeddings for " +
-                    $"{model.VocabularySize} tokens only. " +
-                    "The files belong to different models.")
+                    $"{model.VocabularySize} tokens only. The files belong to different models.")
                 { FilePath = checkpoint.Path };
             return new OpenBackbone(
                 source, located.Name, checkpoint, model, tokenizer, checkpoint.Sha256(work.Progress, work.CancellationToken), runtime);

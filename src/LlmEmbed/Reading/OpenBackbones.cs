@@ -4,8 +4,7 @@ namespace LlmEmbed.Reading;
 
 /// <summary>
 /// Backbones that are open on this machine. Each is opened, hashed and compiled once, however many encoders and classifiers use it: give the same
-/// object to all that are to
-/// share their backbones. It must outlive them.
+/// object to all that are to share their backbones. It must outlive them.
 /// </summary>
 public sealed class OpenBackbones : IDisposable
 {

@@ -8,8 +8,7 @@ namespace LlmEmbed.Reading;
 
 /// <summary>
 /// Chooses int8 if it keeps the pooled states of a small built-in sample, fp32 otherwise. What was measured is kept beside the quantized weights,
-/// since it takes both
-/// precisions to find.
+/// since it takes both precisions to find.
 /// </summary>
 internal sealed class PrecisionChoice(OpenBackbone backbone, BackbonePlan plan, TextPreparation preparation, RuntimeOptions runtime)
 {

@@ -2,8 +2,7 @@ namespace LlmEmbed.Reading;
 
 /// <summary>
 /// Remembers on disk what another reader computed: a text that is in the store is not read again, and each finished shard is kept while the next one
-/// is computed. What was
-/// kept before an interruption is found by the next run.
+/// is computed. What was kept before an interruption is found by the next run.
 /// </summary>
 internal sealed class StoredReader : IStateReader
 {

@@ -8,10 +8,8 @@ namespace LlmEmbed.Recipes;
 
 /// <summary>
 /// The recipe that finds out what works. A sample is read at many candidate views, a few views are chosen on it, the networks are cut above the
-/// deepest of them, and the rest
-/// of the texts is read with what is left. Views below the cut depth cost nothing more to read, and many texts can use more views than few: with many
-/// texts all of them are
-/// read, and a second look at more texts than the sample decides which ones stay.
+/// deepest of them, and the rest of the texts is read with what is left. Views below the cut depth cost nothing more to read, and many texts can use
+/// more views than few: with many texts all of them are read, and a second look at more texts than the sample decides which ones stay.
 /// </summary>
 internal sealed class AutomaticTraining(
     Recipe.Automatic recipe,

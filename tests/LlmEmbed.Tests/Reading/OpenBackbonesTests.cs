@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using LlmEmbed.Bundles;
 using LlmEmbed.Reading;
 using Xunit;
@@ -58,11 +59,22 @@ public sealed class OpenBackbonesTests : IDisposable
     }
 
     [Fact]
-    public void A_training_opens_each_backbone_once()
+    public void A_training_leaves_its_backbones_open_for_others()
     {
         using TextClassifier classifier = TextClassifier.Train(
             Requests.Generate(60), Requests.Options("llama-gqa", "bert") with { HeldOutShare = 0.25 }, _backbones, progress: null, Cancellation);
         Assert.Equal(["llama-gqa", "bert"], _backbones.Names);
+    }
+
+    /// <summary>The starter's weights are large enough for hashing to be reported.</summary>
+    [Fact]
+    public void The_weights_of_a_backbone_are_hashed_once()
+    {
+        Stages stages = new();
+        TrainingOptions options = Requests.Options(ViewSelection.At("0"), "smollm2-135m-instruct") with { HeldOutShare = 0.25 };
+        using TextClassifier classifier = TextClassifier.Train(Requests.Generate(60), options, _backbones, stages, Cancellation);
+        using TextEncoder encoder = TextEncoder.Load("smollm2-135m-instruct", options: null, _backbones, stages, Cancellation);
+        Assert.Single(stages.Finished, "Checking the weights");
     }
 
     [Fact]
@@ -88,6 +100,17 @@ public sealed class OpenBackbonesTests : IDisposable
         Encode(encoder);
         _backbones.Dispose();
         Assert.Throws<ObjectDisposedException>(() => Encode(encoder));
+    }
+
+    /// <summary>The stages that came to their end, one after the other.</summary>
+    private sealed class Stages : IProgress<WorkProgress>
+    {
+        public ConcurrentQueue<string> Finished { get; } = [];
+
+        public void Report(WorkProgress value)
+        {
+            if (value.Done == value.Total) Finished.Enqueue(value.Stage);
+        }
     }
 
     private static LabelProbability[] Predict(TextClassifier classifier) =>
