@@ -103,8 +103,6 @@ internal static class CommonOptions
     public static Option<string?> LabelColumn() =>
         new("--label-column") { Description = "Column that holds the label. Default: label, class, category or target.", HelpName = "NAME" };
 
-    public static Option<TableFormat?> Format() => Format("--format", "csv, tsv, jsonl, parquet or lines, for files whose extension does not say.");
-
     public static Option<TableFormat?> Format(string name, string description) => new(name)
     {
         Description = description,
@@ -131,7 +129,7 @@ internal static class CommonOptions
     };
 
     public static Option<bool> SkipBadRows() =>
-        new("--skip-bad-rows") { Description = "Leave out rows without text or label and classes with one example, and count them." };
+        new("--skip-bad-rows") { Description = "Leave out rows without text or label, rows that cannot be read, and classes with one example, and count them." };
 
     public static Option<int?> Examples() => Count("--examples", "N", "Train on a sample of N examples, the classes in their shares. Default: all.");
 
@@ -225,7 +223,7 @@ internal static class CommonOptions
         where T : struct, Enum => JsonNamingPolicy.KebabCaseLower.ConvertName(member.ToString());
 
     /// <summary>Makes a value that cannot be read an error of the command line, which ends with its own exit code.</summary>
-    private static Func<ArgumentResult, T?> Parser<T>(Func<string, T> parse) => argument =>
+    public static Func<ArgumentResult, T?> Parser<T>(Func<string, T> parse) => argument =>
     {
         try
         {

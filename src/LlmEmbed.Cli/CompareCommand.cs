@@ -69,13 +69,24 @@ internal static class CompareCommand
                 terminal,
                 progress => MethodComparison.Run(sample, held.Examples, options, runtimeArguments.Read(parsed), progress, cancellationToken));
             ComparisonPage page = new(Title(sample.Count, train, held, result.Rows[0].Report.Classes.Count), result);
-            if (parsed.GetValue(json)) terminal.Output.WriteLine(page.ToJson());
-            else terminal.Output.Write(page.ToMarkdown());
+            if (parsed.GetValue(json)) terminal.Output.WriteLine(TableText.AddTo(page.ToJson(), ("data", train), ("test", held)));
+            else Print(terminal, page, train, held);
             if (parsed.GetValue(output) is string path) AtomicFile.WriteText(path, page.ToMarkdown());
             if (parsed.GetValue(report) is string html) page.Save(html);
             return Task.FromResult(ExitCode.Success);
         });
         return command;
+    }
+
+    private static void Print(Terminal terminal, ComparisonPage page, params ReadOnlySpan<LabeledTable> tables)
+    {
+        foreach (LabeledTable table in tables)
+        {
+            terminal.Output.WriteLine($"{table.Source}: {table.Examples.Count:N0} texts");
+            TableText.Print(terminal, table);
+        }
+        terminal.Output.WriteLine();
+        terminal.Output.Write(page.ToMarkdown());
     }
 
     private static string Title(int examples, LabeledTable train, LabeledTable test, int classes)

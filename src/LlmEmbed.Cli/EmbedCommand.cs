@@ -23,13 +23,13 @@ internal static class EmbedCommand
             HelpName = "FILE.safetensors",
             Required = true,
         };
-        Option<TableFormat?> format = CommonOptions.Format();
-        Option<string?> textColumn = CommonOptions.TextColumn();
+        TableArguments tableArguments = new();
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new(Precision.Fp32); // what others compute with these features should be exact unless they say otherwise
         RuntimeArguments runtimeArguments = new();
         Command command = new("embed", "Write the pooled hidden states of texts to a safetensors file.")
-        { backbone, data, output, format, textColumn };
+        { backbone, data, output };
+        tableArguments.AddTo(command);
         encoderArguments.AddTo(command);
         runtimeArguments.AddTo(command);
         command.Add(json);
@@ -39,12 +39,12 @@ internal static class EmbedCommand
             CommonOptions.RefuseOverwriting(parsed.GetRequiredValue(data), path);
             if (!path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
                 throw new WrongUsageException($"--output is '{path}', expected a name that ends in .safetensors: that is what is written.");
-            using TableReader table = terminal.OpenTable(parsed.GetRequiredValue(data), parsed.GetValue(format));
-            int column = table.TextColumn(parsed.GetValue(textColumn));
+            using TableReader table = terminal.OpenTable(parsed.GetRequiredValue(data), tableArguments.Read(parsed));
+            int column = table.TextColumn(tableArguments.TextColumn(parsed));
             using TextEncoder encoder = ConsoleProgress.Show(terminal, progress => TextEncoder.Load(
                 parsed.GetRequiredValue(backbone), encoderArguments.Read(parsed), runtimeArguments.Read(parsed), progress, cancellationToken));
             EncodingTotals totals = ConsoleProgress.Show(terminal, progress => Run(table, column, encoder, path, progress, cancellationToken));
-            Print(terminal, encoder, path, totals, parsed.GetValue(json));
+            Print(terminal, encoder, path, totals, table.Describe(column), parsed.GetValue(json));
             return Task.FromResult(ExitCode.Success);
         });
         return command;
@@ -69,17 +69,20 @@ internal static class EmbedCommand
         return totals;
     }
 
-    private static void Print(Terminal terminal, TextEncoder encoder, string path, EncodingTotals totals, bool asJson)
+    private static void Print(Terminal terminal, TextEncoder encoder, string path, EncodingTotals totals, TableDescription description, bool asJson)
     {
         foreach (string warning in encoder.Warnings) terminal.Error.WriteLine($"llmembed: {warning}");
         if (asJson)
         {
             JsonObject summary = totals.ToJson();
+            summary["data"] = TableText.ToJson(description);
             summary["output"] = path;
             summary["shape"] = new JsonArray(totals.Texts, encoder.Views.Count, encoder.HiddenSize);
             terminal.Output.WriteLine(summary.ToJsonString());
             return;
         }
+        TableText.PrintNotes(terminal, description.Source, description.Notes);
+        terminal.Output.WriteLine($"{description.Source}: {description}");
         terminal.Output.WriteLine($"{path}: {totals.Texts:N0} texts × {encoder.Views.Count} views × {encoder.HiddenSize}");
         terminal.Output.WriteLine(totals.Describe(encoder.MaxTokens));
     }

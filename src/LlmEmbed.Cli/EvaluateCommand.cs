@@ -61,11 +61,11 @@ internal static class EvaluateCommand
     {
         if (asJson)
         {
-            terminal.Output.WriteLine(report.ToJson());
+            terminal.Output.WriteLine(TableText.AddTo(report.ToJson(), ("data", table)));
             return;
         }
         terminal.Output.WriteLine($"{table.Source}: {report.Count:N0} texts");
-        foreach (SkippedRows reason in table.Skipped) terminal.Output.WriteLine($"  left out: {reason}");
+        TableText.Print(terminal, table);
         ReportText.Print(terminal, report);
         terminal.Output.WriteLine(
             $"  micro-F1 {report.MicroF1:P1}, weighted F1 {report.WeightedF1:P1}, log loss {report.LogLoss:0.0000}, Brier " +

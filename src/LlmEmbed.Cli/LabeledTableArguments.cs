@@ -6,37 +6,45 @@ namespace LlmEmbed.Cli;
 /// <summary>The options that say how a file of labelled texts is read, for the commands that take one.</summary>
 internal sealed class LabeledTableArguments
 {
-    private readonly Option<string?> _textColumn = CommonOptions.TextColumn();
+    private readonly TableArguments _table = new();
     private readonly Option<string?> _labelColumn = CommonOptions.LabelColumn();
-    private readonly Option<TableFormat?> _format = CommonOptions.Format();
     private readonly Option<bool> _skipBadRows = CommonOptions.SkipBadRows();
 
     public void AddTo(Command command)
     {
-        foreach (Option option in new Option[] { _textColumn, _labelColumn, _format, _skipBadRows }) command.Add(option);
+        _table.AddTo(command);
+        command.Add(_labelColumn);
+        command.Add(_skipBadRows);
     }
 
     /// <summary>Reads texts to measure on: every row has a text and a label.</summary>
     public LabeledTable Read(Terminal terminal, string path, ParseResult parsed)
     {
         LabeledTableOptions options = Options(parsed);
-        using TableReader table = terminal.OpenTable(path, options.Format);
-        return LabeledTable.Read(table, options);
+        using TableReader table = terminal.OpenTable(path, options.Table);
+        return Noted(terminal, LabeledTable.Read(table, options));
     }
 
     /// <summary>Reads texts to train on: there are at least two classes with two examples each.</summary>
     public LabeledTable ReadForTraining(Terminal terminal, string path, ParseResult parsed)
     {
         LabeledTableOptions options = Options(parsed);
-        using TableReader table = terminal.OpenTable(path, options.Format);
-        return LabeledTable.ReadForTraining(table, options);
+        using TableReader table = terminal.OpenTable(path, options.Table);
+        return Noted(terminal, LabeledTable.ReadForTraining(table, options));
+    }
+
+    /// <summary>What was read, with what to know about it before the work begins that may take long.</summary>
+    private static LabeledTable Noted(Terminal terminal, LabeledTable table)
+    {
+        TableText.PrintNotes(terminal, table.Source, table.Notes);
+        return table;
     }
 
     private LabeledTableOptions Options(ParseResult parsed) => new()
     {
-        TextColumn = parsed.GetValue(_textColumn),
+        Table = _table.Read(parsed),
+        TextColumn = _table.TextColumn(parsed),
         LabelColumn = parsed.GetValue(_labelColumn),
-        Format = parsed.GetValue(_format),
         BadRows = parsed.GetValue(_skipBadRows) ? BadRows.Skip : BadRows.Refuse,
     };
 }

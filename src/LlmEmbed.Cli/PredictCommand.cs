@@ -19,8 +19,7 @@ internal static class PredictCommand
             Description = "csv, tsv, jsonl, parquet or txt; '-' is standard input. Other columns are carried through.",
             HelpName = "FILE",
         };
-        Option<TableFormat?> format = CommonOptions.Format();
-        Option<string?> textColumn = CommonOptions.TextColumn();
+        TableArguments tableArguments = new();
         Option<string> output = new("--output")
         {
             Description = "csv, tsv or jsonl file; '-' is standard output (the default).",
@@ -34,8 +33,9 @@ internal static class PredictCommand
         RuntimeArguments runtimeArguments = new(keepsEmbeddings: false);
         Command command = new("predict", "Classify texts, in their order, in constant memory.")
         {
-            model, texts, data, textColumn, format, output, outputFormat, top, all,
+            model, texts, data, output, outputFormat, top, all,
         };
+        tableArguments.AddTo(command);
         runtimeArguments.AddTo(command);
         command.SetAction((parsed, cancellationToken) =>
         {
@@ -47,9 +47,10 @@ internal static class PredictCommand
             using TextClassifier classifier = ConsoleProgress.Show(
                 terminal,
                 progress => TextClassifier.Load(parsed.GetRequiredValue(model), runtimeArguments.Read(parsed), progress, cancellationToken));
-            using TableReader? table = given.Length > 0 ? null : OpenTable(terminal, parsed.GetValue(data), parsed.GetValue(format));
+            using TableReader? table = given.Length > 0 ? null : OpenTable(terminal, parsed.GetValue(data), tableArguments, parsed);
             // Found before the output is opened: a wrong name must not empty a file.
-            int column = table is null ? 0 : table.TextColumn(parsed.GetValue(textColumn));
+            int column = table is null ? 0 : table.TextColumn(tableArguments.TextColumn(parsed));
+            if (table is not null && parsed.GetValue(data) is not null) TableText.PrintDescription(terminal, table.Describe(column));
             PredictionColumns columns = PredictionColumns.Choose(
                 table, classifier.Labels, parsed.GetValue(all) ? classifier.Labels.Count : parsed.GetValue(top), parsed.GetValue(all));
             using TableWriter writer = OpenOutput(terminal, parsed.GetRequiredValue(output), parsed.GetValue(outputFormat), table, columns.Names);
@@ -64,6 +65,13 @@ internal static class PredictCommand
                     classifier, table.Rows().Select(row => (table.Text(row, column) ?? "", row.Fields)), columns, writer, counts, cancellationToken);
             }
             counts.Print(terminal.Error);
+            if (writer.ReplacedCharacters > 0)
+            {
+                terminal.Error.WriteLine(
+                    $"llmembed: {writer.ReplacedCharacters:N0} characters U+0000, which csv and tsv cannot hold, were written as U+FFFD; " +
+                    "--output-format jsonl keeps them.");
+            }
+            if (table is not null) TableText.PrintNotes(terminal, table.Source, table.Notes);
             return Task.FromResult(ExitCode.Success);
         });
         return command;
@@ -89,14 +97,14 @@ internal static class PredictCommand
         }
     }
 
-    private static TableReader OpenTable(Terminal terminal, string? path, TableFormat? format) =>
-        terminal.OpenTable(path ?? "-", format ?? (path is null or "-" ? TableFormat.Lines : null));
+    private static TableReader OpenTable(Terminal terminal, string? path, TableArguments arguments, ParseResult parsed) =>
+        terminal.OpenTable(path ?? "-", arguments.Read(parsed, path is null or "-" ? TableFormat.Lines : null));
 
     private static TableWriter OpenOutput(
         Terminal terminal, string path, TableFormat? format, TableReader? table, IReadOnlyList<string> columns)
     {
         if (path != "-") return TableWriter.Create(path, columns, format);
-        TableFormat ofInput = table?.Format == TableFormat.JsonLines ? TableFormat.JsonLines : TableFormat.Csv;
+        TableFormat ofInput = table?.Layout.Format == TableFormat.JsonLines ? TableFormat.JsonLines : TableFormat.Csv;
         return TableWriter.Create(terminal.OpenOutput(), columns, format ?? ofInput);
     }
 

@@ -47,10 +47,18 @@ internal static class ProbeCommand
             using OpenBackbones open = new(runtimeArguments.Read(parsed));
             ProbeReport report = new(
                 ConsoleProgress.Show(terminal, progress => DepthProbe.Run(sample, options, open, progress, cancellationToken)), sample.Count);
-            terminal.Output.WriteLine(parsed.GetValue(json) ? report.ToJson() : report.ToString());
+            if (parsed.GetValue(json)) terminal.Output.WriteLine(TableText.AddTo(report.ToJson(), ("data", table)));
+            else Print(terminal, report, table);
             if (parsed.GetValue(svg) is string path) report.SaveSvg(path);
             return Task.FromResult(ExitCode.Success);
         });
         return command;
+    }
+
+    private static void Print(Terminal terminal, ProbeReport report, LabeledTable table)
+    {
+        terminal.Output.WriteLine($"{table.Source}: {table.Examples.Count:N0} texts");
+        TableText.Print(terminal, table);
+        terminal.Output.WriteLine(report.ToString());
     }
 }

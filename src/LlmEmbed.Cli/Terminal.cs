@@ -44,14 +44,9 @@ internal sealed class Terminal
 
     /// <summary>Opens a file, or standard input where the path is <c>-</c>.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="format">Null: as the file's extension says.</param>
-    public TableReader OpenTable(string path, TableFormat? format)
-    {
-        if (path != "-") return TableReader.Open(path, format);
-        return format is not null
-            ? TableReader.Open(_openInput(), format)
-            : throw new LlmEmbedException("Standard input has no extension that tells its format: give --format (csv, tsv, jsonl or lines).");
-    }
+    /// <param name="options">How it is to be read.</param>
+    public TableReader OpenTable(string path, TableOptions options) =>
+        path == "-" ? TableReader.Open(_openInput(), options) : TableReader.Open(path, options);
 
     /// <summary>Standard output as bytes.</summary>
     public Stream OpenOutput() => _openOutput();

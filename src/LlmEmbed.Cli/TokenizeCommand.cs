@@ -17,8 +17,7 @@ internal static class TokenizeCommand
             HelpName = "FILE",
             DefaultValueFactory = _ => "-",
         };
-        Option<TableFormat?> format = CommonOptions.Format();
-        Option<string?> textColumn = CommonOptions.TextColumn();
+        TableArguments tableArguments = new();
         Option<bool> noSpecialTokens = new("--no-special-tokens") { Description = "Leave out the tokens that the model adds around a text." };
         Option<int?> maxTokens = CommonOptions.Count("--max-tokens", "N", "Cut texts to N tokens, special tokens included. Default: no limit.");
         Option<string[]> models = CommonOptions.ModelFolders();
@@ -26,21 +25,26 @@ internal static class TokenizeCommand
             "tokenize",
             "Print the token ids of each text as one JSON line: {\"ids\": [...], \"tokens\": [...]}. A folder with only tokenizer files is enough.")
         {
-            backbone, data, format, textColumn, noSpecialTokens, maxTokens, models,
+            backbone, data, noSpecialTokens, maxTokens, models,
         };
+        tableArguments.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
             Tokenizer tokenizer = Tokenizer.Load(parsed.GetRequiredValue(backbone), parsed.GetValue(models));
             string path = parsed.GetRequiredValue(data);
-            using TableReader table = terminal.OpenTable(path, parsed.GetValue(format) ?? (path == "-" ? TableFormat.JsonLines : null));
+            using TableReader table = terminal.OpenTable(path, tableArguments.Read(parsed, path == "-" ? TableFormat.JsonLines : null));
+            int column = table.TextColumn(tableArguments.TextColumn(parsed));
             Run(
                 terminal,
                 tokenizer,
                 table,
-                table.TextColumn(parsed.GetValue(textColumn)),
+                column,
                 parsed.GetValue(maxTokens),
                 !parsed.GetValue(noSpecialTokens),
                 cancellation);
+            TableDescription description = table.Describe(column);
+            if (path != "-") TableText.PrintDescription(terminal, description);
+            TableText.PrintNotes(terminal, description.Source, description.Notes);
             return Task.FromResult(ExitCode.Success);
         });
         return command;

@@ -159,14 +159,14 @@ internal static class TrainCommand
         output.WriteLine($"{run.Training.Source}: {run.Summary.Examples:N0} examples of {run.Classifier.Labels.Count} classes");
         if (run.Summary.Examples < run.Training.Examples.Count)
             output.WriteLine($"  of {run.Training.Examples.Count:N0}: as many as the time budget allows");
-        PrintNotes(terminal, run.Training);
-        if (run.Testing is not null) PrintNotes(terminal, run.Testing);
+        TableText.Print(terminal, run.Training);
         foreach (string line in run.Summary.Explain()) output.WriteLine(line);
         output.WriteLine();
         output.WriteLine(run.Testing is { } testing
             ? $"Measured on {testing.Source} ({run.Report.Count:N0} texts, not trained on):"
             : $"Measured on {run.Report.Count:N0} held-out examples ({HeldOutShare:P0}, stratified) by a classifier trained on the rest; the saved " +
                 "one is trained on everything:");
+        if (run.Testing is not null) TableText.Print(terminal, run.Testing);
         ReportText.Print(terminal, run.Report);
         output.WriteLine();
         output.WriteLine(
@@ -177,19 +177,13 @@ internal static class TrainCommand
         output.WriteLine($"  llmembed inspect {folder}");
     }
 
-    private static void PrintNotes(Terminal terminal, LabeledTable table)
-    {
-        foreach (SkippedRows reason in table.Skipped) terminal.Output.WriteLine($"  left out: {reason}");
-        if (table.ConflictingTexts > 0)
-            terminal.Output.WriteLine($"  note: {table.ConflictingTexts:N0} texts of {table.Source} occur with more than one label");
-    }
-
     private static JsonObject ToJson(TrainingRun run, string folder)
     {
         JsonObject json = JsonNode.Parse(run.Report.ToJson())!.AsObject();
         foreach ((string name, JsonNode? value) in JsonNode.Parse(run.Summary.ToJson())!.AsObject()) json[name] = value?.DeepClone();
         json["output"] = folder;
-        json["skipped_rows"] = run.Training.SkippedCount;
+        json["data"] = TableText.ToJson(run.Training);
+        json["test"] = run.Testing is null ? null : TableText.ToJson(run.Testing);
         json["measured_on"] = run.Testing?.Source ?? "held-out examples";
         json["likely_label_errors"] = ToJson(DoubtedLabels(run));
         json["training_seconds"] = Math.Round(run.TrainingTime.TotalSeconds, 3);

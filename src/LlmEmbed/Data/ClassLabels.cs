@@ -7,6 +7,10 @@ internal static class ClassLabels
     public static string[] Of(IEnumerable<LabeledText> examples) =>
         [.. examples.Select(example => example.Label).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
 
+    /// <summary>The number of examples of each label that occurs.</summary>
+    public static IReadOnlyDictionary<string, int> CountsOf(IEnumerable<LabeledText> examples) =>
+        examples.CountBy(example => example.Label, StringComparer.Ordinal).ToDictionary(StringComparer.Ordinal);
+
     /// <summary>The known labels, then the labels that only these examples have.</summary>
     public static string[] Extend(IReadOnlyList<string> known, IEnumerable<LabeledText> examples) =>
         [.. known, .. Of(examples).Except(known, StringComparer.Ordinal)];

@@ -4,56 +4,90 @@ using CsvHelper;
 namespace LlmEmbed.Data;
 
 /// <summary>
-/// Reads comma- or tab-separated values strictly as RFC 4180 defines them. Broken quoting is an error and not repaired, because a repair would move
-/// text from one row to another. Blank lines are skipped.
+/// Reads values between separators, strictly as RFC 4180 defines them or without quotes. Broken quoting is an error and not repaired, because a
+/// repair would move text from one row to another. Blank lines are skipped.
 /// </summary>
 internal sealed class CsvRows : ITableRows
 {
     private readonly CsvReader _csv;
+    private readonly CsvDialect _dialect;
     private readonly TableSource _source;
+    private readonly int _linesBefore; // 1 if a line before the header tells the separator
+    private bool _isAtFirstRow;
+    private (int Rows, long FirstLine, long LastLine) _swallowed;
 
-    public CsvRows(Stream input, TableSource source, char separator)
+    /// <param name="input">The file.</param>
+    /// <param name="own">The separator after which the format is named.</param>
+    public CsvRows(TableInput input, char own)
     {
-        _source = source;
-        _csv = CsvReader.Create(input, new CsvReaderOptions
+        _source = input.Source;
+        _dialect = CsvDialect.Recognize(input, own);
+        Utf8Stream text = input.OpenText();
+        _linesBefore = CsvDialect.SkipSeparatorLine(text) is null ? 0 : 1;
+        _csv = _dialect.Open(text, record => throw BrokenQuotes(record));
+        Layout = new TableLayout(input.Options.Format!)
         {
-            Separator = separator,
-            // The header is read as a row, so that it is checked with its line number.
-            HasHeader = false,
-            TrackLineNumbers = true,
-            MaxRecordSize = Utf8Stream.MaxLineBytes,
-            OnMalformedRecord = record => throw BrokenQuotes(record, source, separator),
-        });
-        if (!Advance()) throw source.Error("the file is empty, expected a line with the column names.");
-        Columns = Array.ConvertAll(Fields(), field => field.Text!);
-        HeaderLine = _csv.LineNumber;
+            Separator = _dialect.Separator,
+            HasQuotes = _dialect.HasQuotes,
+            Compression = text.Compression,
+        };
+        if (!Advance()) throw _source.Error("the file is empty, expected a line with the column names.");
+        HeaderLine = input.Options.HasHeader ? LineNumber : null;
+        _isAtFirstRow = !input.Options.HasHeader;
+        Columns = ColumnNames.Of(input.Options.HasHeader ? Array.ConvertAll(Fields(), field => field.Text!) : new string[_csv.FieldCount]);
     }
 
     public IReadOnlyList<string> Columns { get; }
 
     public long? HeaderLine { get; }
 
+    public TableLayout Layout { get; }
+
+    public IEnumerable<TableNote> Notes
+    {
+        get
+        {
+            if (_swallowed.Rows == 0) yield break;
+            string others = _swallowed.Rows == 1 ? "" : $" The same holds for {_swallowed.Rows - 1:N0} further rows.";
+            yield return new TableNote(
+                TableNoteKind.SwallowedRows,
+                $"Lines {_swallowed.FirstLine} to {_swallowed.LastLine} were read as one row, since a quoted field spans them, but each of them " +
+                $"looks like a row.{others} If the quotes are characters of the texts, read the file with --quotes none.");
+        }
+    }
+
+    private long LineNumber => _csv.LineNumber + _linesBefore;
+
     public IEnumerable<TableRow> Read()
     {
-        while (Advance())
+        while (_isAtFirstRow || Advance())
         {
+            _isAtFirstRow = false;
             if (_csv.FieldCount != Columns.Count)
             {
-                throw _source.Error(
-                    _csv.LineNumber,
-                    $"the row has {_csv.FieldCount} fields, the header {Columns.Count}. " +
+                yield return TableRow.Unreadable(
+                    LineNumber,
+                    $"the row has {_csv.FieldCount} fields, the header {Columns.Count} ({Layout}). " +
                     "A field that holds separators, quotes or line breaks must be quoted.");
+                continue;
             }
-            yield return new TableRow(_csv.LineNumber, Fields());
+            if (_dialect.LooksLikeRows(_csv.RawRecord, Columns.Count)) NoteSwallowedRows();
+            yield return new TableRow(LineNumber, Fields());
         }
     }
 
     public void Dispose() => _csv.Dispose();
 
+    private void NoteSwallowedRows()
+    {
+        long lastLine = LineNumber + Utf8Stream.LineBreaks(_csv.RawRecord);
+        _swallowed = _swallowed.Rows == 0 ? (1, LineNumber, lastLine) : _swallowed with { Rows = _swallowed.Rows + 1 };
+    }
+
     private TableValue[] Fields()
     {
         TableValue[] fields = new TableValue[_csv.FieldCount];
-        for (int field = 0; field < fields.Length; field++) fields[field] = _csv.GetString(field);
+        for (int field = 0; field < fields.Length; field++) fields[field] = Utf8Stream.Restore(_csv.GetString(field));
         return fields;
     }
 
@@ -67,11 +101,11 @@ internal sealed class CsvRows : ITableRows
         {
             // Errors of quoting come as BrokenQuotes. The only other one is a record without an end.
             string problem = $"the row that begins here is longer than {Utf8Stream.MaxLineBytes >> 20} MiB. Is a quote never closed?";
-            throw _source.Error(exception.LineNumber, problem, exception);
+            throw _source.Error(exception.LineNumber + _linesBefore, problem, exception);
         }
     }
 
-    private static LlmEmbedException BrokenQuotes(CsvMalformedRecord record, TableSource source, char separator)
+    private LlmEmbedException BrokenQuotes(CsvMalformedRecord record)
     {
         string problem = record.Reason switch
         {
@@ -79,9 +113,10 @@ internal sealed class CsvRows : ITableRows
             CsvMalformedReason.TextAfterClosingQuote => "the quoted field that begins here goes on after its closing quote",
             _ => "the field that begins here holds a quote but is not quoted",
         };
-        string before = record.RawRecord[..BrokenFieldStart(record.RawRecord, separator)];
-        long line = record.LineNumber + Utf8Stream.LineBreaks(Encoding.UTF8.GetBytes(before));
-        return source.Error(line, $"{problem}. Quote the whole field and double the quotes inside it.");
+        string before = record.RawRecord[..BrokenFieldStart(record.RawRecord, _dialect.Separator)];
+        return _source.Error(
+            record.LineNumber + _linesBefore + Utf8Stream.LineBreaks(Encoding.UTF8.GetBytes(before)),
+            $"{problem}. Quote the whole field and double the quotes inside it; or, if quotes are characters of the texts, give --quotes none.");
     }
 
     /// <summary>
@@ -113,6 +148,8 @@ internal sealed class CsvOutput : ITableOutput
 {
     private readonly CsvWriter _csv;
 
+    public long ReplacedCharacters { get; private set; }
+
     public CsvOutput(Stream output, IReadOnlyList<string> columns, char separator)
     {
         _csv = CsvWriter.Create(output, new CsvWriterOptions { Separator = separator, NewLine = "\n" });
@@ -122,11 +159,19 @@ internal sealed class CsvOutput : ITableOutput
 
     public void Write(ReadOnlySpan<TableValue> fields)
     {
-        foreach (TableValue field in fields) _csv.WriteField(field.Text);
+        foreach (TableValue field in fields) _csv.WriteField(Writable(field.Text));
         _csv.EndRecord();
     }
 
     public void Flush() => _csv.Flush();
 
     public void Dispose() => _csv.Dispose();
+
+    /// <summary>U+0000, which no text file may hold, becomes U+FFFD, the character that stands for one that cannot be shown.</summary>
+    private string? Writable(string? text)
+    {
+        if (text?.Contains('\0', StringComparison.Ordinal) != true) return text;
+        ReplacedCharacters += text.Count(character => character == '\0');
+        return text.Replace('\0', '\uFFFD');
+    }
 }

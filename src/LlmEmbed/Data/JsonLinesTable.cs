@@ -2,63 +2,98 @@ using System.Buffers;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Data;
 
 /// <summary>
-/// Reads one JSON object on each line; blank lines are skipped. The keys of the first object are the columns. A key that a later object lacks is null
-/// there, and a key that it adds is not read.
+/// Reads one JSON object on each line; blank lines are skipped. The columns are all keys of the first records, in the order in which they appear.
+/// A key that a record lacks is null there, and a key that only later records have is counted and not read.
 /// </summary>
 internal sealed class JsonLinesRows : ITableRows
 {
-    private readonly ObjectReader _objects;
-    private readonly List<KeyValuePair<string, TableValue>> _first;
-    private readonly Dictionary<string, int> _columnIndex;
+    /// <summary>How many records are read ahead for their keys; fewer if they have more than <see cref="HeadCharacters"/> characters.</summary>
+    private const int HeadRecords = 1000;
 
-    public JsonLinesRows(Stream input, TableSource source)
+    private const int HeadCharacters = 1 << 20;
+
+    private readonly RecordReader _records;
+    private readonly List<JsonRecord> _head = [];
+    private readonly Dictionary<string, int> _columnIndex;
+    private readonly Dictionary<string, (int Records, long FirstLine)> _laterKeys = new(StringComparer.Ordinal);
+
+    public JsonLinesRows(Utf8Stream input, TableSource source)
     {
-        _objects = new ObjectReader(input, source);
-        _first = _objects.Next() ?? throw source.Error("the file is empty, expected a JSON object per line.");
-        HeaderLine = _objects.LineNumber;
-        Columns = _first.ConvertAll(property => property.Key);
+        _records = new RecordReader(input);
+        for (int characters = 0; _head.Count < HeadRecords && characters < HeadCharacters && _records.Next() is { } record;)
+        {
+            _head.Add(record);
+            characters += record.Length;
+        }
+        if (_head.Count == 0) throw source.Error("the file is empty, expected a JSON object per line.");
+        if (_head.All(record => record.Problem is not null)) throw source.Error(_head[0].LineNumber, _head[0].Problem!);
+        HeaderLine = _head[0].LineNumber;
+        Columns = [.. _head.SelectMany(record => record.Properties).Select(property => property.Key).Distinct(StringComparer.Ordinal)];
         _columnIndex = Columns.Index().ToDictionary(column => column.Item, column => column.Index, StringComparer.Ordinal);
+        Layout = new TableLayout(TableFormat.JsonLines) { Compression = input.Compression };
     }
 
     public IReadOnlyList<string> Columns { get; }
 
     public long? HeaderLine { get; }
 
+    public TableLayout Layout { get; }
+
+    public IEnumerable<TableNote> Notes => _laterKeys.Count == 0 ? [] : [new TableNote(TableNoteKind.LaterKeys, DescribeLaterKeys())];
+
     public IEnumerable<TableRow> Read()
     {
-        for (var properties = _first; properties is not null; properties = _objects.Next())
-            yield return new TableRow(_objects.LineNumber, Fields(properties));
+        foreach (JsonRecord record in _head) yield return Row(record);
+        _head.Clear();
+        while (_records.Next() is { } record) yield return Row(record);
     }
 
-    public void Dispose() => _objects.Dispose();
+    public void Dispose() => _records.Dispose();
 
-    private TableValue[] Fields(List<KeyValuePair<string, TableValue>> properties)
+    private TableRow Row(JsonRecord record)
     {
+        if (record.Problem is not null) return TableRow.Unreadable(record.LineNumber, record.Problem);
         TableValue[] fields = new TableValue[Columns.Count];
-        foreach ((string name, TableValue value) in properties)
+        foreach ((string name, TableValue value) in record.Properties)
+        {
             if (_columnIndex.TryGetValue(name, out int column)) fields[column] = value;
-        return fields;
+            else _laterKeys[name] = _laterKeys.TryGetValue(name, out var known) ? (known.Records + 1, known.FirstLine) : (1, record.LineNumber);
+        }
+        return new TableRow(record.LineNumber, fields);
     }
 
-    /// <summary>Reads one object after the other and knows the line of the last one.</summary>
-    private sealed class ObjectReader(Stream input, TableSource source) : IDisposable
+    private string DescribeLaterKeys()
+    {
+        const int MostShown = 5;
+        IEnumerable<string> shown = _laterKeys.Take(MostShown)
+            .Select(key => $"'{InvisibleCharacters.Show(key.Key)}' ({key.Value.Records:N0}, first: line {key.Value.FirstLine})");
+        string others = _laterKeys.Count > MostShown ? $" and {_laterKeys.Count - MostShown:N0} others" : "";
+        return $"The columns are the keys of the first {HeadRecords:N0} records; keys that only later records have were left out: " +
+            $"{string.Join(", ", shown)}{others}.";
+    }
+
+    /// <summary>One line that is not blank: the properties of its object, or why it is none.</summary>
+    private sealed record JsonRecord(long LineNumber, int Length, IReadOnlyList<KeyValuePair<string, TableValue>> Properties, string? Problem = null);
+
+    /// <summary>Reads one record after the other.</summary>
+    private sealed class RecordReader(Utf8Stream input) : IDisposable
     {
         private static readonly JsonDocumentOptions Options = new() { AllowDuplicateProperties = false };
 
         private readonly StreamReader _lines = new(input, Encoding.UTF8);
+        private long _lineNumber;
 
-        public long LineNumber { get; private set; }
-
-        public List<KeyValuePair<string, TableValue>>? Next()
+        public JsonRecord? Next()
         {
             while (_lines.ReadLine() is string line)
             {
-                LineNumber++;
-                if (!string.IsNullOrWhiteSpace(line)) return Properties(line);
+                _lineNumber++;
+                if (!string.IsNullOrWhiteSpace(line)) return Parse(Utf8Stream.Restore(line));
             }
 
             return null;
@@ -66,31 +101,34 @@ internal sealed class JsonLinesRows : ITableRows
 
         public void Dispose() => _lines.Dispose();
 
-        private List<KeyValuePair<string, TableValue>> Properties(string line)
+        private JsonRecord Parse(string line)
         {
+            JsonRecord Unreadable(string problem) => new(_lineNumber, line.Length, [], problem);
+
+            string shown = TableSource.Shorten(line);
             try
             {
                 JsonElement item = JsonElement.Parse(line, Options);
-                if (item.ValueKind != JsonValueKind.Object)
-                {
-                    string kind = item.ValueKind.ToString().ToLowerInvariant();
-                    throw source.Error(
-                        LineNumber, $"this is a JSON {kind} ({TableSource.Shorten(line)}), expected an object such as {{\"text\": \"...\"}}.");
-                }
-                return item.EnumerateObject().Select(property => KeyValuePair.Create(property.Name, Value(property.Value))).ToList();
+                if (item.ValueKind == JsonValueKind.Object)
+                    return new(_lineNumber, line.Length, [.. item.EnumerateObject().Select(one => KeyValuePair.Create(one.Name, Value(one.Value)))]);
+                string kind = item.ValueKind.ToString().ToLowerInvariant();
+                return Unreadable($"this is a JSON {kind} ({shown}), expected an object such as {{\"text\": \"...\"}}.{ForArrays(line)}");
             }
             catch (JsonException exception)
             {
                 // The rest of the message counts lines from 0 within this one line.
-                string reason = exception.Message.Split(" LineNumber:")[0];
-                throw source.Error(LineNumber, $"this is not a JSON object ({TableSource.Shorten(line)}). {reason}", exception);
+                return Unreadable($"this is not a JSON object ({shown}). {exception.Message.Split(" LineNumber:")[0]}{ForArrays(line)}");
             }
-            catch (InvalidOperationException exception)
+            catch (InvalidOperationException)
             {
-                string problem = $"a string holds half of a surrogate pair, which is no text ({TableSource.Shorten(line)}).";
-                throw source.Error(LineNumber, problem, exception);
+                return Unreadable($"a string holds half of a surrogate pair, which is no text ({shown}).");
             }
         }
+
+        /// <summary>What to do if the file holds one array of all records.</summary>
+        private string ForArrays(string line) => _lineNumber == 1 && line.StartsWith('[')
+            ? " If the file is one array of objects, write each object on a line of its own (jq -c '.[]' does)."
+            : "";
 
         private static TableValue Value(JsonElement value) => value.ValueKind switch
         {

@@ -12,16 +12,16 @@ public sealed record LabeledTableOptions
     /// <summary>The name of the column with the label. Null takes the first that is called label, class, category or target.</summary>
     public string? LabelColumn { get; init; }
 
-    /// <summary>The format of the file. Null takes the one for which its extension stands.</summary>
-    public TableFormat? Format { get; init; }
+    /// <summary>How the file is to be read. By default that is left to the file.</summary>
+    public TableOptions Table { get; init; } = new();
 
     /// <summary>What to do with rows that cannot be used. By default they are refused.</summary>
     public BadRows BadRows { get; init; }
 }
 
 /// <summary>
-/// What to do with rows without text or label and, in data for training, with classes of a single example. A file that is broken (in its quotes, its
-/// encoding, its number of fields or its JSON) is always refused, because it is not known what it should say.
+/// What to do with rows that cannot be read while their neighbours can, with rows without text or label and, in data for training, with classes of a
+/// single example. A file that is broken in its quotes or its encoding is always refused, because it is not known where its rows begin and end.
 /// </summary>
 public enum BadRows
 {
@@ -41,6 +41,11 @@ public enum SkipReason
     /// <summary>The label is missing or all white space.</summary>
     NoLabel,
 
+    /// <summary>
+    /// The row has another number of fields than the header, is no JSON object, holds half of a surrogate pair, or has a nested value as text or label.
+    /// </summary>
+    Unreadable,
+
     /// <summary>The row is the only example of its class, so that nothing could be held out of the class.</summary>
     OnlyExampleOfItsClass,
 }
@@ -58,6 +63,7 @@ public sealed record SkippedRows(SkipReason Reason, int Rows, long FirstLine)
     {
         SkipReason.NoText => "no text",
         SkipReason.NoLabel => "no label",
+        SkipReason.Unreadable => "cannot be read",
         _ => "the only example of its class",
     };
 }
@@ -71,19 +77,20 @@ public sealed record SkippedRows(SkipReason Reason, int Rows, long FirstLine)
 /// </example>
 public sealed class LabeledTable
 {
-    internal LabeledTable(
-        string source, IReadOnlyList<(LabeledText Example, long Line)> rows, IReadOnlyList<SkippedRows> skipped, int conflictingTexts)
+    internal LabeledTable(TableDescription description, IReadOnlyList<(LabeledText Example, long Line)> rows, IReadOnlyList<SkippedRows> skipped)
     {
-        Source = source;
+        Description = description;
         Examples = [.. rows.Select(row => row.Example)];
         Lines = [.. rows.Select(row => row.Line)];
         Labels = ClassLabels.Of(Examples);
         Skipped = skipped;
-        ConflictingTexts = conflictingTexts;
     }
 
     /// <summary>The path as it was given, or "standard input".</summary>
-    public string Source { get; }
+    public string Source => Description.Source;
+
+    /// <summary>How the file was read, and which of its columns hold text and label.</summary>
+    public TableDescription Description { get; }
 
     /// <summary>The N examples in the order of the file: texts as they stand, labels without white space around them.</summary>
     public IReadOnlyList<LabeledText> Examples { get; }
@@ -100,11 +107,14 @@ public sealed class LabeledTable
     /// <summary>The number of rows that were left out for any reason.</summary>
     public long SkippedCount => Skipped.Sum(reason => (long)reason.Rows);
 
+    /// <summary>What is no error but worth knowing before the table is relied on; empty if there is nothing.</summary>
+    public IReadOnlyList<TableNote> Notes => Description.Notes;
+
     /// <summary>
     /// The number of different texts in the file that occur with more than one label. They are no error, but no classifier can get all of their
     /// rows right.
     /// </summary>
-    public int ConflictingTexts { get; }
+    public int ConflictingTexts { get; internal init; }
 
     /// <summary>Reads examples to test on: every row has a text and a label.</summary>
     /// <param name="path">A file, or <c>-</c> for standard input.</param>
@@ -116,7 +126,7 @@ public sealed class LabeledTable
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static LabeledTable Read(string path, LabeledTableOptions? options = null, CancellationToken cancellationToken = default)
     {
-        using TableReader table = TableReader.Open(path, options?.Format);
+        using TableReader table = TableReader.Open(path, options?.Table);
         return Read(table, options, cancellationToken);
     }
 
@@ -127,13 +137,13 @@ public sealed class LabeledTable
     /// <inheritdoc cref="Read(string, LabeledTableOptions, CancellationToken)"/>
     public static LabeledTable ReadForTraining(string path, LabeledTableOptions? options = null, CancellationToken cancellationToken = default)
     {
-        using TableReader table = TableReader.Open(path, options?.Format);
+        using TableReader table = TableReader.Open(path, options?.Table);
         return ReadForTraining(table, options, cancellationToken);
     }
 
     /// <summary>Reads examples to test on from a table that is open, for example from a stream.</summary>
     /// <param name="table">The table. It is not disposed.</param>
-    /// <param name="options">How to read it; null for the defaults. Its format is that of the table.</param>
+    /// <param name="options">Its columns and bad rows; null for the defaults. How the file is read is settled by the table.</param>
     /// <param name="cancellationToken">Stops between two rows.</param>
     /// <exception cref="LlmEmbedException">A column is not found, or a row cannot be read or used; the message names the line.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
@@ -160,6 +170,14 @@ public sealed class LabeledTable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
         int[] rows = StratifiedSplit.Sample(ClassLabels.IndexesOf(Examples, Labels), count, (ulong)seed);
-        return new LabeledTable(Source, [.. rows.Select(row => (Examples[row], Lines[row]))], Skipped, ConflictingTexts);
+        return new LabeledTable(Description, [.. rows.Select(row => (Examples[row], Lines[row]))], Skipped) { ConflictingTexts = ConflictingTexts };
+    }
+
+    /// <summary>A note on labels of this table that a classifier cannot give, with a hint where they are nearly known; null if there are none.</summary>
+    /// <param name="known">The classes of the classifier.</param>
+    public TableNote? NoteOnUnknownLabels(IReadOnlyList<string> known)
+    {
+        ArgumentNullException.ThrowIfNull(known);
+        return SimilarLabels.NoteOnUnknown(known, ClassLabels.CountsOf(Examples), Source);
     }
 }

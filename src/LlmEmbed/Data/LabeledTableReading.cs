@@ -1,3 +1,5 @@
+using LlmEmbed.Files;
+
 namespace LlmEmbed.Data;
 
 /// <summary>Reads the labelled texts of a table and checks that training and evaluation can use them.</summary>
@@ -16,7 +18,7 @@ internal sealed class LabeledTableReading
         _table = table;
         _badRows = options.BadRows;
         (_textColumn, _labelColumn) = TableColumns.TextAndLabel(table, options.TextColumn, options.LabelColumn);
-        foreach (TableRow row in table.Rows())
+        foreach (TableRow row in table.AllRows())
         {
             cancellationToken.ThrowIfCancellationRequested();
             Add(row);
@@ -42,12 +44,39 @@ internal sealed class LabeledTableReading
         throw _table.Error($"{found}, training needs two classes. Is '{_table.Columns[_labelColumn]}' the right --label-column?");
     }
 
-    public LabeledTable Finish() => new(_table.Source, _examples, [.. _skipped.Values], CountConflictingTexts());
+    public LabeledTable Finish()
+    {
+        int conflicting = CountConflictingTexts();
+        TableDescription description = _table.Describe(_textColumn, _labelColumn);
+        return new LabeledTable(description with { Notes = [.. description.Notes, .. LabelNotes(conflicting)] }, _examples, [.. _skipped.Values])
+        {
+            ConflictingTexts = conflicting,
+        };
+    }
+
+    private IEnumerable<TableNote> LabelNotes(int conflictingTexts)
+    {
+        string header = _table.Columns[_labelColumn];
+        if (_table.Layout.Separator is not null && _classes.ContainsKey(header))
+        {
+            string problem = $"The column of the labels is called '{header}', which is one of the labels. If the file has no header, give --no-header.";
+            yield return new TableNote(TableNoteKind.HeaderLikeData, problem);
+        }
+        if (SimilarLabels.NoteOn(_classes.ToDictionary(item => item.Key, item => item.Value.Count, StringComparer.Ordinal)) is { } note)
+            yield return note;
+        if (conflictingTexts > 0)
+            yield return new TableNote(TableNoteKind.ConflictingTexts, $"{conflictingTexts:N0} texts occur with more than one label.");
+    }
 
     private void Add(TableRow row)
     {
-        string? text = _table.Text(row, _textColumn);
-        string? label = _table.Text(row, _labelColumn)?.Trim();
+        if ((_table.WhyNoText(row, _textColumn) ?? _table.WhyNoText(row, _labelColumn)) is string problem)
+        {
+            Skip(row.LineNumber, SkipReason.Unreadable, problem.TrimEnd('.'));
+            return;
+        }
+        string? text = row.Fields[_textColumn].Text;
+        string? label = row.Fields[_labelColumn].Text is string written ? InvisibleCharacters.Trim(written) : null;
         if (string.IsNullOrWhiteSpace(text)) Skip(row.LineNumber, SkipReason.NoText, $"the text ('{_table.Columns[_textColumn]}') is empty");
         else if (string.IsNullOrEmpty(label)) Skip(row.LineNumber, SkipReason.NoLabel, $"the label ('{_table.Columns[_labelColumn]}') is empty");
         else Add(new LabeledText(text, label), row.LineNumber);

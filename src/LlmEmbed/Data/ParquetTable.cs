@@ -8,7 +8,8 @@ using Parquet.Schema;
 namespace LlmEmbed.Data;
 
 /// <summary>
-/// Reads Apache Parquet with flat columns of strings, numbers, truth values, dates or UTF-8 bytes. One row group at a time is in memory.
+/// Reads the flat columns of Apache Parquet that hold strings, numbers, truth values, dates, times or UTF-8 bytes. Other columns are left alone: most
+/// files that have them have a column of texts too. One row group at a time is in memory.
 /// </summary>
 internal sealed class ParquetRows : ITableRows
 {
@@ -19,30 +20,53 @@ internal sealed class ParquetRows : ITableRows
 
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
+    /// <summary>The types whose values become texts in <see cref="ReadColumn"/>.</summary>
+    private static readonly HashSet<Type> ReadTypes =
+    [
+        typeof(ReadOnlyMemory<char>), typeof(ReadOnlyMemory<byte>), typeof(bool), typeof(sbyte), typeof(byte), typeof(short), typeof(ushort), typeof(int), typeof(uint),
+        typeof(long), typeof(ulong), typeof(decimal), typeof(float), typeof(double), typeof(DateTime), typeof(DateOnly), typeof(TimeOnly),
+        typeof(TimeSpan), typeof(Guid),
+    ];
+
     private readonly ParquetReader _parquet;
     private readonly DataField[] _fields;
     private readonly TableSource _source;
+    private readonly OrderedDictionary<string, string> _unread = []; // by the name of the column, why it was left alone
 
-    private ParquetRows(ParquetReader parquet, DataField[] fields, TableSource source)
+    private ParquetRows(ParquetReader parquet, IReadOnlyList<Field> fields, TableSource source)
     {
-        (_parquet, _fields, _source) = (parquet, fields, source);
-        Columns = Array.ConvertAll(fields, field => field.Name);
+        (_parquet, _source) = (parquet, source);
+        foreach (Field field in fields)
+            if (WhyNotRead(field) is string reason) _unread[field.Name] = reason;
+        _fields = [.. fields.Where(field => !_unread.ContainsKey(field.Name)).Cast<DataField>()];
+        Columns = Array.ConvertAll(_fields, field => field.Name);
     }
 
     public IReadOnlyList<string> Columns { get; }
 
     public long? HeaderLine => null;
 
-    public static ITableRows Open(Stream input, TableSource source)
+    public TableLayout Layout { get; } = new(TableFormat.Parquet);
+
+    public IEnumerable<TableNote> Notes => _unread.Count == 0 ? [] :
+    [
+        new TableNote(
+            TableNoteKind.UnreadColumns,
+            $"Columns that were left alone: {string.Join(", ", _unread.Select(column => $"'{column.Key}' ({column.Value})"))}."),
+    ];
+
+    public static ITableRows Open(TableInput input)
     {
-        if (!input.CanSeek) throw source.Error("a Parquet file is read from its end and cannot come through a pipe; save it and give its path.");
-        CheckFooter(input, source);
+        TableSource source = input.Source;
+        if (!input.Raw.CanSeek) throw source.Error("a Parquet file is read from its end and cannot come through a pipe; save it and give its path.");
+        CheckFooter(input.Raw, source);
         ParquetOptions options = new() { UseDateOnlyTypeForDates = true };
-        ParquetReader parquet = Guard(source, () => ParquetReader.CreateAsync(input, options).GetAwaiter().GetResult());
-        IReadOnlyList<Field> fields = Guard(source, () => parquet.Schema).Fields;
-        DataField[] flat = [.. fields.Select(field => field is DataField { IsArray: false } one ? one : throw Nested(field, source))];
-        return new ParquetRows(parquet, flat, source);
+        ParquetReader parquet = Guard(source, () => ParquetReader.CreateAsync(input.Raw, options).GetAwaiter().GetResult());
+        ParquetRows rows = new(parquet, Guard(source, () => parquet.Schema).Fields, source);
+        return rows.Columns.Count > 0 || rows._unread.Count == 0 ? rows : throw source.Error($"no column can be read. {rows.Notes.Single().Message}");
     }
+
+    public string? WhyUnread(string column) => _unread.GetValueOrDefault(column);
 
     public IEnumerable<TableRow> Read()
     {
@@ -108,9 +132,10 @@ internal sealed class ParquetRows : ITableRows
             RawColumnData<double> numbers => Convert(numbers, field, TableValue.Number),
             RawColumnData<DateTime> times => Convert(times, field, time => time.ToString("O", CultureInfo.InvariantCulture)),
             RawColumnData<DateOnly> dates => Convert(dates, field, date => date.ToString("O", CultureInfo.InvariantCulture)),
+            RawColumnData<TimeOnly> times => Convert(times, field, time => time.ToString("O", CultureInfo.InvariantCulture)),
+            RawColumnData<TimeSpan> times => Convert(times, field, time => time.ToString("c", CultureInfo.InvariantCulture)),
             RawColumnData<Guid> ids => Convert(ids, field, id => id.ToString()),
-            _ => throw _source.Error(
-                $"the column '{field.Name}' is of type {field.ClrType.Name}, which is not implemented. Leave it out or store it as a string."),
+            _ => new TableValue[group.RowCount],
         };
         if (values.Length == group.RowCount) return values;
         throw _source.Error($"the column '{field.Name}' holds {values.Length} values in a group of {group.RowCount} rows: the file is damaged.");
@@ -127,7 +152,14 @@ internal sealed class ParquetRows : ITableRows
     private static TableValue Json<T>(T number)
         where T : IFormattable => new(number.ToString(format: null, CultureInfo.InvariantCulture), isJson: true);
 
-    private string Decode(ReadOnlySpan<byte> bytes, DataField field)
+    private static string? WhyNotRead(Field field) => field switch
+    {
+        DataField { IsArray: false } one => ReadTypes.Contains(one.ClrType) ? null : $"{one.ClrType.Name.ToLowerInvariant()} values",
+        _ => "nested values",
+    };
+
+    /// <summary>The text of UTF-8 bytes; null for other bytes, such as those of pictures, and the column is noted.</summary>
+    private string? Decode(ReadOnlySpan<byte> bytes, DataField field)
     {
         try
         {
@@ -135,12 +167,10 @@ internal sealed class ParquetRows : ITableRows
         }
         catch (DecoderFallbackException)
         {
-            throw _source.Error($"the column '{field.Name}' holds bytes that are not UTF-8 text. Leave it out or store it as a string.");
+            _unread[field.Name] = "bytes that are not UTF-8 text";
+            return null;
         }
     }
-
-    private static LlmEmbedException Nested(Field field, TableSource source) =>
-        source.Error($"the column '{field.Name}' is nested; only flat columns can be read. Leave it out or store it as a string.");
 
     /// <summary>Turns the exceptions of Parquet.Net into ours. For damaged files it throws whatever its decoding meets.</summary>
     private static T Guard<T>(TableSource source, Func<T> read)

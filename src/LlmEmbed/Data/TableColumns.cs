@@ -46,6 +46,6 @@ internal static class TableColumns
     {
         string usual = $"{string.Join(", ", names.SkipLast(1))} or {names[^1]}";
         string problem = $"no column is called {usual}, so it is not clear which holds the {what}.";
-        return table.Error($"{problem} {table.ColumnList()} Name it with {option}.");
+        return table.Error($"{problem} Name it with {option}. {table.ColumnList()}");
     }
 }

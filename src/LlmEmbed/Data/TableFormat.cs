@@ -8,35 +8,39 @@ namespace LlmEmbed.Data;
 /// </summary>
 public sealed class TableFormat
 {
-    private TableFormat(string name, IReadOnlyList<string> extensions, Func<Stream, TableSource, ITableRows> read) =>
+    private TableFormat(string name, IReadOnlyList<string> extensions, Func<TableInput, ITableRows> read) =>
         (Name, Extensions, Read) = (name, extensions, read);
 
     /// <summary>
     /// Comma-separated values as RFC 4180 defines them, with a header line. Fields with commas, quotes or line breaks are quoted, and quotes inside
-    /// them are doubled.
+    /// them are doubled. What separates fields and what quotes mean can be told by <see cref="TableOptions"/>.
     /// </summary>
-    public static TableFormat Csv { get; } = new("csv", [".csv"], (input, source) => new CsvRows(input, source, separator: ','))
+    public static TableFormat Csv { get; } = new("csv", [".csv"], input => new CsvRows(input, own: ','))
     {
+        HasSeparator = true,
         Write = (output, columns) => new CsvOutput(output, columns, separator: ','),
     };
 
-    /// <summary>As <see cref="Csv"/>, quotes included, with tabs in place of commas.</summary>
-    public static TableFormat Tsv { get; } = new("tsv", [".tsv"], (input, source) => new CsvRows(input, source, separator: '\t'))
+    /// <summary>
+    /// As <see cref="Csv"/>, with tabs in place of commas. It is written with quotes and read with or without them, see <see cref="Quotes.Auto"/>.
+    /// </summary>
+    public static TableFormat Tsv { get; } = new("tsv", [".tsv"], input => new CsvRows(input, own: '\t'))
     {
+        HasSeparator = true,
         Write = (output, columns) => new CsvOutput(output, columns, separator: '\t'),
     };
 
-    /// <summary>One JSON object on each line. The keys of the first object are the columns.</summary>
-    public static TableFormat JsonLines { get; } = new("jsonl", [".jsonl", ".ndjson"], (input, source) => new JsonLinesRows(input, source))
+    /// <summary>One JSON object on each line. The columns are the keys of the first 1,000 objects.</summary>
+    public static TableFormat JsonLines { get; } = new("jsonl", [".jsonl", ".ndjson"], input => new JsonLinesRows(input.OpenText(), input.Source))
     {
         Write = (output, columns) => new JsonLinesOutput(output, columns),
     };
 
-    /// <summary>Apache Parquet with flat columns. It can be read only, and not through a pipe.</summary>
+    /// <summary>Apache Parquet. Its flat columns are read, nested ones left alone. It can be read only, and not through a pipe.</summary>
     public static TableFormat Parquet { get; } = new("parquet", [".parquet"], ParquetRows.Open) { IsText = false };
 
     /// <summary>One text on each line and nothing else. Its only column is called <c>text</c>. It can be read only.</summary>
-    public static TableFormat Lines { get; } = new("lines", [".txt"], (input, _) => new LinesRows(input));
+    public static TableFormat Lines { get; } = new("lines", [".txt"], input => new LinesRows(input.OpenText()));
 
     /// <summary>All formats.</summary>
     public static IReadOnlyList<TableFormat> All { get; } = [Csv, Tsv, JsonLines, Parquet, Lines];
@@ -53,8 +57,11 @@ public sealed class TableFormat
     /// <summary>Whether the file is UTF-8 text with rows on lines; else the reader jumps about in it and counts rows.</summary>
     internal bool IsText { get; private init; } = true;
 
-    /// <summary>Opens the rows of a stream, which is checked to be UTF-8 if the format is text.</summary>
-    internal Func<Stream, TableSource, ITableRows> Read { get; }
+    /// <summary>Whether rows are lines of fields between separators, with a header.</summary>
+    internal bool HasSeparator { get; private init; }
+
+    /// <summary>Opens the rows of an input.</summary>
+    internal Func<TableInput, ITableRows> Read { get; }
 
     /// <summary>Opens a stream for rows with the given columns; null if the format cannot be written.</summary>
     internal Func<Stream, IReadOnlyList<string>, ITableOutput>? Write { get; private init; }
@@ -72,12 +79,12 @@ public sealed class TableFormat
             ?? throw new LlmEmbedException($"The format '{name}' is not known. Known are {Known}.");
     }
 
-    /// <summary>The format for which the extension of a file stands.</summary>
+    /// <summary>The format for which the extension of a file stands; the one before it, if that of a compression comes last (.gz, .zst).</summary>
     /// <exception cref="LlmEmbedException">The extension stands for no format; the message lists those that do.</exception>
     public static TableFormat FromPath(string path)
     {
         ArgumentNullException.ThrowIfNull(path);
-        string extension = Path.GetExtension(path);
+        string extension = Path.GetExtension(Compression.WithoutExtension(path));
         if (OfExtension(extension) is { } format) return format;
         string extensions = FileProblem.List([.. All.SelectMany(known => known.Extensions)]);
         throw FileProblem.In(
@@ -103,6 +110,15 @@ internal interface ITableRows : IDisposable
     /// <summary>The line that names the columns, counted from 1; null if no line does.</summary>
     long? HeaderLine { get; }
 
+    /// <summary>How the file was read.</summary>
+    TableLayout Layout { get; }
+
+    /// <summary>What was found so far that is no error. It is complete when all rows have been read.</summary>
+    IEnumerable<TableNote> Notes { get; }
+
+    /// <summary>Why a column of the file is not among <see cref="Columns"/>, or its values are missing; null if neither is so.</summary>
+    string? WhyUnread(string column) => null;
+
     IEnumerable<TableRow> Read();
 }
 
@@ -114,4 +130,7 @@ internal interface ITableOutput : IDisposable
 
     /// <summary>Brings all rows to the file.</summary>
     void Flush();
+
+    /// <summary>How many characters were written as another one, because the format cannot hold them.</summary>
+    long ReplacedCharacters => 0;
 }

@@ -5,7 +5,14 @@ namespace LlmEmbed.Data;
 /// <summary>One row of a table.</summary>
 /// <param name="LineNumber">The line on which the row starts, counted from 1; the number of the row for a Parquet file.</param>
 /// <param name="Fields">One value for each column of the table.</param>
-public sealed record TableRow(long LineNumber, IReadOnlyList<TableValue> Fields);
+public sealed record TableRow(long LineNumber, IReadOnlyList<TableValue> Fields)
+{
+    /// <summary>Why the row cannot be read, as a sentence that follows a colon; null if it can.</summary>
+    internal string? Problem { get; private init; }
+
+    /// <summary>A row that cannot be read, while the rows behind it can.</summary>
+    internal static TableRow Unreadable(long lineNumber, string problem) => new(lineNumber, []) { Problem = problem };
+}
 
 /// <summary>
 /// One field of a table: a text, a JSON value, or nothing (<c>default</c>). Numbers and truth values stay the text as which they were written, so

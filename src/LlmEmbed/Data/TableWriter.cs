@@ -21,6 +21,11 @@ public sealed class TableWriter : IDisposable
     /// <summary>The names of the columns.</summary>
     public IReadOnlyList<string> Columns { get; }
 
+    /// <summary>
+    /// The number of characters U+0000 that were written as U+FFFD so far: csv and tsv are text, which cannot hold them and be read again.
+    /// </summary>
+    public long ReplacedCharacters => _output.ReplacedCharacters;
+
     /// <summary>Creates a file and writes the names of its columns.</summary>
     /// <param name="path">A file, which is overwritten, or <c>-</c> for standard output.</param>
     /// <param name="columns">The names of the columns, all different and none blank.</param>

@@ -8,6 +8,10 @@ namespace LlmEmbed.Data;
 /// Hands on bytes that are proved to be UTF-8 text, and stops at the first byte that is not, with its line. Decoders that follow would replace that
 /// byte silently or know only its offset. It reads forward in blocks, so that it can read standard input.
 /// </summary>
+/// <remarks>
+/// A file has one kind of line end: LF, with or without CR before it, or CR alone if its first 64 KiB hold no LF. In a file of the first kind a CR
+/// without LF is a character. It is handed on as <see cref="LoneReturn"/>, because the readers that follow would end a line at it.
+/// </remarks>
 internal sealed class Utf8Stream(Stream input, TableSource source) : Stream
 {
     /// <summary>
@@ -15,13 +19,19 @@ internal sealed class Utf8Stream(Stream input, TableSource source) : Stream
     /// </summary>
     public const int MaxLineBytes = 64 << 20;
 
+    /// <summary>Stands for a carriage return that ends no line. No text holds it, since a NUL byte is refused.</summary>
+    private const char LoneReturn = '\0';
+
     private readonly byte[] _block = new byte[1 << 16];
     private int _next; // the first byte that has not been handed on
     private int _validEnd; // the end of the bytes that are proved
-    private int _end; // the end of the bytes that are read; behind _validEnd lies at most one unfinished character
+    private int _end; // the end of the bytes that are read; behind _validEnd lies at most one unfinished character or line end
     private long _lineNumber = 1;
     private int _lineBytes;
-    private bool _endsWithReturn;
+    private bool? _endsLinesWithReturn; // null until the first block is read
+
+    /// <summary>How the bytes were compressed, for example <c>gzip</c>; null if they were not.</summary>
+    public string? Compression { get; init; }
 
     public override bool CanRead => true;
 
@@ -49,7 +59,10 @@ internal sealed class Utf8Stream(Stream input, TableSource source) : Stream
         return count;
     }
 
-    /// <summary>The line breaks in a piece of text: LF, CR LF and a lone CR, as the readers behind this stream count them.</summary>
+    /// <summary>The text as it stands in the file, of text that this stream has handed on.</summary>
+    public static string Restore(string text) => text.Replace(LoneReturn, '\r');
+
+    /// <summary>The line breaks in a piece of text: LF, CR LF and CR, as the readers behind this stream count them.</summary>
     public static int LineBreaks(ReadOnlySpan<byte> text) => text.Count((byte)'\n') + text.Count((byte)'\r') - text.Count("\r\n"u8);
 
     public override void Flush() => throw new NotSupportedException();
@@ -66,17 +79,33 @@ internal sealed class Utf8Stream(Stream input, TableSource source) : Stream
         base.Dispose(disposing);
     }
 
+    /// <summary>What comes next, without taking it. At the beginning: the first line at least, if it is no longer than 64 KiB.</summary>
+    public ReadOnlySpan<byte> Peek()
+    {
+        if (_next == _validEnd) ReadBlock();
+        return _block.AsSpan(_next, _validEnd - _next);
+    }
+
+    /// <summary>Takes bytes of those that <see cref="Peek"/> gave.</summary>
+    public void Skip(int count) => _next += count;
+
     private bool ReadBlock()
     {
         int carried = _end - _validEnd;
         _block.AsSpan(_validEnd, carried).CopyTo(_block);
-        int read = ReadInput(_block.AsSpan(carried));
-        if (read == 0 && carried > 0) throw InvalidByte(_block.AsSpan(0, carried));
-        _next = 0;
-        _end = carried + read;
-        _validEnd = _end - UnfinishedBytes(_block.AsSpan(0, _end));
+        (_next, _end) = (0, carried);
+        bool isLast;
+        do
+        {
+            int read = ReadInput(_block.AsSpan(_end));
+            _end += read;
+            isLast = read == 0;
+        }
+        while (!isLast && _endsLinesWithReturn is null && _end < _block.Length && !_block.AsSpan(0, _end).Contains((byte)'\n'));
+        _endsLinesWithReturn ??= _block.AsSpan(0, _end).Contains((byte)'\r') && !_block.AsSpan(0, _end).Contains((byte)'\n');
+        _validEnd = isLast ? _end : _end - UnfinishedBytes(_block.AsSpan(0, _end));
         Check(_block.AsSpan(0, _validEnd));
-        return read > 0;
+        return !isLast || _validEnd > 0;
     }
 
     private int ReadInput(Span<byte> buffer)
@@ -89,14 +118,26 @@ internal sealed class Utf8Stream(Stream input, TableSource source) : Stream
         {
             throw source.Error($"reading failed after line {_lineNumber}: {exception.Message}", exception);
         }
+        catch (Exception exception) when (exception is InvalidDataException or ZstdSharp.ZstdException)
+        {
+            throw source.Error($"the {Compression} data is damaged or cut off after line {_lineNumber}: {exception.Message}", exception);
+        }
     }
 
-    private void Check(ReadOnlySpan<byte> text)
+    private void Check(Span<byte> block)
     {
-        if (!Utf8.IsValid(text) || text.Contains((byte)0)) throw InvalidByte(text);
+        int nul = block.IndexOf((byte)0);
+        Span<byte> text = nul < 0 ? block : block[..nul];
+        if (_endsLinesWithReturn == false) MarkLoneReturns(text);
+        if (!Utf8.IsValid(text)) throw InvalidByte(text);
+        if (nul >= 0)
+        {
+            throw source.Error(
+                _lineNumber + LineBreaks(text),
+                "the byte 0x00 (NUL) is no character of a text. The file may be UTF-16, which has to be saved as UTF-8, or no text at all; " +
+                "stray NUL bytes can be removed with tr -d '\\000'.");
+        }
         _lineNumber += LineBreaks(text);
-        if (_endsWithReturn && text is [(byte)'\n', ..]) _lineNumber--;
-        if (text.Length > 0) _endsWithReturn = text[^1] == '\r';
 
         int lastBreak = text.LastIndexOfAny((byte)'\n', (byte)'\r');
         _lineBytes = lastBreak < 0 ? _lineBytes + text.Length : text.Length - lastBreak - 1;
@@ -105,9 +146,22 @@ internal sealed class Utf8Stream(Stream input, TableSource source) : Stream
             _lineNumber, $"the line is longer than {MaxLineBytes >> 20} MiB; expected a text per line. Is this the right file and --format?");
     }
 
-    /// <summary>The number of bytes at the end that are the beginning of a character, which goes on in the next block.</summary>
+    /// <summary>Puts <see cref="LoneReturn"/> in the place of each CR before another byte than LF. A CR at the end of the file ends a line.</summary>
+    private static void MarkLoneReturns(Span<byte> text)
+    {
+        for (int at = text.IndexOf((byte)'\r'), next; at >= 0 && at + 1 < text.Length; at = next < 0 ? -1 : at + 1 + next)
+        {
+            if (text[at + 1] != '\n') text[at] = (byte)LoneReturn;
+            next = text[(at + 1)..].IndexOf((byte)'\r');
+        }
+    }
+
+    /// <summary>
+    /// The number of bytes at the end that are the beginning of a character, or of a line end, which goes on in the next block.
+    /// </summary>
     private static int UnfinishedBytes(ReadOnlySpan<byte> block)
     {
+        if (block is [.., (byte)'\r']) return 1;
         for (int count = 1; count <= Math.Min(3, block.Length); count++)
         {
             if ((block[^count] & 0xC0) == 0x80) continue; // a continuation byte, whose character begins further ahead
@@ -120,9 +174,9 @@ internal sealed class Utf8Stream(Stream input, TableSource source) : Stream
     private LlmEmbedException InvalidByte(ReadOnlySpan<byte> text)
     {
         int index = 0;
-        while (Rune.DecodeFromUtf8(text[index..], out Rune rune, out int length) == OperationStatus.Done && rune.Value != 0) index += length;
-        long line = _lineNumber + LineBreaks(text[..index]) - (_endsWithReturn && index > 0 && text[0] == '\n' ? 1 : 0);
+        while (Rune.DecodeFromUtf8(text[index..], out _, out int length) == OperationStatus.Done) index += length;
         return source.Error(
-            line, $"the byte 0x{text[index]:X2} is not UTF-8 text. Save the file as UTF-8 (it may be Windows-1252, UTF-16 or no text at all).");
+            _lineNumber + LineBreaks(text[..index]),
+            $"the byte 0x{text[index]:X2} is not UTF-8 text. Save the file as UTF-8 (it may be Windows-1252, UTF-16 or no text at all).");
     }
 }

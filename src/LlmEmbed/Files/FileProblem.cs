@@ -6,7 +6,17 @@ internal static class FileProblem
     /// <param name="path">The file or folder.</param>
     /// <param name="problem">A sentence without the path.</param>
     /// <param name="cause">The exception behind it, if there is one.</param>
-    public static LlmEmbedException In(string path, string problem, Exception? cause = null) => new($"{path}: {problem}", cause) { FilePath = path };
+    public static LlmEmbedException In(string path, string problem, Exception? cause = null) =>
+        new($"{InvisibleCharacters.Show(path)}: {problem}", cause) { FilePath = path };
+
+    /// <summary>There is no file or folder of this name.</summary>
+    public static LlmEmbedException Missing(string path, Exception? cause = null) => In(
+        path,
+        InvisibleCharacters.Trim(path) == path
+            ? "there is no such file."
+            : "there is no such file. The name begins or ends in an invisible character; \\u000d at its end comes from a script whose lines end " +
+            "with CR LF.",
+        cause);
 
     /// <summary>
     /// Why a file could not be opened, read or written, as a sentence without the path. .NET adds the whole path to its messages, which may be that

@@ -102,9 +102,13 @@ public sealed class CsvTableReaderTests
     }
 
     [Fact]
-    public void A_column_without_a_name_is_an_error()
+    public void A_column_without_a_name_is_called_by_its_number()
     {
-        AssertError("column 2 has no name", 2, Error("\ntext, \na,b\n", TableFormat.Csv));
+        using TableReader table = Open("\n,text, ,2,\"\"\n0,a,b,c,d\n", TableFormat.Csv);
+        Assert.Equal(["1", "text", "3", "2", "5"], table.Columns);
+        Assert.Equal(["0", "a", "b", "c", "d"], table.Rows().Single().Fields.Select(field => field.Text));
+        using TableReader taken = Open("2,,text\na,b,c\n", TableFormat.Csv);
+        Assert.Equal(["2", "2_", "text"], taken.Columns);
     }
 
     [Theory]
@@ -126,7 +130,7 @@ public sealed class CsvTableReaderTests
     [Fact]
     public void Utf16_is_an_error_with_and_without_byte_order_mark()
     {
-        AssertError("the byte 0xFF", 1, Error([0xFF, 0xFE, .. Encoding.Unicode.GetBytes("text\na")], TableFormat.Csv));
+        AssertError("this is UTF-16 text (it begins with the byte 0xFF)", null, Error([0xFF, 0xFE, .. Encoding.Unicode.GetBytes("text\na")], TableFormat.Csv));
         AssertError("the byte 0x00", 1, Error(Encoding.Unicode.GetBytes("text\na"), TableFormat.Csv));
     }
 

@@ -23,9 +23,30 @@ public sealed class JsonLinesTableReaderTests
     }
 
     [Fact]
-    public void A_key_that_is_missing_later_is_null_and_one_that_is_new_is_not_read()
+    public void The_columns_are_all_keys_of_the_first_records_and_a_key_that_is_missing_is_null()
     {
-        Assert.Equal(["1: x|1", "2: null|2"], Joined("{\"text\":\"x\",\"n\":1}\n{\"n\":2,\"more\":3}", TableFormat.JsonLines));
+        Assert.Equal(["1: x|1|null", "2: null|2|3"], Joined("{\"text\":\"x\",\"n\":1}\n{\"n\":2,\"more\":3}", TableFormat.JsonLines));
+        Assert.Equal(["1: null|null", "2: x|y"], Joined("{}\n{\"text\":\"x\",\"label\":\"y\"}", TableFormat.JsonLines));
+    }
+
+    [Fact]
+    public void Keys_that_only_records_behind_the_first_thousand_have_are_noted_with_their_lines()
+    {
+        string first = string.Concat(Enumerable.Repeat("{\"text\":\"x\"}\n", 1000));
+        using TableReader table = Open($"{first}{{\"text\":\"y\",\"more\":1,\"last\":2}}\n{{\"more\":3}}\n", TableFormat.JsonLines);
+        Assert.Equal(["text"], table.Columns);
+        Assert.Empty(table.Notes);
+        Assert.Equal(1002, table.Rows().Count());
+        TableNote note = Assert.Single(table.Notes);
+        Assert.Equal(TableNoteKind.LaterKeys, note.Kind);
+        Assert.EndsWith("left out: 'more' (2, first: line 1001), 'last' (1, first: line 1001).", note.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_array_of_all_records_is_told_how_to_become_lines()
+    {
+        AssertError("jq -c '.[]'", 1, Error("[\n{\"text\":\"x\"}\n]", TableFormat.JsonLines));
+        AssertError("jq -c '.[]'", 1, Error("[{\"text\":\"x\"}]", TableFormat.JsonLines));
     }
 
     [Theory]

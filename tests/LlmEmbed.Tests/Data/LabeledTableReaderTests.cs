@@ -52,12 +52,31 @@ public sealed class LabeledTableReaderTests
     }
 
     [Fact]
-    public void A_nested_label_is_an_error_even_where_bad_rows_are_skipped()
+    public void Records_that_cannot_be_read_are_bad_rows_like_any_other()
     {
-        AssertError(
-            "the column 'label' holds a nested value",
-            1,
-            Refused(() => Read("{\"text\":\"a\",\"label\":[1]}\n", TableFormat.JsonLines, BadRows.Skip)));
+        const string Records = """
+            {"text":"a","label":"x"}
+            {"text":"half \ud83d","label":"x"}
+            {"text":"b","label":[1]}
+            {"text":{"en":"c"},"label":"x"}
+            ["d","x"]
+            {"text":"e","lab
+            {"text":"f","label":"y"}
+            """;
+        AssertError("a string holds half of a surrogate pair", 2, Refused(() => Read(Records, TableFormat.JsonLines)));
+        LabeledTable table = Read(Records, TableFormat.JsonLines, BadRows.Skip);
+        Assert.Equal(["a", "f"], table.Examples.Select(example => example.Text));
+        Assert.Equal("cannot be read: 5 (first: line 2)", Assert.Single(table.Skipped).ToString());
+        AssertError("no row is left", null, Refused(() => Read("{\"text\":\"a\",\"label\":[1]}\n", TableFormat.JsonLines, BadRows.Skip)));
+    }
+
+    [Fact]
+    public void A_row_with_another_number_of_fields_is_a_bad_row()
+    {
+        AssertError("the row has 3 fields, the header 2", 6, Refused(() => Read(Good + "e,f,x\n")));
+        LabeledTable table = Read(Good + "e,f,x\ng,y\n", badRows: BadRows.Skip);
+        Assert.Equal("g", table.Examples[^1].Text);
+        Assert.Equal("cannot be read: 1 (first: line 6)", Assert.Single(table.Skipped).ToString());
     }
 
     [Fact]
@@ -126,8 +145,8 @@ public sealed class LabeledTableReaderTests
     [InlineData("text,intent", null, null, "no column is called label, class, category or target", "--label-column")]
     [InlineData("message,title,label", null, null, "no column is called text, sentence, content or review", "--text-column")]
     [InlineData("label", null, null, "so it is not clear which holds the text", "--text-column")]
-    [InlineData("text,label", "message", null, "there is no column 'message'", "text, label")]
-    [InlineData("text,label", "label", null, "the column 'label' cannot be text and label at once", "text, label")]
+    [InlineData("text,label", "message", null, "there is no column 'message'", "'text', 'label'")]
+    [InlineData("text,label", "label", null, "the column 'label' cannot be text and label at once", "'text', 'label'")]
     public void Columns_that_cannot_be_told_are_an_error_that_lists_them(
         string header, string? textName, string? labelName, string expected, string option)
     {
@@ -135,7 +154,7 @@ public sealed class LabeledTableReaderTests
         LlmEmbedException error = Refused(() => TableColumns.TextAndLabel(table, textName, labelName));
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
         Assert.Contains(option, error.Message, StringComparison.Ordinal);
-        Assert.Contains($"The columns are: {header.Replace(",", ", ", StringComparison.Ordinal)}.", error.Message, StringComparison.Ordinal);
+        Assert.Contains($"The columns are: '{header.Replace(",", "', '", StringComparison.Ordinal)}' (csv, commas,", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -144,7 +163,7 @@ public sealed class LabeledTableReaderTests
         using TemporaryFile file = new("train.csv", Good.Replace("text,label", "words,kind", StringComparison.Ordinal));
         LabeledTableOptions options = new() { TextColumn = "words", LabelColumn = "kind" };
         Assert.Equal(4, LabeledTable.ReadForTraining(file.Path, options, cancellationToken: Cancellation).Examples.Count);
-        LabeledTable table = LabeledTable.Read(file.Path, options with { Format = TableFormat.Csv }, cancellationToken: Cancellation);
+        LabeledTable table = LabeledTable.Read(file.Path, options with { Table = TableFormat.Csv }, cancellationToken: Cancellation);
         Assert.Equal(file.Path, table.Source);
     }
 

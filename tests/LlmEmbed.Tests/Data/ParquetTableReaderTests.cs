@@ -100,19 +100,54 @@ public sealed class ParquetTableReaderTests
     }
 
     [Fact]
-    public async Task A_nested_column_is_refused_by_name()
+    public async Task Columns_that_nobody_needs_are_left_alone_and_named()
     {
-        ParquetSchema schema = new(new DataField<string>("text"), new ListField("tags", new DataField<string>("item")));
-        byte[] content = await Write(schema, groups: 0, write: _ => Task.CompletedTask);
-        AssertError("the column 'tags' is nested", null, Error(content, TableFormat.Parquet));
+        ParquetSchema schema = new(
+            new DataField<string>("text"),
+            new ListField("tags", new DataField<string>("item")),
+            new StructField("place", new DataField<int>("x")),
+            new DataField<Parquet.File.Values.Primitives.Interval>("span"));
+        using TableReader table = Open(await Write(schema, groups: 0, write: _ => Task.CompletedTask), TableFormat.Parquet);
+        Assert.Equal(["text"], table.Columns);
+        string note = Assert.Single(table.Notes).Message;
+        Assert.Equal("Columns that were left alone: 'tags' (nested values), 'place' (nested values), 'span' (interval values).", note);
+        AssertError(
+            "the column 'tags' cannot be read: it holds nested values", null, Assert.Throws<LlmEmbedException>(() => table.ColumnIndex("tags")));
     }
 
     [Fact]
-    public async Task Bytes_that_are_not_utf8_are_refused_by_column()
+    public async Task A_file_of_which_no_column_can_be_read_is_refused()
     {
-        ParquetSchema schema = new(new DataField<byte[]>("image"));
-        byte[] content = await Write(schema, group => group.WriteAsync(schema.DataFields[0], new[] { new byte[] { 0x89, 0xFF } }));
-        AssertError("the column 'image' holds bytes that are not UTF-8 text", null, Error(content, TableFormat.Parquet));
+        ParquetSchema schema = new(new ListField("tags", new DataField<string>("item")));
+        byte[] content = await Write(schema, groups: 0, write: _ => Task.CompletedTask);
+        AssertError("no column can be read. Columns that were left alone: 'tags'", null, Error(content, TableFormat.Parquet));
+    }
+
+    [Fact]
+    public void A_map_beside_the_texts_is_left_alone()
+    {
+        LabeledTable table = LabeledTable.ReadForTraining(
+            Repository.Fixture("Tables", "unused-map-column.parquet"), cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Equal(TableNoteKind.UnreadColumns, Assert.Single(table.Notes).Kind);
+        Assert.StartsWith("text number 0", table.Examples[0].Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Bytes_that_are_not_utf8_are_refused_where_they_are_needed_and_left_alone_elsewhere()
+    {
+        ParquetSchema schema = new(new DataField<byte[]>("image"), new DataField<string>("text"));
+        byte[] content = await Write(schema, async group =>
+        {
+            await group.WriteAsync(schema.DataFields[0], new[] { new byte[] { 0x89, 0xFF }, "jpg"u8.ToArray() });
+            await group.WriteAsync(schema.DataFields[1], new[] { "a", "b" });
+        });
+        using TableReader table = Open(content, TableFormat.Parquet);
+        List<TableRow> rows = [.. table.Rows()];
+        Assert.Equal([null, "jpg"], rows.Select(row => row.Fields[0].Text));
+        Assert.Equal(["a", "b"], rows.Select(row => table.Text(row, 1)));
+        Assert.Contains("'image' (bytes that are not UTF-8 text)", Assert.Single(table.Notes).Message, StringComparison.Ordinal);
+        AssertError(
+            "the column 'image' holds bytes that are not UTF-8 text", 1, Assert.Throws<LlmEmbedException>(() => table.Text(rows[0], 0)));
     }
 
     [Fact]

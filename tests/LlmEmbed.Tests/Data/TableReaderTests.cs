@@ -16,7 +16,7 @@ public sealed class TableReaderTests
     {
         using TemporaryFile file = new(name, content);
         using TableReader table = TableReader.Open(file.Path);
-        Assert.Equal(TableFormat.Parse(format), table.Format);
+        Assert.Equal(TableFormat.Parse(format), table.Layout.Format);
         Assert.Equal(["text"], table.Columns);
         Assert.Equal("x", table.Rows().Single().Fields[0].Text);
     }
@@ -104,7 +104,7 @@ public sealed class TableReaderTests
         Assert.Equal(2, table.ColumnIndex("Label"));
         AssertError("'Text' and 'TEXT' differ only by case", null, Assert.Throws<LlmEmbedException>(() => table.ColumnIndex("text")));
         AssertError(
-            "there is no column 'id'. The columns are: Text, TEXT, label.",
+            "there is no column 'id'. The columns are: 'Text', 'TEXT', 'label' (csv, commas,",
             null,
             Assert.Throws<LlmEmbedException>(() => table.ColumnIndex("id")));
     }

@@ -1,0 +1,65 @@
+using System.Text.Json.Nodes;
+using LlmEmbed.Data;
+
+namespace LlmEmbed.Cli;
+
+/// <summary>Says how a table was read, for people and as JSON.</summary>
+internal static class TableText
+{
+    /// <summary>Notes on standard error, one line each.</summary>
+    public static void PrintNotes(Terminal terminal, string source, IEnumerable<TableNote> notes)
+    {
+        foreach (TableNote note in notes) terminal.Error.WriteLine($"llmembed: note on {source}: {note.Message}");
+    }
+
+    /// <summary>How the file was read, on standard error, for commands whose standard output is data.</summary>
+    public static void PrintDescription(Terminal terminal, TableDescription description) =>
+        terminal.Error.WriteLine($"llmembed: {description.Source}: {description}");
+
+    /// <summary>Which columns were taken, what was left out, and what else is to know, on standard output.</summary>
+    public static void Print(Terminal terminal, LabeledTable table)
+    {
+        terminal.Output.WriteLine($"  {table.Description}");
+        foreach (SkippedRows reason in table.Skipped) terminal.Output.WriteLine($"  left out: {reason}");
+        foreach (TableNote note in table.Notes) terminal.Output.WriteLine($"  note: {note.Message}");
+    }
+
+    /// <summary>A JSON object with entries that say how tables were read.</summary>
+    public static string AddTo(string json, params ReadOnlySpan<(string Name, LabeledTable Table)> tables)
+    {
+        JsonObject result = JsonNode.Parse(json)!.AsObject();
+        foreach ((string name, LabeledTable table) in tables) result[name] = ToJson(table);
+        return result.ToJsonString();
+    }
+
+    /// <summary>The same as JSON.</summary>
+    public static JsonObject ToJson(LabeledTable table)
+    {
+        JsonObject json = ToJson(table.Description);
+        json["examples"] = table.Examples.Count;
+        json["skipped_rows"] = new JsonArray([.. table.Skipped.Select(reason => new JsonObject
+        {
+            ["reason"] = CommonOptions.NameOf(reason.Reason),
+            ["rows"] = reason.Rows,
+            ["first_line"] = reason.FirstLine,
+        })]);
+        return json;
+    }
+
+    /// <summary>The same as JSON, of a table without labels.</summary>
+    public static JsonObject ToJson(TableDescription description) => new()
+    {
+        ["source"] = description.Source,
+        ["format"] = description.Layout.Format.Name,
+        ["separator"] = description.Layout.Separator?.ToString(),
+        ["quotes"] = description.Layout.HasQuotes is bool quotes ? CommonOptions.NameOf(quotes ? Quotes.Rfc4180 : Quotes.None) : null,
+        ["compression"] = description.Layout.Compression,
+        ["text_column"] = description.TextColumn,
+        ["label_column"] = description.LabelColumn,
+        ["notes"] = new JsonArray([.. description.Notes.Select(note => new JsonObject
+        {
+            ["kind"] = CommonOptions.NameOf(note.Kind),
+            ["message"] = note.Message,
+        })]),
+    };
+}
