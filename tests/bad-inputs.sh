@@ -66,8 +66,8 @@ accept() {
 
 skip() { echo "| $name | | | skipped: $1 |"; }
 
-# What the tool said on standard error, without the lines that tell how far it is ("Reading bert: 8 of 8 texts").
-said() { sed -E '/^[^:]+: [0-9,]+ of [0-9,]+ /d' "$scratch/stderr"; }
+# What the tool said on standard error, without the lines that tell how far it is ("Reading bert: 8 of 8 texts") and how it read its data.
+said() { sed -E "/^[^:]+: [0-9,]+ of [0-9,]+ /d; /: text in '/d" "$scratch/stderr"; }
 
 # Everything in the case's folder but what a cache keeps on purpose.
 files() { find . -path '*/cache/*' -prune -o -print | sort; }
@@ -228,6 +228,63 @@ refuse 1 "data.csv, line 10" $(train data.csv)
 
 start "row with too many fields"; with_backbone bert; with_data; echo 'a film, long,good' >>data.csv
 refuse 1 "data.csv, line 10" $(train data.csv)
+
+start "row with too many fields, skipped"; with_backbone bert; with_data; echo 'a film, long,good' >>data.csv
+accept "cannot be read: 1 (first: line 10)" $(train_fast data.csv) --skip-bad-rows
+
+start "quotes that are characters, in csv"; with_backbone bert; with_data; echo 'the 5" box,good' >>data.csv
+refuse 1 "data.csv, line 10: the field that begins here holds a quote but is not quoted" $(train data.csv)
+
+start "quotes that are characters, by option"; with_backbone bert; with_data; echo 'the 5" box,good' >>data.csv
+accept "quotes are characters" $(train_fast data.csv) --quotes none
+
+start "quotes that are characters, in tsv"; with_backbone bert; { sound_data | tr , '\t'; printf 'the 5" box\tgood\n'; } >data.tsv
+accept "quotes are characters" $(train_fast data.tsv)
+
+start "stray quotes that swallow rows"; with_backbone bert; { sound_data; printf '"a,good\nb,bad\nc",good\n'; } >data.csv
+accept "Lines 10 to 12 were read as one row" $(train_fast data.csv)
+
+start "semicolons"; with_backbone bert; sound_data | tr , ';' >data.csv
+accept "text in 'text', label in 'label' (csv, semicolons," $(train_fast data.csv)
+
+start "separator that is a word"; with_backbone bert; with_data
+refuse 2 "--separator is 'colons', expected one ASCII character" $(train data.csv) --separator colons
+
+start "separator for JSON lines"; with_backbone bert; printf '{"text":"a","label":"b"}\n' >data.jsonl
+refuse 1 "belong to csv and tsv" $(train data.jsonl) --separator ';'
+
+start "no header"; with_backbone bert; sound_data | tail -n +2 >data.csv
+refuse 1 "give --no-header" $(train data.csv)
+
+start "gzip"; with_backbone bert; sound_data | gzip >data.csv.gz
+accept "RFC 4180, gzip)" $(train_fast data.csv.gz)
+
+start "gzip that is cut off"; with_backbone bert; sound_data | gzip | head -c 60 >data.csv.gz
+refuse 1 "the gzip data is damaged or cut off" $(train data.csv.gz)
+
+start "Excel workbook"; with_backbone bert; printf 'PK\003\004xxxxxxxx' >data.csv
+refuse 1 "this is an Excel workbook or a ZIP archive" $(train data.csv)
+
+start "UTF-16"; with_backbone bert; sound_data | iconv -t UTF-16 >data.csv
+refuse 1 "this is UTF-16 text" $(train data.csv)
+
+start "NUL byte"; with_backbone bert; { sound_data; printf 'a\0b,good\n'; } >data.csv
+refuse 1 "data.csv, line 10: the byte 0x00 (NUL)" $(train data.csv)
+
+start "Git LFS pointer as data"; with_backbone bert; printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n' >data.csv
+refuse 1 "this is a Git LFS pointer" $(train data.csv)
+
+start "path that ends in a carriage return"; with_backbone bert; with_data
+refuse 1 'data.csv\u000d: there is no such file' train --data $'data.csv\r' --backbone bert --output model --cache none
+
+start "JSON line with half of a surrogate pair"; with_backbone bert; printf '{"text":"a","label":"b"}\n{"text":"\\ud83d","label":"b"}\n' >data.jsonl
+refuse 1 "data.jsonl, line 2: a string holds half of a surrogate pair" $(train data.jsonl)
+
+start "JSON record without label first"; with_backbone bert; printf '{"text":"a"}\n{"text":"b","label":"c"}\n' >data.jsonl
+refuse 1 "data.jsonl, line 1: the label ('label') is empty" $(train data.jsonl)
+
+start "JSON array of all records"; with_backbone bert; printf '[{"text":"a","label":"b"}]\n' >data.jsonl
+refuse 1 "write each object on a line of its own" $(train data.jsonl)
 
 start "JSON line that is no object"; with_backbone bert; printf '{"text":"a","label":"b"}\n["a","b"]\n' >data.jsonl
 refuse 1 "data.jsonl, line 2" $(train data.jsonl)

@@ -50,6 +50,7 @@ public sealed class TableReader : IDisposable
     {
         ArgumentNullException.ThrowIfNull(path);
         if (path == "-") return Open(Console.OpenStandardInput(), options ?? new());
+        if (!Path.Exists(path)) throw FileProblem.Missing(path);
         TableFormat format = options?.Format ?? TableFormat.FromPath(path);
         TableSource source = new(path, path, UnitOf(format));
         return Open(OpenFile(path, format), source, (options ?? new()) with { Format = format });

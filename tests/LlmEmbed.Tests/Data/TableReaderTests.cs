@@ -32,8 +32,9 @@ public sealed class TableReaderTests
     [Fact]
     public void An_unknown_extension_lists_the_known_ones_and_names_the_option()
     {
-        LlmEmbedException error = Assert.Throws<LlmEmbedException>(() => TableReader.Open("data.xlsx"));
-        Assert.Equal("data.xlsx", error.FilePath);
+        using TemporaryFile file = new("data.xlsx", "no table");
+        LlmEmbedException error = Assert.Throws<LlmEmbedException>(() => TableReader.Open(file.Path));
+        Assert.Equal(file.Path, error.FilePath);
         Assert.Contains(
             "'.xlsx' does not tell the format. Known are .csv, .tsv, .jsonl, .ndjson, .parquet and .txt; give --format",
             error.Message,
