@@ -15,21 +15,19 @@ internal readonly record struct CsvDialect(char Separator, bool HasQuotes)
     public const string KnownSeparators = ",;\t|";
 
     /// <summary>The dialect that the options ask for, or else that of the file.</summary>
-    /// <param name="input">The file, which may be read a first time here.</param>
+    /// <param name="input">The file. If it can be read twice, its quotes may be tried here; the text has to be opened anew then.</param>
+    /// <param name="text">The text of the file, at its header.</param>
+    /// <param name="said">The separator that the file tells, or null.</param>
     /// <param name="own">The separator after which the format is named.</param>
-    public static CsvDialect Recognize(TableInput input, char own)
+    public static CsvDialect Recognize(TableInput input, Utf8Stream text, char? said, char own)
     {
-        char separator;
-        using (Utf8Stream text = input.OpenText(keepsOpen: true))
-        {
-            char? said = SkipSeparatorLine(text);
-            separator = input.Options.Separator ?? said ?? SeparatorOf(text.Peek(), own);
-        }
+        char separator = input.Options.Separator ?? said ?? SeparatorOf(text.Peek(), own);
         bool hasQuotes = input.Options.Quotes switch
         {
             Quotes.Rfc4180 => true,
             Quotes.None => false,
-            _ => separator != '\t' || IsSound(input, new(separator, HasQuotes: true)) || !IsSound(input, new(separator, HasQuotes: false)),
+            _ => separator != '\t' || !input.CanRestart
+                || IsSound(input, new(separator, HasQuotes: true)) || !IsSound(input, new(separator, HasQuotes: false)),
         };
         return new CsvDialect(separator, hasQuotes);
     }
@@ -95,7 +93,6 @@ internal readonly record struct CsvDialect(char Separator, bool HasQuotes)
     /// <summary>Whether the first part of a file is a table in this dialect: no broken quotes, no swallowed rows, and equally many fields.</summary>
     private static bool IsSound(TableInput input, CsvDialect dialect)
     {
-        if (!input.CanRestart) return true;
         bool isSound = true;
         using Utf8Stream text = input.OpenText(keepsOpen: true);
         SkipSeparatorLine(text);

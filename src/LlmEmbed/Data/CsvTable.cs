@@ -21,9 +21,15 @@ internal sealed class CsvRows : ITableRows
     public CsvRows(TableInput input, char own)
     {
         _source = input.Source;
-        _dialect = CsvDialect.Recognize(input, own);
         Utf8Stream text = input.OpenText();
-        _linesBefore = CsvDialect.SkipSeparatorLine(text) is null ? 0 : 1;
+        char? said = CsvDialect.SkipSeparatorLine(text);
+        _linesBefore = said is null ? 0 : 1;
+        _dialect = CsvDialect.Recognize(input, text, said, own);
+        if (input.CanRestart)
+        {
+            text = input.OpenText();
+            CsvDialect.SkipSeparatorLine(text);
+        }
         _csv = _dialect.Open(text, record => throw BrokenQuotes(record));
         Layout = new TableLayout(input.Options.Format!)
         {

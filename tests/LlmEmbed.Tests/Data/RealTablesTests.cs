@@ -199,6 +199,21 @@ public sealed class RealTablesTests
         Assert.Empty(table.Notes);
     }
 
+    [Theory]
+    [InlineData("csv", "sep=;\ntext;label\na;x\n", "a|x")]
+    [InlineData("tsv", "text\tlabel\n\"a\"\tx\n", "a|x")]
+    [InlineData("jsonl", "{\"text\":\"a\",\"label\":\"x\"}\n", "a|x")]
+    [InlineData("lines", "a\n", "a")]
+    public void A_pipe_which_can_be_read_only_once_loses_nothing(string format, string content, string fields)
+    {
+        foreach (byte[] bytes in (byte[][])[Encoding.UTF8.GetBytes(content), Gzip(content)])
+        {
+            using GZipStream pipe = new(new MemoryStream(Gzip(bytes)), CompressionMode.Decompress);
+            using TableReader table = TableReader.Open(pipe, TableFormat.Parse(format));
+            Assert.Equal(fields, string.Join('|', table.Rows().Single().Fields.Select(field => field.Text)));
+        }
+    }
+
     [Fact]
     public void A_carriage_return_inside_a_line_is_a_character_in_every_text_format()
     {
@@ -348,10 +363,12 @@ public sealed class RealTablesTests
         return LabeledTable.ReadForTraining(table, cancellationToken: Cancellation);
     }
 
-    private static byte[] Gzip(string content)
+    private static byte[] Gzip(string content) => Gzip(Encoding.UTF8.GetBytes(content));
+
+    private static byte[] Gzip(byte[] content)
     {
         using MemoryStream packed = new();
-        using (GZipStream gzip = new(packed, CompressionMode.Compress)) gzip.Write(Encoding.UTF8.GetBytes(content));
+        using (GZipStream gzip = new(packed, CompressionMode.Compress)) gzip.Write(content);
         return packed.ToArray();
     }
 
