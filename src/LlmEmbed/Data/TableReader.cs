@@ -148,6 +148,7 @@ public sealed class TableReader : IDisposable
         string list = $"The columns are: {string.Join(", ", Columns.Select(name => $"'{InvisibleCharacters.Show(name)}'"))} ({Layout}).";
         if (Layout.Separator is not null && Columns.Any(name => name.AsSpan().ContainsAny(CsvDialect.KnownSeparators)))
             list += " If another character separates the fields, give --separator.";
+        if (Layout.Format == TableFormat.Lines) list += " Every line is a text here; a table of columns needs --format csv or tsv.";
         return HeaderNotes().Aggregate(list, (text, note) => $"{text} {note.Message}");
     }
 

@@ -36,7 +36,7 @@ public sealed class TableReaderTests
         LlmEmbedException error = Assert.Throws<LlmEmbedException>(() => TableReader.Open(file.Path));
         Assert.Equal(file.Path, error.FilePath);
         Assert.Contains(
-            "'.xlsx' does not tell the format. Known are .csv, .tsv, .jsonl, .ndjson, .parquet and .txt; give --format",
+            "'.xlsx' does not tell the format. Known are .csv, .tsv, .jsonl, .ndjson, .json, .parquet and .txt; give --format",
             error.Message,
             StringComparison.Ordinal);
         Assert.Contains(
