@@ -25,12 +25,13 @@ public sealed class AtomicFile : IDisposable
         _path = path;
         try
         {
-            _target = TargetOf(path);
+            _target = FileIdentity.Follow(path);
             if (IsWrittenDirectly(path))
             {
                 _stream = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
                 return;
             }
+            if (new FileInfo(_target) is { LinkTarget: not null }) throw new IOException("its links lead in a circle.");
             if (File.Exists(_target) && new FileInfo(_target).IsReadOnly) throw new UnauthorizedAccessException();
             _temporaryPath = $"{_target}.{Guid.NewGuid():N}{TemporarySuffix}";
             // Without a buffer of its own, a stream that failed on a full disk can be closed without a second failure.
@@ -55,6 +56,25 @@ public sealed class AtomicFile : IDisposable
         if (Directory.Exists(path)) throw FileProblem.In(path, "this is a folder, expected the name of a file to write.");
         if (IsWrittenDirectly(path)) return; // opening a pipe would wait for its reader
         using AtomicFile file = new(path);
+    }
+
+    /// <summary>Checks before long work that files can be written in a folder. Nothing of the check stays.</summary>
+    /// <param name="folder">The folder, which need not exist.</param>
+    /// <exception cref="LlmEmbedException">The folder cannot be made, or no file in it.</exception>
+    public static void RequireWritableFolder(string folder)
+    {
+        string existing = Path.GetFullPath(folder);
+        while (!Path.Exists(existing) && Path.GetDirectoryName(existing) is string above) existing = above;
+        try
+        {
+            string trial = Path.Combine(existing, $"{Guid.NewGuid():N}{TemporarySuffix}");
+            using FileStream file = new(trial, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0, FileOptions.DeleteOnClose);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            string reason = exception is FileNotFoundException ? "it cannot be made." : FileProblem.Describe(exception);
+            throw FileProblem.In(folder, $"no file can be written in this folder: {reason}", exception);
+        }
     }
 
     /// <summary>Writes a whole file at once.</summary>
@@ -116,9 +136,6 @@ public sealed class AtomicFile : IDisposable
     }
 
     private static bool IsWrittenDirectly(string path) => FileIdentity.OfPath(path) is { IsRegularFile: false, IsFolder: false };
-
-    /// <summary>Where a link leads, even if nothing is there yet.</summary>
-    private static string TargetOf(string path) => File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? path;
 
     private void KeepPermissions()
     {

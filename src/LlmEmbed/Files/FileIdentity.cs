@@ -44,6 +44,20 @@ public readonly partial record struct FileIdentity
             : null;
     }
 
+    /// <summary>Where a symbolic link leads in the end, even if nothing is there yet; a path that is no link leads to itself.</summary>
+    /// <param name="path">A path, absolute or relative.</param>
+    public static string Follow(string path)
+    {
+        try
+        {
+            return new FileInfo(path) is { LinkTarget: not null } link ? link.ResolveLinkTarget(returnFinalTarget: true)!.FullName : path;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return path; // links in a circle: whoever opens the path says so
+        }
+    }
+
     /// <summary>What a standard stream of this process is connected to.</summary>
     /// <param name="number">0 for the input, 1 for the output, 2 for errors.</param>
     /// <returns>Null if the stream is closed, or if the system does not say what it is.</returns>
