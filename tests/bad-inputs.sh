@@ -465,7 +465,10 @@ start "table in a folder that is missing: before any work"; with_data
 refuse 1 "nowhere/table.md: " compare --data data.csv --test data.csv --backbone nobody --output nowhere/table.md
 
 start "cache that is a file"; with_data; with_backbone bert; : >cache
-refuse 1 "cache" embed --backbone bert --data data.csv --output states.safetensors --cache cache
+refuse 1 "--cache cache: no file can be written in this folder" embed --backbone bert --data data.csv --output states.safetensors --cache cache
+
+start "no home and no cache folder named"; with_model
+HOME= XDG_CACHE_HOME= accept "name a folder with --cache DIR" predict model hello
 
 # --- classifiers ----------------------------------------------------------------------------------------------------------------------------
 
@@ -567,10 +570,46 @@ start "texts and --data"; with_model; with_data
 refuse 2 "not both" predict model hello --data data.csv
 
 start "predictions over their own input"; with_model; with_data
-refuse 2 "--output ./data.csv is the input itself" predict model --data data.csv --output ./data.csv
+refuse 2 "--output ./data.csv is the same as --data data.csv" predict model --data data.csv --output ./data.csv
 
 start "states over their own input"; with_data; with_backbone bert
-refuse 2 "--output data.csv is the input itself" embed --backbone bert --data data.csv --output data.csv
+refuse 2 "--output data.csv is the same as --data data.csv" embed --backbone bert --data data.csv --output data.csv
+
+start "predictions over their input by a symbolic link"; with_model; with_data; ln -s data.csv other.csv
+refuse 2 "--output other.csv is the same as --data data.csv" predict model --data data.csv --output other.csv
+
+start "predictions over their input by a hard link"; with_model; with_data; ln data.csv other.csv
+refuse 2 "--output other.csv is the same as --data data.csv" predict model --data data.csv --output other.csv
+
+start "predictions over their input through a linked folder"; with_model; with_data; ln -s . folder
+refuse 2 "--output folder/data.csv is the same as --data data.csv" predict model --data data.csv --output folder/data.csv
+
+start "report over the data"; with_data; with_backbone bert
+refuse 2 "--report data.csv is the same as --data data.csv" $(train data.csv) --report data.csv
+
+start "pictures over the data"; with_model; with_data
+refuse 2 "--pictures data.csv is the same as --data data.csv" evaluate model --data data.csv --pictures data.csv
+
+start "report over a file of the classifier"; with_model; with_data
+refuse 2 "--report model/classifier.json is a file of MODEL model" evaluate model --data data.csv --report model/classifier.json
+
+start "chart over the weights"; with_data; copy bert
+refuse 2 "--svg bert/model.safetensors is a file of --backbone bert" probe --data data.csv --backbone bert --svg bert/model.safetensors --cache none
+
+start "classifier over its backbone"; with_data; copy bert
+refuse 2 "--output bert is the same as --backbone bert" train --data data.csv --backbone bert --output bert
+
+start "data in the folder that is replaced"; with_model; with_backbone bert; sound_data >model/data.csv
+refuse 2 "--output model is replaced as a whole and holds model/data.csv" $(train model/data.csv)
+
+start "table and page in one file"; with_data
+refuse 2 "--report page is the same as --output page" compare --data data.csv --test data.csv --output page --report page
+
+start "mistyped option beside a text"; with_model
+refuse 2 "'--tpo' is no option of predict" predict model hello --tpo
+
+start "text that begins with an at sign"; with_model
+accept "@united my bag is lost" predict model "@united my bag is lost"
 
 start "embeddings under another extension"; with_data
 refuse 2 "expected a name that ends in .safetensors" embed --backbone bert --data data.csv --output states.npy

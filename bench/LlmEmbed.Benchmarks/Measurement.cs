@@ -105,6 +105,7 @@ internal static class Bench
             UseShellExecute = false,
             WorkingDirectory = Path.Combine(Root(), "bench", "peers"),
         };
+        start.Environment["ORT_DISABLE_TELEMETRY"] = "1"; // ONNX Runtime under node must not report home either
         foreach (string variable in without ?? []) start.Environment.Remove(variable);
         using Process process = Process.Start(start)!;
         string output = process.StandardOutput.ReadToEnd();

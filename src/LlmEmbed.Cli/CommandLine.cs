@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.CommandLine.Parsing;
 
 namespace LlmEmbed.Cli;
@@ -8,13 +9,18 @@ internal static class CommandLine
 {
     private const string Description = "Trains text classifiers on the hidden states of frozen lightweight language models, and uses them.";
 
+    /// <summary>
+    /// A text is a text: neither is a file named by what follows an @, nor does a hyphen begin several options.
+    /// </summary>
+    private static readonly ParserConfiguration Texts = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
+
     /// <param name="arguments">What follows the tool's name.</param>
     /// <param name="terminal">Where the command reads and writes.</param>
     /// <param name="cancellationToken">Ends the work at the next batch, with <see cref="ExitCode.Cancelled"/>.</param>
     /// <returns>One of <see cref="ExitCode"/>.</returns>
     public static async Task<int> RunAsync(IReadOnlyList<string> arguments, Terminal terminal, CancellationToken cancellationToken = default)
     {
-        ParseResult parsed = CreateRoot(terminal).Parse(arguments);
+        ParseResult parsed = CreateRoot(terminal).Parse(arguments, Texts);
         if (parsed.Errors.Count > 0)
         {
             foreach (ParseError error in parsed.Errors) terminal.Error.WriteLine($"llmembed: {error.Message}");
@@ -30,39 +36,51 @@ internal static class CommandLine
                 EnableDefaultExceptionHandler = false,
                 ProcessTerminationTimeout = null, // the caller handles signals
             };
-            return await parsed.InvokeAsync(configuration, cancellationToken);
+            int exitCode = await parsed.InvokeAsync(configuration, cancellationToken);
+            return terminal.OutputFailure is { } failure ? Refuse(failure) : exitCode;
         }
-        catch (OperationCanceledException)
+        catch (Exception exception) when (
+            exception is OperationCanceledException or WrongUsageException or LlmEmbedException or IOException or UnauthorizedAccessException
+                or OutOfMemoryException)
         {
-            return Fail(ExitCode.Cancelled, "cancelled. Finished embeddings are kept where a cache is used; the same command resumes.");
-        }
-        catch (WrongUsageException exception)
-        {
-            return Fail(ExitCode.WrongUsage, exception.Message);
-        }
-        catch (Exception exception) when (exception is LlmEmbedException or IOException or UnauthorizedAccessException or OutOfMemoryException)
-        {
-            return Fail(ExitCode.BadInput, exception.Message);
+            return Refuse(exception);
         }
 
-        int Fail(int exitCode, string message)
+        int Refuse(Exception reason)
         {
-            terminal.Error.WriteLine($"llmembed: {message}");
+            (int exitCode, string? message) = reason switch
+            {
+                ReaderGoneException => (ExitCode.ReaderGone, null),
+                OperationCanceledException => (
+                    ExitCode.Cancelled,
+                    "cancelled. No output file was written. Finished embeddings are kept where a cache is used; the same command resumes."),
+                WrongUsageException => (ExitCode.WrongUsage, reason.Message),
+                _ => (ExitCode.BadInput, reason.Message),
+            };
+            TextWriter place = reason is WrongUsageException { IsErrorUnusable: true } ? terminal.Output : terminal.Error;
+            if (message is not null) place.WriteLine($"llmembed: {message}");
             return exitCode;
         }
     }
 
-    private static RootCommand CreateRoot(Terminal terminal) => new(Description)
+    internal static RootCommand CreateRoot(Terminal terminal)
     {
-        TrainCommand.Create(terminal),
-        PredictCommand.Create(terminal),
-        EvaluateCommand.Create(terminal),
-        ProbeCommand.Create(terminal),
-        CompareCommand.Create(terminal),
-        EmbedCommand.Create(terminal),
-        TokenizeCommand.Create(terminal),
-        InspectCommand.Create(terminal),
-    };
+        RootCommand root = new(Description)
+        {
+            TrainCommand.Create(terminal),
+            PredictCommand.Create(terminal),
+            EvaluateCommand.Create(terminal),
+            ProbeCommand.Create(terminal),
+            CompareCommand.Create(terminal),
+            EmbedCommand.Create(terminal),
+            TokenizeCommand.Create(terminal),
+            InspectCommand.Create(terminal),
+        };
+        // "/?" and "/h" may be texts; help has three other names.
+        foreach (HelpOption help in root.Options.OfType<HelpOption>())
+            foreach (string slashed in (string[])["/?", "/h"]) help.Aliases.Remove(slashed);
+        return root;
+    }
 
     private static IEnumerable<string> CommandPath(ParseResult parsed)
     {

@@ -58,7 +58,7 @@ internal static class CommonOptions
     public static Option<string?> Cache() => new("--cache")
     {
         Description = "Folder that keeps embeddings, so that nothing is computed twice and interrupted runs resume; 'none' keeps nothing. " +
-            $"Default: {DefaultCache}.",
+            $"Default: {DefaultCache ?? "none, since no home folder is known"}.",
         HelpName = "DIR|none",
     };
 
@@ -138,26 +138,26 @@ internal static class CommonOptions
 
     public static Option<bool> Json() => new("--json") { Description = "Print one JSON object on standard output instead of text." };
 
-    /// <summary>Where embeddings are kept unless told otherwise: the user's cache folder.</summary>
-    public static string DefaultCache => Path.Combine(
-        Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache
-            ? cache
-            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache"),
-        "llmembed");
-
-    public static string? CacheFolder(string? option, string? fallback) => option switch
+    /// <summary>Where embeddings are kept unless told otherwise: the user's cache folder. Null if no such folder is known.</summary>
+    public static string? DefaultCache
     {
-        null => fallback,
-        "none" => null,
-        _ => option,
-    };
-
-    /// <summary>Refuses an output that is the input.</summary>
-    public static void RefuseOverwriting(string? input, string output)
-    {
-        if (input is not (null or "-") && Path.GetFullPath(input) == Path.GetFullPath(output))
-            throw new WrongUsageException($"--output {output} is the input itself; name another file, so that your texts are not overwritten.");
+        get
+        {
+            // A relative path counts as none, as the convention for this variable demands: it would make a folder wherever the tool is started.
+            string?[] places =
+            [
+                Environment.GetEnvironmentVariable("XDG_CACHE_HOME"),
+                HomeFolder is { Length: > 0 } home ? Path.Combine(home, ".cache") : null,
+            ];
+            return places.FirstOrDefault(place => place is not null && Path.IsPathFullyQualified(place)) is string cache
+                ? Path.Combine(cache, "llmembed")
+                : null;
+        }
     }
+
+    private static string? HomeFolder => OperatingSystem.IsWindows()
+        ? Environment.GetFolderPath(Environment.SpecialFolder.UserProfile)
+        : Environment.GetEnvironmentVariable("HOME");
 
     /// <summary>A whole number of at least 1.</summary>
     public static Option<int?> Count(string name, string helpName, string description) => new(name)

@@ -31,11 +31,15 @@ internal static class CompareCommand
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new();
         RuntimeArguments runtimeArguments = new();
-        Command command = new(
+        ToolCommand command = new(
+            terminal,
             "compare", "Compare the default recipe with baselines, the released LLMEmbed recipe and prompts: quality, uncertainty, cost.")
         {
             data, test, output, report, examples, backbones, seeds, seed,
         };
+        command.Files.Add(PathRole.Data, data, test);
+        command.Files.Add(PathRole.Model, backbones, new Recipe.Automatic().Backbones);
+        command.Files.Add(PathRole.File, output, report);
         promptingArguments.AddTo(command);
         command.Add(noWords);
         command.Add(noAttention);
@@ -43,7 +47,7 @@ internal static class CompareCommand
         runtimeArguments.AddTo(command);
         tableArguments.AddTo(command);
         command.Add(json);
-        command.SetAction((parsed, cancellationToken) =>
+        command.Run((parsed, cancellationToken) =>
         {
             EncoderOptions encoder = encoderArguments.Read(parsed);
             IEnumerable<Option> ofMethods = encoderArguments.ForViews.Append(encoderArguments.PadTo);
@@ -61,19 +65,19 @@ internal static class CompareCommand
             ComparisonOptions options = new() { Recipe = recipe, Seed = parsed.GetValue(seed), Prompting = promptingArguments.Read(parsed) };
             if (parsed.GetValue(seeds) is int count) options = options with { Seeds = count };
             foreach (string file in new[] { parsed.GetValue(output), parsed.GetValue(report) }.OfType<string>()) AtomicFile.RequireWritable(file);
+            RuntimeOptions runtime = runtimeArguments.Read(terminal, parsed);
             LabeledTable train = tableArguments.ReadForTraining(terminal, parsed.GetRequiredValue(data), parsed);
             LabeledTable held = tableArguments.Read(terminal, parsed.GetRequiredValue(test), parsed);
 
             IReadOnlyList<LabeledText> sample = (parsed.GetValue(examples) is int most ? train.Sample(most, options.Seed) : train).Examples;
             ComparisonResult result = ConsoleProgress.Show(
-                terminal,
-                progress => MethodComparison.Run(sample, held.Examples, options, runtimeArguments.Read(parsed), progress, cancellationToken));
+                terminal, progress => MethodComparison.Run(sample, held.Examples, options, runtime, progress, cancellationToken));
             ComparisonPage page = new(Title(sample.Count, train, held, result.Rows[0].Report.Classes.Count), result);
             if (parsed.GetValue(json)) terminal.Output.WriteLine(TableText.AddTo(page.ToJson(), ("data", train), ("test", held)));
             else Print(terminal, page, train, held);
             if (parsed.GetValue(output) is string path) AtomicFile.WriteText(path, page.ToMarkdown());
             if (parsed.GetValue(report) is string html) page.Save(html);
-            return Task.FromResult(ExitCode.Success);
+            return ExitCode.Success;
         });
         return command;
     }

@@ -27,25 +27,28 @@ internal static class EmbedCommand
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new(Precision.Fp32); // what others compute with these features should be exact unless they say otherwise
         RuntimeArguments runtimeArguments = new();
-        Command command = new("embed", "Write the pooled hidden states of texts to a safetensors file.")
+        ToolCommand command = new(terminal, "embed", "Write the pooled hidden states of texts to a safetensors file.")
         { backbone, data, output };
+        command.Files.Add(PathRole.Model, backbone);
+        command.Files.Add(PathRole.Data, data);
+        command.Files.Add(PathRole.File, output);
         tableArguments.AddTo(command);
         encoderArguments.AddTo(command);
         runtimeArguments.AddTo(command);
         command.Add(json);
-        command.SetAction((parsed, cancellationToken) =>
+        command.Run((parsed, cancellationToken) =>
         {
             string path = parsed.GetRequiredValue(output);
-            CommonOptions.RefuseOverwriting(parsed.GetRequiredValue(data), path);
             if (!path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
                 throw new WrongUsageException($"--output is '{path}', expected a name that ends in .safetensors: that is what is written.");
+            RuntimeOptions runtime = runtimeArguments.Read(terminal, parsed);
             using TableReader table = terminal.OpenTable(parsed.GetRequiredValue(data), tableArguments.Read(parsed));
             int column = table.TextColumn(tableArguments.TextColumn(parsed));
             using TextEncoder encoder = ConsoleProgress.Show(terminal, progress => TextEncoder.Load(
-                parsed.GetRequiredValue(backbone), encoderArguments.Read(parsed), runtimeArguments.Read(parsed), progress, cancellationToken));
+                parsed.GetRequiredValue(backbone), encoderArguments.Read(parsed), runtime, progress, cancellationToken));
             EncodingTotals totals = ConsoleProgress.Show(terminal, progress => Run(table, column, encoder, path, progress, cancellationToken));
             Print(terminal, encoder, path, totals, table.Describe(column), parsed.GetValue(json));
-            return Task.FromResult(ExitCode.Success);
+            return ExitCode.Success;
         });
         return command;
     }

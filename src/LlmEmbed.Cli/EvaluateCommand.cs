@@ -22,20 +22,22 @@ internal static class EvaluateCommand
         LabeledTableArguments tableArguments = new();
         RuntimeArguments runtimeArguments = new();
         Option<bool> json = CommonOptions.Json();
-        Command command = new("evaluate", "Measure a classifier on labelled texts: accuracy, F1 scores, confusion matrix, calibration.")
+        ToolCommand command = new(terminal, "evaluate", "Measure a classifier on labelled texts: accuracy, F1 scores, confusion matrix, calibration.")
         {
             model, data, json,
         };
+        command.Files.Add(PathRole.Model, model);
+        command.Files.Add(PathRole.Data, data);
         runtimeArguments.AddTo(command);
         report.AddTo(command);
         tableArguments.AddTo(command);
-        command.SetAction((parsed, cancellationToken) =>
+        command.Run((parsed, cancellationToken) =>
         {
             report.RequireWritable(parsed);
+            RuntimeOptions runtime = runtimeArguments.Read(terminal, parsed);
             LabeledTable table = tableArguments.Read(terminal, parsed.GetRequiredValue(data), parsed);
             using TextClassifier classifier = ConsoleProgress.Show(
-                terminal,
-                progress => TextClassifier.Load(parsed.GetRequiredValue(model), runtimeArguments.Read(parsed), progress, cancellationToken));
+                terminal, progress => TextClassifier.Load(parsed.GetRequiredValue(model), runtime, progress, cancellationToken));
             long start = Stopwatch.GetTimestamp();
             EvaluationReport result = ConsoleProgress.Show(terminal, progress => classifier.Evaluate(table.Examples, progress, cancellationToken));
             TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
@@ -52,7 +54,7 @@ internal static class EvaluateCommand
                 ],
                 Texts = [.. table.Examples.Select(example => example.Text)],
             });
-            return Task.FromResult(ExitCode.Success);
+            return ExitCode.Success;
         });
         return command;
     }

@@ -13,7 +13,16 @@ internal static class ExitCode
 
     /// <summary>Ended by Ctrl+C (128 + SIGINT).</summary>
     public const int Cancelled = 130;
+
+    /// <summary>
+    /// Ended because nobody reads standard output any more (128 + SIGPIPE), as shells report it of tools that the signal ends.
+    /// </summary>
+    public const int ReaderGone = 141;
 }
 
 /// <summary>Options that contradict each other or have a value that no input could make right.</summary>
-internal sealed class WrongUsageException(string message) : Exception(message);
+internal sealed class WrongUsageException(string message) : Exception(message)
+{
+    /// <summary>Whether standard error is a file that must stay as it is, so that the message belongs on standard output.</summary>
+    public bool IsErrorUnusable { get; init; }
+}

@@ -1,17 +1,20 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Text.RegularExpressions;
 using LlmEmbed.Data;
 
 namespace LlmEmbed.Cli;
 
 /// <summary>llmembed predict: classifies texts given as arguments, in a file or on standard input.</summary>
-internal static class PredictCommand
+internal static partial class PredictCommand
 {
     public static Command Create(Terminal terminal)
     {
         Argument<string> model = new("MODEL") { Description = "Folder that 'llmembed train' wrote." };
         Argument<string[]> texts = new("TEXT")
         {
-            Description = "Texts to classify. Without them, and without --data, one text per line is read from standard input.",
+            Description = "Texts to classify. Without them, and without --data, one text per line is read from standard input. Texts that " +
+                "begin with a hyphen stand behind a -- of their own: predict MODEL -- \"-5 stars\".",
             Arity = ArgumentArity.ZeroOrMore,
         };
         Option<string?> data = new("--data")
@@ -31,22 +34,25 @@ internal static class PredictCommand
         Option<int?> top = CommonOptions.Count("--top", "K", "Also give the K most probable labels with their probabilities.");
         Option<bool> all = new("--all") { Description = "Also give the probability of every label." };
         RuntimeArguments runtimeArguments = new(keepsEmbeddings: false);
-        Command command = new("predict", "Classify texts, in their order, in constant memory.")
+        ToolCommand command = new(terminal, "predict", "Classify texts, in their order, in constant memory.")
         {
             model, texts, data, output, outputFormat, top, all,
         };
+        command.Files.Add(PathRole.Model, model);
+        command.Files.Add(PathRole.Data, data);
+        command.Files.Add(PathRole.Stream, output);
         tableArguments.AddTo(command);
         runtimeArguments.AddTo(command);
-        command.SetAction((parsed, cancellationToken) =>
+        command.Run((parsed, cancellationToken) =>
         {
             string[] given = parsed.GetValue(texts) ?? [];
             if (given.Length > 0 && parsed.GetValue(data) is not null)
                 throw new WrongUsageException("Give texts as arguments or a file with --data, not both.");
-            CommonOptions.RefuseOverwriting(parsed.GetValue(data), parsed.GetRequiredValue(output));
+            RefuseMistypedOptions(parsed, given);
             if (parsed.GetValue(all) && parsed.GetValue(top) is not null) throw new WrongUsageException("Give --top or --all, not both.");
+            RuntimeOptions runtime = runtimeArguments.Read(terminal, parsed);
             using TextClassifier classifier = ConsoleProgress.Show(
-                terminal,
-                progress => TextClassifier.Load(parsed.GetRequiredValue(model), runtimeArguments.Read(parsed), progress, cancellationToken));
+                terminal, progress => TextClassifier.Load(parsed.GetRequiredValue(model), runtime, progress, cancellationToken));
             using TableReader? table = given.Length > 0 ? null : OpenTable(terminal, parsed.GetValue(data), tableArguments, parsed);
             // Found before the output is opened: a wrong name must not empty a file.
             int column = table is null ? 0 : table.TextColumn(tableArguments.TextColumn(parsed));
@@ -64,6 +70,7 @@ internal static class PredictCommand
                 Classify(
                     classifier, table.Rows().Select(row => (table.Text(row, column) ?? "", row.Fields)), columns, writer, counts, cancellationToken);
             }
+            writer.Commit();
             counts.Print(terminal.Error);
             if (writer.ReplacedCharacters > 0)
             {
@@ -72,7 +79,7 @@ internal static class PredictCommand
                     "--output-format jsonl keeps them.");
             }
             if (table is not null) TableText.PrintNotes(terminal, table.Source, table.Notes);
-            return Task.FromResult(ExitCode.Success);
+            return ExitCode.Success;
         });
         return command;
     }
@@ -85,17 +92,38 @@ internal static class PredictCommand
         PredictionCounts counts,
         CancellationToken cancellationToken)
     {
+        // Where the output fails, what is read and computed ahead has nobody to wait for it.
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         foreach (
             (
                 (string Text, IReadOnlyList<TableValue> Fields)[] chunk,
-                IReadOnlyList<Prediction> predictions) in classifier.Predict(rows, row => row.Text, cancellationToken))
+                IReadOnlyList<Prediction> predictions) in classifier.Predict(rows, row => row.Text, stop.Token))
         {
-            foreach ((Prediction prediction, (_, IReadOnlyList<TableValue> fields)) in predictions.Zip(chunk))
-                writer.Write([.. fields, .. columns.Values(prediction)]);
-            writer.Flush();
+            try
+            {
+                foreach ((Prediction prediction, (_, IReadOnlyList<TableValue> fields)) in predictions.Zip(chunk))
+                    writer.Write([.. fields, .. columns.Values(prediction)]);
+                writer.Flush();
+            }
+            catch
+            {
+                stop.Cancel();
+                throw;
+            }
             counts.Add(predictions);
         }
     }
+
+    /// <summary>A word that looks like an option and is none would be classified in silence.</summary>
+    private static void RefuseMistypedOptions(ParseResult parsed, string[] texts)
+    {
+        IEnumerable<string> words = parsed.Tokens.TakeWhile(token => token.Type != TokenType.DoubleDash).Select(token => token.Value);
+        if (words.FirstOrDefault(word => LooksLikeOption().IsMatch(word) && texts.Contains(word, StringComparer.Ordinal)) is { } word)
+            throw new WrongUsageException($"'{word}' is no option of predict. If it is a text, put -- before the texts: predict MODEL -- \"{word}\"");
+    }
+
+    [GeneratedRegex("^--[a-z][a-z-]*(=.*)?$", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex LooksLikeOption();
 
     private static TableReader OpenTable(Terminal terminal, string? path, TableArguments arguments, ParseResult parsed) =>
         terminal.OpenTable(path ?? "-", arguments.Read(parsed, path is null or "-" ? TableFormat.Lines : null));
@@ -103,7 +131,7 @@ internal static class PredictCommand
     private static TableWriter OpenOutput(
         Terminal terminal, string path, TableFormat? format, TableReader? table, IReadOnlyList<string> columns)
     {
-        if (path != "-") return TableWriter.Create(path, columns, format);
+        if (!CommandFiles.IsStandardOutput(terminal, path)) return TableWriter.Create(path, columns, format);
         TableFormat ofInput = table?.Layout.Format == TableFormat.JsonLines ? TableFormat.JsonLines : TableFormat.Csv;
         return TableWriter.Create(terminal.OpenOutput(), columns, format ?? ofInput);
     }

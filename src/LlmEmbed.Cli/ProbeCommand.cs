@@ -29,28 +29,33 @@ internal static class ProbeCommand
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new();
         RuntimeArguments runtimeArguments = new();
-        Command command = new("probe", "Measure by cross-validation what each depth and pooling of the backbones is worth on labelled texts.")
+        ToolCommand command = new(
+            terminal, "probe", "Measure by cross-validation what each depth and pooling of the backbones is worth on labelled texts.")
         {
             data, examples, backbones, svg, seed,
         };
+        command.Files.Add(PathRole.Data, data);
+        command.Files.Add(PathRole.Model, backbones, new ProbeOptions().Backbones);
+        command.Files.Add(PathRole.File, svg);
         encoderArguments.AddTo(command);
         runtimeArguments.AddTo(command);
         tableArguments.AddTo(command);
         command.Add(json);
-        command.SetAction((parsed, cancellationToken) =>
+        command.Run((parsed, cancellationToken) =>
         {
             ProbeOptions options = new() { Encoder = encoderArguments.Read(parsed), Seed = parsed.GetValue(seed) };
             if (parsed.GetValue(backbones) is { Length: > 0 } names) options = options with { Backbones = names };
             if (parsed.GetValue(svg) is string drawing) AtomicFile.RequireWritable(drawing);
+            RuntimeOptions runtime = runtimeArguments.Read(terminal, parsed);
             LabeledTable table = tableArguments.ReadForTraining(terminal, parsed.GetRequiredValue(data), parsed);
             IReadOnlyList<LabeledText> sample = table.Sample(parsed.GetValue(examples) ?? DefaultExamples, options.Seed).Examples;
-            using OpenBackbones open = new(runtimeArguments.Read(parsed));
+            using OpenBackbones open = new(runtime);
             ProbeReport report = new(
                 ConsoleProgress.Show(terminal, progress => DepthProbe.Run(sample, options, open, progress, cancellationToken)), sample.Count);
             if (parsed.GetValue(json)) terminal.Output.WriteLine(TableText.AddTo(report.ToJson(), ("data", table)));
             else Print(terminal, report, table);
             if (parsed.GetValue(svg) is string path) report.SaveSvg(path);
-            return Task.FromResult(ExitCode.Success);
+            return ExitCode.Success;
         });
         return command;
     }

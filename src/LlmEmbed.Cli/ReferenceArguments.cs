@@ -37,8 +37,9 @@ internal sealed class ReferenceArguments
 
     private Option[] ForReference => [_llama, _bert, _roberta, _sigma, _epochs, _unpadded];
 
-    public void AddTo(Command command)
+    public void AddTo(ToolCommand command)
     {
+        command.Files.Add(PathRole.Model, _llama, _bert, _roberta);
         command.Add(_recipe);
         foreach (Option option in ForReference) command.Add(option);
     }

@@ -14,8 +14,10 @@ internal sealed class ReportArguments
         HelpName = "DIR",
     };
 
-    public void AddTo(Command command)
+    public void AddTo(ToolCommand command)
     {
+        command.Files.Add(PathRole.File, _report);
+        command.Files.Add(PathRole.Pictures, _pictures);
         command.Add(_report);
         command.Add(_pictures);
     }

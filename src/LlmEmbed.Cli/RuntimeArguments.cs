@@ -1,4 +1,5 @@
 using System.CommandLine;
+using LlmEmbed.Files;
 
 namespace LlmEmbed.Cli;
 
@@ -9,28 +10,58 @@ internal sealed class RuntimeArguments
     private readonly Option<string[]> _models = CommonOptions.ModelFolders();
     private readonly Option<long?> _memory = CommonOptions.Memory();
     private readonly Option<int?> _threads = CommonOptions.Threads();
-    private readonly string? _defaultCache;
+    private readonly bool _keepsEmbeddings;
 
     /// <param name="keepsEmbeddings">Whether embeddings are kept unless told otherwise. A stream of any length must need constant memory, so that
     /// predict keeps none.</param>
     public RuntimeArguments(bool keepsEmbeddings = true)
     {
-        _defaultCache = keepsEmbeddings ? CommonOptions.DefaultCache : null;
+        _keepsEmbeddings = keepsEmbeddings;
         if (!keepsEmbeddings)
             _cache.Description = "Folder that keeps embeddings. Default: none, so that a stream of any length needs constant memory.";
     }
 
-    public void AddTo(Command command)
+    public void AddTo(ToolCommand command)
     {
+        command.Files.Add(PathRole.Cache, _cache, byDefault: CommonOptions.DefaultCache is string folder ? [folder] : []);
+        command.Files.Add(PathRole.Models, _models);
         foreach (Option option in new Option[] { _cache, _models, _memory, _threads }) command.Add(option);
     }
 
-    public RuntimeOptions Read(ParseResult parsed) => new()
+    /// <summary>To be called before any work: a cache that is asked for and cannot be written is an error.</summary>
+    public RuntimeOptions Read(Terminal terminal, ParseResult parsed)
     {
-        CacheFolder = CommonOptions.CacheFolder(parsed.GetValue(_cache), _defaultCache),
-        WeightsFolder = CommonOptions.CacheFolder(parsed.GetValue(_cache), CommonOptions.DefaultCache),
-        ModelFolders = parsed.GetValue(_models) ?? [],
-        MemoryBytes = parsed.GetValue(_memory),
-        Threads = parsed.GetValue(_threads),
-    };
+        string? given = parsed.GetValue(_cache), folder = given == "none" ? null : FindCache(terminal, given);
+        return new()
+        {
+            CacheFolder = given is not null || _keepsEmbeddings ? folder : null,
+            WeightsFolder = folder,
+            ModelFolders = parsed.GetValue(_models) ?? [],
+            MemoryBytes = parsed.GetValue(_memory),
+            Threads = parsed.GetValue(_threads),
+        };
+    }
+
+    /// <summary>The folder that is asked for or, if none is, the usual one where it can be used.</summary>
+    private static string? FindCache(Terminal terminal, string? given)
+    {
+        const string Remedy = "name a folder with --cache DIR, or say --cache none.";
+        if (given is { Length: 0 }) throw new WrongUsageException($"--cache is empty: {Remedy}");
+        string? folder = given ?? CommonOptions.DefaultCache;
+        try
+        {
+            if (folder is null) throw new LlmEmbedException("HOME and XDG_CACHE_HOME name no folder for the cache.");
+            AtomicFile.RequireWritableFolder(folder);
+            return folder;
+        }
+        catch (LlmEmbedException exception) when (given is null)
+        {
+            terminal.Error.WriteLine($"llmembed: nothing is kept for the next run: {exception.Message} To keep it, {Remedy}");
+            return null;
+        }
+        catch (LlmEmbedException exception)
+        {
+            throw new LlmEmbedException($"--cache {exception.Message} To go on, {Remedy}", exception) { FilePath = folder };
+        }
+    }
 }

@@ -21,14 +21,18 @@ internal static class TokenizeCommand
         Option<bool> noSpecialTokens = new("--no-special-tokens") { Description = "Leave out the tokens that the model adds around a text." };
         Option<int?> maxTokens = CommonOptions.Count("--max-tokens", "N", "Cut texts to N tokens, special tokens included. Default: no limit.");
         Option<string[]> models = CommonOptions.ModelFolders();
-        Command command = new(
+        ToolCommand command = new(
+            terminal,
             "tokenize",
             "Print the token ids of each text as one JSON line: {\"ids\": [...], \"tokens\": [...]}. A folder with only tokenizer files is enough.")
         {
             backbone, data, noSpecialTokens, maxTokens, models,
         };
+        command.Files.Add(PathRole.Model, backbone);
+        command.Files.Add(PathRole.Data, data);
+        command.Files.Add(PathRole.Models, models);
         tableArguments.AddTo(command);
-        command.SetAction((parsed, cancellation) =>
+        command.Run((parsed, cancellation) =>
         {
             Tokenizer tokenizer = Tokenizer.Load(parsed.GetRequiredValue(backbone), parsed.GetValue(models));
             string path = parsed.GetRequiredValue(data);
@@ -45,7 +49,7 @@ internal static class TokenizeCommand
             TableDescription description = table.Describe(column);
             if (path != "-") TableText.PrintDescription(terminal, description);
             TableText.PrintNotes(terminal, description.Source, description.Notes);
-            return Task.FromResult(ExitCode.Success);
+            return ExitCode.Success;
         });
         return command;
     }

@@ -42,17 +42,20 @@ internal static class TrainCommand
         Option<bool> json = CommonOptions.Json();
         EncoderArguments encoderArguments = new();
         RuntimeArguments runtimeArguments = new();
-        Command command = new("train", "Train a text classifier on labelled texts.")
+        ToolCommand command = new(terminal, "train", "Train a text classifier on labelled texts.")
         {
             data, test, output, examples, backbones, head, fusion, classWeight, noWords, noAttention, budget, seed,
         };
+        command.Files.Add(PathRole.Data, data, test);
+        command.Files.Add(PathRole.Classifier, output);
+        command.Files.Add(PathRole.Model, backbones, new Recipe.Automatic().Backbones);
         reference.AddTo(command);
         encoderArguments.AddTo(command);
         runtimeArguments.AddTo(command);
         tableArguments.AddTo(command);
         report.AddTo(command);
         command.Add(json);
-        command.SetAction((parsed, cancellationToken) =>
+        command.Run((parsed, cancellationToken) =>
         {
             EncoderOptions encoder = encoderArguments.Read(parsed);
             ClassWeighting weighting = parsed.GetValue(classWeight);
@@ -79,11 +82,10 @@ internal static class TrainCommand
             string folder = parsed.GetRequiredValue(output);
             TextClassifier.RequireSavable(folder);
             report.RequireWritable(parsed, folder);
+            RuntimeOptions runtime = runtimeArguments.Read(terminal, parsed);
             LabeledTable training = tableArguments.ReadForTraining(terminal, parsed.GetRequiredValue(data), parsed);
             if (parsed.GetValue(examples) is int count) training = training.Sample(count, options.Seed);
             LabeledTable? testing = parsed.GetValue(test) is string testPath ? tableArguments.Read(terminal, testPath, parsed) : null;
-
-            RuntimeOptions runtime = runtimeArguments.Read(parsed);
             TrainingRun run = ConsoleProgress.Show(terminal, progress => Run(training, testing, options, runtime, progress, cancellationToken));
             using TextClassifier classifier = run.Classifier;
             classifier.Save(folder, run.Report);
@@ -92,7 +94,7 @@ internal static class TrainCommand
             if (parsed.GetValue(json)) terminal.Output.WriteLine(ToJson(run, folder).ToJsonString());
             else Print(terminal, run, folder);
             report.Write(parsed, PageOf(run));
-            return Task.FromResult(ExitCode.Success);
+            return ExitCode.Success;
         });
         return command;
     }
@@ -172,9 +174,11 @@ internal static class TrainCommand
         output.WriteLine(
             $"Saved to {folder} after {run.TotalTime.TotalSeconds:0.0} s ({run.TrainingTime.TotalSeconds:0.0} s of them training), " +
             $"{CostFacts.PeakMemoryMegabytes():N0} MB at the most. Next:");
-        output.WriteLine($"  llmembed predict {folder} \"a text to classify\"");
-        output.WriteLine($"  llmembed predict {folder} --data texts.csv --output predictions.csv");
-        output.WriteLine($"  llmembed inspect {folder}");
+        // A folder whose name begins with a hyphen would be read as an option.
+        string model = folder.StartsWith('-') ? Path.Combine(".", folder) : folder;
+        output.WriteLine($"  {Shell.Command("llmembed", "predict", model, "a text to classify")}");
+        output.WriteLine($"  {Shell.Command("llmembed", "predict", model, "--data", "texts.csv", "--output", "predictions.csv")}");
+        output.WriteLine($"  {Shell.Command("llmembed", "inspect", model)}");
     }
 
     private static JsonObject ToJson(TrainingRun run, string folder)

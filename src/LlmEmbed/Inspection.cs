@@ -40,11 +40,40 @@ public sealed class Inspection
         return new Inspection(DescribeCheckpoint(path, options ?? new EncoderOptions(), runtime ?? new RuntimeOptions()));
     }
 
+    /// <summary>
+    /// The files that are read where something is named by this path: those in the folder of a backbone or its .gguf file; of a classifier its own,
+    /// whether they are there or not, and those of its backbones. None is opened but the classifier's manifest.
+    /// </summary>
+    /// <param name="path">A backbone (name, folder or .gguf file), or a folder with a classifier.</param>
+    /// <param name="runtime">Where backbones are looked for; null takes the usual places.</param>
+    /// <returns>Nothing if nothing is found.</returns>
+    public static IReadOnlyList<string> FilesOf(string path, RuntimeOptions? runtime = null)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        runtime ??= new RuntimeOptions();
+        return ClassifierBundle.IsBundle(path)
+            ? [.. ClassifierBundle.FilesIn(path), .. ClassifierBundle.BackbonesOf(path).SelectMany(name => FilesOfBackbone(name, runtime))]
+            : FilesOfBackbone(path, runtime);
+    }
+
     /// <summary>All facts as one JSON object; sizes are in bytes.</summary>
     public string ToJson() => _facts.ToJsonString();
 
     /// <summary>One line per fact, for people; what belongs together is indented.</summary>
     public override string ToString() => string.Join(Environment.NewLine, Lines(_facts, indent: ""));
+
+    private static string[] FilesOfBackbone(string name, RuntimeOptions runtime)
+    {
+        try
+        {
+            if (BackboneLocator.TryFind(name, runtime.ModelFolders)?.Path is not string path) return [];
+            return Directory.Exists(path) ? Directory.GetFiles(path) : [path];
+        }
+        catch (Exception exception) when (exception is LlmEmbedException or IOException or UnauthorizedAccessException)
+        {
+            return []; // whoever opens the backbone says what is wrong with it
+        }
+    }
 
     private static JsonObject DescribeCheckpoint(string path, EncoderOptions options, RuntimeOptions runtime)
     {

@@ -168,6 +168,10 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
     /// <exception cref="LlmEmbedException">It is a file, or holds something else than a classifier.</exception>
     public static void RequireSavable(string folder) => ClassifierBundle.RequireUsable(folder);
 
+    /// <summary>The files of which a classifier in a folder may consist, whether they are there or not.</summary>
+    /// <param name="folder">The folder; it need not exist.</param>
+    public static IReadOnlyList<string> FilesIn(string folder) => ClassifierBundle.FilesIn(folder);
+
     /// <summary>
     /// Writes the classifier to a folder: head, options, labels and the backbones' checksums, not the backbones. An earlier classifier there is
     /// replaced as a whole.

@@ -25,6 +25,9 @@ internal static class ClassifierBundle
     private const string ManifestFile = "classifier.json";
     private const string HeadFile = "head.safetensors";
     private const string TermsFile = "terms.txt";
+    private const string CardFile = "README.md";
+    private const string ReportFile = "report.json";
+    private const string PageFile = "report.html";
 
     private static readonly JsonSerializerOptions Json = new(HeadSentences.Json)
     {
@@ -36,6 +39,23 @@ internal static class ClassifierBundle
 
     /// <summary>Whether a folder holds a classifier, of whatever version.</summary>
     public static bool IsBundle(string folder) => File.Exists(Path.Combine(folder, ManifestFile));
+
+    /// <summary>Every file that a classifier in a folder may have.</summary>
+    public static IReadOnlyList<string> FilesIn(string folder) =>
+        [.. new[] { ManifestFile, HeadFile, TermsFile, CardFile, ReportFile, PageFile }.Select(name => Path.Combine(folder, name))];
+
+    /// <summary>The names and places of the backbones that a classifier needs; none if its manifest cannot be read.</summary>
+    public static IReadOnlyList<string> BackbonesOf(string folder)
+    {
+        try
+        {
+            return [.. ReadManifest(folder).Backbones.SelectMany(entry => new[] { entry.Source, entry.Name }).Distinct(StringComparer.Ordinal)];
+        }
+        catch (LlmEmbedException)
+        {
+            return []; // whoever loads the classifier says what is wrong with it
+        }
+    }
 
     /// <summary>Refuses a folder that holds something else than a classifier, before any work is done for it.</summary>
     public static void RequireUsable(string folder)
@@ -64,7 +84,7 @@ internal static class ClassifierBundle
             WriteHead(Path.Combine(temporary, HeadFile), classifier.Head);
             if (classifier.Head.Find<LexicalHead>() is { } words)
                 AtomicFile.WriteText(Path.Combine(temporary, TermsFile), string.Concat(words.Terms.Select(term => $"{term}\n")));
-            AtomicFile.WriteText(Path.Combine(temporary, "README.md"), ModelCard(manifest, report));
+            AtomicFile.WriteText(Path.Combine(temporary, CardFile), ModelCard(manifest, report));
             if (report is not null) WriteReport(temporary, classifier, report);
             Replace(temporary, target);
         }
@@ -215,9 +235,9 @@ internal static class ClassifierBundle
 
     private static void WriteReport(string folder, TrainedClassifier classifier, EvaluationReport report)
     {
-        AtomicFile.WriteText(Path.Combine(folder, "report.json"), report.ToJson() + "\n");
+        AtomicFile.WriteText(Path.Combine(folder, ReportFile), report.ToJson() + "\n");
         EvaluationPage page = new("Text classifier", report) { Choices = ClassifierFacts.Choices(classifier), Selection = classifier.Selection };
-        AtomicFile.WriteText(Path.Combine(folder, "report.html"), page.ToHtml());
+        AtomicFile.WriteText(Path.Combine(folder, PageFile), page.ToHtml());
     }
 
     private static HeadTensor[] ReadTensors(string path)

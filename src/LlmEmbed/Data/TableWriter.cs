@@ -3,20 +3,23 @@ using LlmEmbed.Files;
 namespace LlmEmbed.Data;
 
 /// <summary>
-/// Writes a table row by row, as UTF-8 without byte order mark and with LF line ends. Rows reach the file with <see cref="Flush"/> and not through a
-/// temporary file, so that a long run can be followed and keeps what it has when it is stopped.
+/// Writes a table row by row, as UTF-8 without byte order mark and with LF line ends. A file appears whole with <see cref="Commit"/>, or not at all;
+/// a file of that name that exists stays as it is until then. Rows reach a stream, standard output, a pipe or a device with <see cref="Flush"/>.
 /// </summary>
 /// <example>
 /// <code>
 /// using TableWriter table = TableWriter.Create("predictions.csv", ["text", "label", "probability"]);
 /// table.Write("a fine story", "good", TableValue.Number(0.93));
+/// table.Commit();
 /// </code>
 /// </example>
 public sealed class TableWriter : IDisposable
 {
     private readonly ITableOutput _output;
+    private readonly AtomicFile? _file;
+    private bool _isClosed;
 
-    private TableWriter(IReadOnlyList<string> columns, ITableOutput output) => (Columns, _output) = (columns, output);
+    private TableWriter(IReadOnlyList<string> columns, ITableOutput output, AtomicFile? file) => (Columns, _output, _file) = (columns, output, file);
 
     /// <summary>The names of the columns.</summary>
     public IReadOnlyList<string> Columns { get; }
@@ -26,8 +29,8 @@ public sealed class TableWriter : IDisposable
     /// </summary>
     public long ReplacedCharacters => _output.ReplacedCharacters;
 
-    /// <summary>Creates a file and writes the names of its columns.</summary>
-    /// <param name="path">A file, which is overwritten, or <c>-</c> for standard output.</param>
+    /// <summary>Begins a file beside its final place and writes the names of its columns.</summary>
+    /// <param name="path">A file, which <see cref="Commit"/> replaces if it exists, or <c>-</c> for standard output.</param>
     /// <param name="columns">The names of the columns, all different and none blank.</param>
     /// <param name="format">
     /// The format; null to take the one for which the extension stands, and <see cref="TableFormat.Csv"/> for standard output.
@@ -37,8 +40,15 @@ public sealed class TableWriter : IDisposable
     {
         ArgumentNullException.ThrowIfNull(path);
         if (path == "-")
-            return Create(Console.OpenStandardOutput, columns, format ?? TableFormat.Csv, new TableSource("standard output", FilePath: null));
-        return Create(() => CreateFile(path), columns, format ?? TableFormat.FromPath(path), new TableSource(path, path));
+            return Create(
+                () => (Console.OpenStandardOutput(), null), columns, format ?? TableFormat.Csv, new TableSource("standard output", FilePath: null));
+        return Create(() => Begin(path), columns, format ?? TableFormat.FromPath(path), new TableSource(path, path));
+
+        static (Stream Output, AtomicFile? File) Begin(string path)
+        {
+            AtomicFile file = new(path);
+            return (file.Content, file);
+        }
     }
 
     /// <summary>Writes to a stream, beginning with the names of the columns.</summary>
@@ -50,7 +60,7 @@ public sealed class TableWriter : IDisposable
     {
         ArgumentNullException.ThrowIfNull(output);
         ArgumentNullException.ThrowIfNull(format);
-        return Disposal.OnFailure([output], () => Create(() => output, columns, format, new TableSource("output", FilePath: null)));
+        return Disposal.OnFailure([output], () => Create(() => (output, null), columns, format, new TableSource("output", FilePath: null)));
     }
 
     /// <summary>Writes one row.</summary>
@@ -63,19 +73,47 @@ public sealed class TableWriter : IDisposable
         _output.Write(fields);
     }
 
-    /// <summary>Brings all rows to the file, so that another program can read them.</summary>
-    /// <exception cref="IOException">The file cannot be written.</exception>
+    /// <summary>Brings all rows to the stream, so that another program can read them.</summary>
+    /// <exception cref="IOException">The stream cannot be written.</exception>
+    /// <exception cref="LlmEmbedException">The file cannot be written.</exception>
     public void Flush() => _output.Flush();
 
-    /// <summary>Brings all rows to the file and closes it.</summary>
-    /// <exception cref="IOException">The file cannot be written.</exception>
-    public void Dispose() => _output.Dispose();
+    /// <summary>Brings all rows to the file and puts it in its place. No row can be written afterwards.</summary>
+    /// <exception cref="IOException">The stream cannot be written.</exception>
+    /// <exception cref="LlmEmbedException">The file cannot be written.</exception>
+    public void Commit()
+    {
+        Close();
+        _file?.Commit();
+    }
 
-    /// <param name="open">Opens the output, after format and columns have been checked: what is wrong must not empty a file.</param>
+    /// <summary>Closes the table, and removes a file that was not committed.</summary>
+    /// <exception cref="IOException">The stream cannot be written.</exception>
+    public void Dispose()
+    {
+        try
+        {
+            Close();
+        }
+        finally
+        {
+            _file?.Dispose();
+        }
+    }
+
+    private void Close()
+    {
+        if (_isClosed) return;
+        _isClosed = true;
+        _output.Dispose();
+    }
+
+    /// <param name="open">Opens the output, after format and columns have been checked: what is wrong must leave no trace.</param>
     /// <param name="columns">The names of the columns.</param>
     /// <param name="format">The format.</param>
     /// <param name="target">The output, for messages.</param>
-    private static TableWriter Create(Func<Stream> open, IReadOnlyList<string> columns, TableFormat format, TableSource target)
+    private static TableWriter Create(
+        Func<(Stream Output, AtomicFile? File)> open, IReadOnlyList<string> columns, TableFormat format, TableSource target)
     {
         ArgumentNullException.ThrowIfNull(columns);
         target.CheckColumns(columns);
@@ -84,18 +122,7 @@ public sealed class TableWriter : IDisposable
             string writable = FileProblem.List([.. TableFormat.All.Where(known => known.CanWrite).Select(known => known.Name)]);
             throw target.Error($"the format {format.Name} cannot be written; {writable} can.");
         }
-        return new TableWriter(columns, write(open(), columns));
-    }
-
-    private static FileStream CreateFile(string path)
-    {
-        try
-        {
-            return new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw FileProblem.In(path, $"the file cannot be written: {FileProblem.Describe(exception)}", exception);
-        }
+        (Stream output, AtomicFile? file) = open();
+        return Disposal.OnFailure([file ?? (IDisposable)output], () => new TableWriter(columns, write(output, columns), file));
     }
 }

@@ -33,7 +33,8 @@ internal static unsafe class EngineApi
     private static nint* LoadFunctions()
     {
         // The engine's managed part finds its native library wherever it was deployed; asking it something first loads it.
-        _ = OrtEnv.Instance();
+        OrtEnv engine = OrtEnv.Instance();
+        engine.DisableTelemetryEvents(); // on Windows events also go to the system's tracing; EngineTelemetry switched off the rest
         return ((delegate* unmanaged[Cdecl]<uint, nint*>)GetApiBase()[0])(ApiVersion);
     }
 

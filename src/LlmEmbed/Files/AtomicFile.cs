@@ -5,6 +5,8 @@ namespace LlmEmbed.Files;
 /// <summary>
 /// A file that appears whole or not at all. Its bytes go to a temporary file in the same folder (a rename is only atomic within one file system), are
 /// flushed to disk, and then the file is renamed. A reader never sees half a file, whatever ends the writer, and a full disk leaves nothing behind.
+/// A symbolic link stays a link: the file to which it leads is replaced, and keeps its permissions. What is no regular file (a pipe or a device) is
+/// written directly, since there is nothing to keep whole.
 /// </summary>
 public sealed class AtomicFile : IDisposable
 {
@@ -12,7 +14,8 @@ public sealed class AtomicFile : IDisposable
     public const string TemporarySuffix = ".tmp";
 
     private readonly string _path;
-    private readonly string _temporaryPath;
+    private readonly string _target;
+    private readonly string? _temporaryPath;
     private readonly FileStream _stream;
 
     /// <param name="path">The file to write. A file that exists is replaced by <see cref="Commit"/>.</param>
@@ -20,17 +23,30 @@ public sealed class AtomicFile : IDisposable
     public AtomicFile(string path)
     {
         _path = path;
-        _temporaryPath = $"{path}.{Guid.NewGuid():N}{TemporarySuffix}";
         try
         {
+            _target = FileIdentity.Follow(path);
+            if (IsWrittenDirectly(path))
+            {
+                _stream = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0);
+                return;
+            }
+            if (new FileInfo(_target) is { LinkTarget: not null }) throw new IOException("its links lead in a circle.");
+            if (File.Exists(_target) && new FileInfo(_target).IsReadOnly) throw new UnauthorizedAccessException();
+            _temporaryPath = $"{_target}.{Guid.NewGuid():N}{TemporarySuffix}";
             // Without a buffer of its own, a stream that failed on a full disk can be closed without a second failure.
             _stream = new FileStream(_temporaryPath, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0);
+            KeepPermissions();
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
+            Dispose();
             throw CannotWrite(exception);
         }
     }
+
+    /// <summary>The bytes as a stream that can be disposed without an effect on the file.</summary>
+    internal Stream Content => new ContentStream(this);
 
     /// <summary>Checks before long work that its result can be written.</summary>
     /// <param name="path">The file that will be written.</param>
@@ -38,7 +54,27 @@ public sealed class AtomicFile : IDisposable
     public static void RequireWritable(string path)
     {
         if (Directory.Exists(path)) throw FileProblem.In(path, "this is a folder, expected the name of a file to write.");
+        if (IsWrittenDirectly(path)) return; // opening a pipe would wait for its reader
         using AtomicFile file = new(path);
+    }
+
+    /// <summary>Checks before long work that files can be written in a folder. Nothing of the check stays.</summary>
+    /// <param name="folder">The folder, which need not exist.</param>
+    /// <exception cref="LlmEmbedException">The folder cannot be made, or no file in it.</exception>
+    public static void RequireWritableFolder(string folder)
+    {
+        string existing = Path.GetFullPath(folder);
+        while (!Path.Exists(existing) && Path.GetDirectoryName(existing) is string above) existing = above;
+        try
+        {
+            string trial = Path.Combine(existing, $"{Guid.NewGuid():N}{TemporarySuffix}");
+            using FileStream file = new(trial, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0, FileOptions.DeleteOnClose);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            string reason = exception is FileNotFoundException ? "it cannot be made." : FileProblem.Describe(exception);
+            throw FileProblem.In(folder, $"no file can be written in this folder: {reason}", exception);
+        }
     }
 
     /// <summary>Writes a whole file at once.</summary>
@@ -69,7 +105,12 @@ public sealed class AtomicFile : IDisposable
 
     /// <summary>Sets the byte at which the next write begins. Bytes that are skipped become zeros.</summary>
     /// <param name="position">Bytes from the beginning of the file.</param>
-    public void Seek(long position) => _stream.Position = position;
+    /// <exception cref="LlmEmbedException">This is a pipe, which has no positions.</exception>
+    public void Seek(long position)
+    {
+        if (!_stream.CanSeek) throw FileProblem.In(_path, "this is no regular file, expected one: what is written there is not written in order.");
+        _stream.Position = position;
+    }
 
     /// <summary>Flushes to disk and gives the file its name.</summary>
     /// <exception cref="LlmEmbedException">The file cannot be written.</exception>
@@ -77,9 +118,9 @@ public sealed class AtomicFile : IDisposable
     {
         try
         {
-            _stream.Flush(flushToDisk: true);
+            if (_temporaryPath is not null) _stream.Flush(flushToDisk: true);
             _stream.Dispose();
-            File.Move(_temporaryPath, _path, overwrite: true);
+            if (_temporaryPath is not null) File.Move(_temporaryPath, _target, overwrite: true);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -90,10 +131,52 @@ public sealed class AtomicFile : IDisposable
     /// <summary>Removes the temporary file, if it was not committed.</summary>
     public void Dispose()
     {
-        _stream.Dispose();
+        _stream?.Dispose(); // null if the constructor failed
         if (File.Exists(_temporaryPath)) File.Delete(_temporaryPath);
     }
 
+    private static bool IsWrittenDirectly(string path) => FileIdentity.OfPath(path) is { IsRegularFile: false, IsFolder: false };
+
+    private void KeepPermissions()
+    {
+        if (!OperatingSystem.IsWindows() && File.Exists(_target)) File.SetUnixFileMode(_stream.SafeFileHandle, File.GetUnixFileMode(_target));
+    }
+
     private LlmEmbedException CannotWrite(Exception exception) =>
-        FileProblem.In(_path, $"the file cannot be written: {FileProblem.Describe(exception)} Nothing of it was kept.", exception);
+        FileProblem.In(
+            _path,
+            $"the file cannot be written: {FileProblem.Describe(exception)}{(_temporaryPath is null ? "" : " Nothing of it was kept.")}",
+            exception);
+
+    /// <summary>Hands bytes to the file. Disposing it leaves the file open, to be committed or not.</summary>
+    private sealed class ContentStream(AtomicFile file) : Stream
+    {
+        public override bool CanRead => false;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public override void Write(ReadOnlySpan<byte> buffer) => file.Write(buffer);
+
+        public override void Write(byte[] buffer, int offset, int count) => file.Write(buffer.AsSpan(offset, count));
+
+        public override void Flush()
+        {
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+    }
 }

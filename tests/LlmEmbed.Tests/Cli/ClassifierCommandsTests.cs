@@ -254,10 +254,14 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
     }
 
     [Fact]
-    public void A_folder_for_pictures_that_is_a_file_is_refused() => Assert.Contains(
-        $"{trained.Data} is a file, expected a folder",
-        Tool.Run("evaluate", trained.Model, "--data", trained.Data, "--pictures", trained.Data, "--cache", "none").Refused(),
-        StringComparison.Ordinal);
+    public void A_folder_for_pictures_that_is_a_file_is_refused()
+    {
+        string file = _folder.Write("notes.txt", "mine");
+        Assert.Contains(
+            $"{file} is a file, expected a folder",
+            Tool.Run("evaluate", trained.Model, "--data", trained.Data, "--pictures", file, "--cache", "none").Refused(),
+            StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Progress_goes_to_standard_error_a_line_per_stage()
@@ -405,11 +409,13 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
     public void Training_replaces_an_earlier_classifier_and_nothing_else()
     {
         string model = TrainOnCopy();
-        File.WriteAllText(_folder.File("notes.txt"), "mine");
-        Assert.Contains("is not empty and holds no classifier", Train(_folder.Path).Refused(), StringComparison.Ordinal);
+        string foreign = Directory.CreateDirectory(_folder.File("notes")).FullName;
+        File.WriteAllText(Path.Combine(foreign, "notes.txt"), "mine");
+        Assert.Contains("is not empty and holds no classifier", Train(foreign).Refused(), StringComparison.Ordinal);
+        Assert.Equal([Path.Combine(foreign, "notes.txt")], Directory.EnumerateFileSystemEntries(foreign));
         Train(model).Succeeded();
         Assert.Equal(
-            ["models", "model", "notes.txt"],
+            ["models", "model", "notes"],
             Directory.EnumerateFileSystemEntries(_folder.Path).Select(Path.GetFileName).OrderByDescending(name => name == "models")
                 .ThenBy(name => name));
     }

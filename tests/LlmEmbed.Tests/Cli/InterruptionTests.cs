@@ -48,6 +48,30 @@ public sealed partial class InterruptionTests : IDisposable
         ClassifierCommandsTests.AssertSameFiles(_folder.File("undisturbed"), _folder.File("model"));
     }
 
+    [Theory]
+    [InlineData(2, "SIGINT")]
+    [InlineData(15, "SIGTERM")]
+    public void A_signal_leaves_the_old_predictions_and_no_half_new_ones(int signal, string name)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), $"there is no {name} to be sent to a process on Windows");
+        Assert.SkipWhen(IsIgnored(signal), $"{name} is ignored by whoever started the tests, and so by what they start");
+        string few = _folder.Write("few.csv", LabeledTexts.Csv(LabeledTexts.Take(30))), model = _folder.File("model");
+        string[] training = ["train", "--data", few, "--backbone", Repository.Fixture("llama-mha"), "--output", model, "--cache", "none"];
+        Tool.Run([.. training, "--depths", "2", "--head", "linear", "--no-words", "--precision", "fp32"]).Succeeded();
+        string output = _folder.Write("predictions.csv", "old");
+        using Process process = Tool.Start(
+            "predict", model, "--data", _folder.File("data.jsonl"), "--output", output, "--threads", "1", "--cache", "none");
+        while (!Directory.EnumerateFiles(_folder.Path, "predictions.csv.*").Any())
+        {
+            Assert.False(process.HasExited, "the tool ended before it began to write");
+            Thread.Sleep(1);
+        }
+        Assert.Equal(0, Kill(process.Id, signal));
+        Assert.Contains("No output file was written", Tool.Finish(process).Refused(exitCode: 130), StringComparison.Ordinal);
+        Assert.Equal("old", File.ReadAllText(output));
+        Assert.Equal(["data.jsonl", "few.csv", "model", "predictions.csv"], Entries(_folder.Path));
+    }
+
     public void Dispose() => _folder.Dispose();
 
     /// <summary>Returns when the first shard of embeddings is written and seven more are still to come.</summary>

@@ -41,7 +41,7 @@ internal static class Tool
 
     /// <summary>Starts the built tool as a process and leaves it running.</summary>
     public static Process Start(params IEnumerable<string> arguments) =>
-        StartProgram(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [Library, .. arguments]);
+        StartProgram(Host, [Library, .. arguments]);
 
     /// <summary>Starts any program with its streams in the test's hands.</summary>
     public static Process StartProgram(string program, params IEnumerable<string> arguments) => Process.Start(new ProcessStartInfo(program, arguments)
@@ -54,6 +54,39 @@ internal static class Tool
         StandardOutputEncoding = Encoding.UTF8,
         StandardErrorEncoding = Encoding.UTF8,
     })!;
+
+    /// <summary>The program that runs the built tool.</summary>
+    public static string Host => Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
+
+    /// <summary>Runs any program with an empty standard input.</summary>
+    /// <param name="folder">Its working folder.</param>
+    /// <param name="environment">Variables that it has beside those of this process; a null removes one.</param>
+    /// <param name="program">The program.</param>
+    /// <param name="arguments">Its arguments.</param>
+    public static ToolResult RunProgram(
+        string folder, IEnumerable<(string Name, string? Value)> environment, string program, params IEnumerable<string> arguments)
+    {
+        ProcessStartInfo start = new(program, arguments)
+        {
+            WorkingDirectory = folder,
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach ((string name, string? value) in environment)
+        {
+            start.Environment.Remove(name);
+            if (value is not null) start.Environment[name] = value;
+        }
+        using Process process = Process.Start(start)!;
+        process.StandardInput.Close();
+        return Finish(process);
+    }
+
+    /// <summary>Runs a line of a shell in which DOTNET and TOOL are the words that start the tool.</summary>
+    public static ToolResult RunInShell(string folder, string line, params IEnumerable<(string Name, string? Value)> environment) =>
+        RunProgram(folder, [("DOTNET", Host), ("TOOL", Library), .. environment], "/bin/sh", "-c", line);
 
     /// <summary>Waits for the end of a started program.</summary>
     public static ToolResult Finish(Process process)

@@ -80,18 +80,44 @@ public sealed class TableWriterTests
         Assert.Equal("text\n\"\"\na\n", Encoding.UTF8.GetString(output.ToArray()));
     }
 
+    [Fact]
+    public void A_flush_brings_the_rows_to_a_stream()
+    {
+        foreach ((TableFormat format, string expected) in new[] { (TableFormat.Csv, "text\na\n"), (TableFormat.JsonLines, "{\"text\":\"a\"}\n") })
+        {
+            MemoryStream output = new();
+            using TableWriter writer = TableWriter.Create(output, ["text"], format);
+            writer.Write("a");
+            writer.Flush();
+            Assert.Equal(expected, Encoding.UTF8.GetString(output.ToArray()));
+        }
+    }
+
     [Theory]
     [InlineData("out.csv", "text\na\n")]
     [InlineData("out.jsonl", "{\"text\":\"a\"}\n")]
-    public void A_flush_brings_the_rows_to_the_file(string name, string expected)
+    public void A_file_appears_when_it_is_committed_and_not_before(string name, string expected)
     {
-        using TemporaryFile file = new(name);
-        using TableWriter writer = TableWriter.Create(file.Path, ["text"]);
-        writer.Write("a");
-        writer.Flush();
-        using FileStream written = new(file.Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-        using StreamReader reader = new(written);
-        Assert.Equal(expected, reader.ReadToEnd());
+        using TemporaryFile file = new(name, "old");
+        using (TableWriter writer = TableWriter.Create(file.Path, ["text"]))
+        {
+            writer.Write("a");
+            writer.Flush();
+            Assert.Equal("old", File.ReadAllText(file.Path));
+            writer.Commit();
+            Assert.Equal(expected, File.ReadAllText(file.Path));
+        }
+        Assert.Equal(expected, File.ReadAllText(file.Path));
+    }
+
+    [Fact]
+    public void A_table_that_is_given_up_leaves_the_old_file_and_nothing_else()
+    {
+        using TemporaryFolder folder = new();
+        string path = folder.Write("out.csv", "old");
+        using (TableWriter writer = TableWriter.Create(path, ["text"])) writer.Write("a");
+        Assert.Equal("old", File.ReadAllText(path));
+        Assert.Equal([path], Directory.GetFileSystemEntries(folder.Path));
     }
 
     [Fact]
