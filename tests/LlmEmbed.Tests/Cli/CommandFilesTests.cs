@@ -140,7 +140,7 @@ public sealed class CommandFilesTests(TrainedClassifier trained) : IClassFixture
         Assert.SkipWhen(OperatingSystem.IsWindows(), "needs a shell of Unix");
         ToolResult result = RunInShell($"\"$DOTNET\" \"$TOOL\" predict \"$MODEL\" --data \"$DATA\" {arguments}");
         Assert.True(result.ExitCode == 0, result.Error);
-        Assert.StartsWith("id,text,label,note", File.ReadAllText(_folder.File("out.csv")), StringComparison.Ordinal);
+        Assert.Contains("id,text,label,note", File.ReadLines(_folder.File("out.csv")).Select(line => line.Split(",predicted")[0]));
     }
 
     [Fact]
