@@ -68,6 +68,15 @@ internal static class CommonOptions
         HelpName = "DIR",
     };
 
+    public static Option<IReadOnlyList<string>?> AcceptConfigKeys() => new("--accept-config-keys")
+    {
+        Description = "Keys of a backbone's config.json, comma-separated, that are passed over. Without it a key is refused if it is not known and " +
+            "its name speaks of what a model computes. A saved classifier records them.",
+        HelpName = "KEY[,KEY]",
+        CustomParser = Parser<IReadOnlyList<string>?>(
+            value => value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)),
+    };
+
     public static Option<bool> NoWords() => new("--no-words")
     {
         Description = "Keep to hidden states. By default the logits of a regression on words and pairs of words are added where unseen training " +

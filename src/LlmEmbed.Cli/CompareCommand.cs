@@ -68,6 +68,7 @@ internal static class CompareCommand
             ComparisonResult result = ConsoleProgress.Show(
                 terminal,
                 progress => MethodComparison.Run(sample, held.Examples, options, runtimeArguments.Read(parsed), progress, cancellationToken));
+            foreach (string warning in result.Warnings) terminal.Error.WriteLine($"llmembed: {warning}");
             ComparisonPage page = new(Title(sample.Count, train, held, result.Rows[0].Report.Classes.Count), result);
             if (parsed.GetValue(json)) terminal.Output.WriteLine(page.ToJson());
             else terminal.Output.Write(page.ToMarkdown());

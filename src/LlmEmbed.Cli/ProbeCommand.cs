@@ -47,6 +47,7 @@ internal static class ProbeCommand
             using OpenBackbones open = new(runtimeArguments.Read(parsed));
             ProbeReport report = new(
                 ConsoleProgress.Show(terminal, progress => DepthProbe.Run(sample, options, open, progress, cancellationToken)), sample.Count);
+            foreach (string warning in open.Warnings) terminal.Error.WriteLine($"llmembed: {warning}");
             terminal.Output.WriteLine(parsed.GetValue(json) ? report.ToJson() : report.ToString());
             if (parsed.GetValue(svg) is string path) report.SaveSvg(path);
             return Task.FromResult(ExitCode.Success);

@@ -9,6 +9,7 @@ internal sealed class RuntimeArguments
     private readonly Option<string[]> _models = CommonOptions.ModelFolders();
     private readonly Option<long?> _memory = CommonOptions.Memory();
     private readonly Option<int?> _threads = CommonOptions.Threads();
+    private readonly Option<IReadOnlyList<string>?> _acceptedKeys = CommonOptions.AcceptConfigKeys();
     private readonly string? _defaultCache;
 
     /// <param name="keepsEmbeddings">Whether embeddings are kept unless told otherwise. A stream of any length must need constant memory, so that
@@ -22,7 +23,7 @@ internal sealed class RuntimeArguments
 
     public void AddTo(Command command)
     {
-        foreach (Option option in new Option[] { _cache, _models, _memory, _threads }) command.Add(option);
+        foreach (Option option in new Option[] { _cache, _models, _memory, _threads, _acceptedKeys }) command.Add(option);
     }
 
     public RuntimeOptions Read(ParseResult parsed) => new()
@@ -32,5 +33,6 @@ internal sealed class RuntimeArguments
         ModelFolders = parsed.GetValue(_models) ?? [],
         MemoryBytes = parsed.GetValue(_memory),
         Threads = parsed.GetValue(_threads),
+        AcceptedConfigKeys = parsed.GetValue(_acceptedKeys) ?? [],
     };
 }
