@@ -81,34 +81,89 @@ internal sealed class PrecompiledNormalizer(PrecompiledCharacterMap map) : TextN
 
     public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text)
     {
+        int atStart = 0;
+        return Normalize(text, ref atStart);
+    }
+
+    public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text, scoped ref int atStart)
+    {
         using CharBuffer normalized = new(text.Length);
-        while (!text.IsEmpty)
+        StartTracker tracker = new(text, atStart);
+        for (ReadOnlySpan<char> rest = text; !rest.IsEmpty;)
         {
-            int length = StringInfo.GetNextTextElementLength(text);
-            AppendCluster(text[..length], normalized);
-            text = text[length..];
+            int length = StringInfo.GetNextTextElementLength(rest);
+            AppendCluster(rest[..length], normalized, ref tracker);
+            rest = rest[length..];
         }
+        atStart = tracker.Result;
         return normalized.ToArray();
     }
 
-    private void AppendCluster(ReadOnlySpan<char> cluster, CharBuffer normalized)
+    private void AppendCluster(ReadOnlySpan<char> cluster, CharBuffer normalized, ref StartTracker tracker)
     {
         bool isShort = cluster.Length <= LongestClusterBytes && Encoding.UTF8.GetByteCount(cluster) <= LongestClusterBytes;
-        if (isShort && TryAppend(cluster, normalized)) return;
+        if (isShort && TryAppend(cluster, normalized, ref tracker)) return;
         while (!cluster.IsEmpty)
         {
             Utf16.First(cluster, out int length);
-            if (!TryAppend(cluster[..length], normalized)) normalized.Append(cluster[..length]);
+            if (!TryAppend(cluster[..length], normalized, ref tracker))
+            {
+                normalized.Append(cluster[..length]);
+                tracker.Add(length, change: 0);
+            }
             cluster = cluster[length..];
         }
     }
 
     /// <summary>Appends the replacement of a rule. It takes the place of all of <paramref name="part"/>, even if the rule is shorter.</summary>
-    private bool TryAppend(ReadOnlySpan<char> part, CharBuffer normalized)
+    private bool TryAppend(ReadOnlySpan<char> part, CharBuffer normalized, ref StartTracker tracker)
     {
         Span<byte> utf8 = stackalloc byte[LongestClusterBytes];
         if (!map.TryMatch(utf8[..Encoding.UTF8.GetBytes(part, utf8)], longest: false, out _, out ReadOnlySpan<byte> replacement)) return false;
-        normalized.Append(Encoding.UTF8.GetString(replacement));
+        string content = Encoding.UTF8.GetString(replacement);
+        normalized.Append(content);
+        tracker.AddReplacement(part, content);
         return true;
+    }
+
+    /// <summary>
+    /// Follows which characters of the result the library aligns with the first one of the text. Its bookkeeping calls a replacement that is longer
+    /// than what it replaces an insertion and then stays behind in the text; that decides where Metaspace puts its prefix, so it is done here too.
+    /// </summary>
+    private ref struct StartTracker(ReadOnlySpan<char> text, int atStart)
+    {
+        private readonly ReadOnlySpan<char> _text = text;
+        private int _position;
+        private bool _hasLeft;
+
+        public int Result { get; private set; }
+
+        public void AddReplacement(ReadOnlySpan<char> part, ReadOnlySpan<char> content)
+        {
+            if (_hasLeft) return;
+            int change = Characters(content) - Characters(part), index = 0;
+            foreach (Rune rune in content.EnumerateRunes()) Add(rune.Utf16SequenceLength, index++ == 0 ? change : index - 1);
+        }
+
+        /// <param name="length">UTF-16 units of a character of the result.</param>
+        /// <param name="change">Above 0 if the character is new; else it takes the place of one, and as many as −change behind it vanish.</param>
+        public void Add(int length, int change)
+        {
+            if (_hasLeft) return;
+            _hasLeft = !(change > 0 ? _position == 0 || _position <= atStart : _position < atStart);
+            if (!_hasLeft) Result += length;
+            for (int taken = change; taken <= 0 && _position < _text.Length; taken++)
+            {
+                Utf16.First(_text[_position..], out int size);
+                _position += size;
+            }
+        }
+
+        private static int Characters(ReadOnlySpan<char> text)
+        {
+            int count = 0;
+            foreach (Rune _ in text.EnumerateRunes()) count++;
+            return count;
+        }
     }
 }

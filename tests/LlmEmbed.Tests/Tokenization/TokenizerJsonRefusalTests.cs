@@ -123,13 +123,6 @@ public sealed class TokenizerJsonRefusalTests : IDisposable
         Refused("bert", json => json["model"]!["vocab"]!["the"] = 0, "the tokens '[PAD]' and 'the' both have the id 0");
 
     [Fact]
-    public void One_token_with_two_ids()
-    {
-        string file = _folder.Write("tokenizer.json", """{"model":{"type":"WordPiece","unk_token":"u","vocab":{"u":0,"a":1,"a":2}}}""");
-        RefusedFile(file, "the token 'a' is in the vocabulary twice, with the ids 1 and 2");
-    }
-
-    [Fact]
     public void An_empty_vocabulary() =>
         Refused("bert", json => json["model"]!["vocab"] = new JsonObject(), "the vocabulary is empty");
 
