@@ -11,14 +11,15 @@ internal static class CommonOptions
 {
     public static Option<string[]> Backbones() => new("--backbone")
     {
-        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name in the local Hugging Face cache. Repeat " +
-            "it to fuse several. Default: both starter backbones.",
+        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name[@revision] in the local Hugging Face " +
+            "cache. Repeat it to fuse several. Default: both starter backbones.",
         HelpName = "NAME|DIR|FILE.gguf",
     };
 
     public static Option<string> Backbone() => new("--backbone")
     {
-        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name in the local Hugging Face cache.",
+        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name[@revision] in the local Hugging Face " +
+            "cache.",
         HelpName = "NAME|DIR|FILE.gguf",
         Required = true,
     };

@@ -52,8 +52,8 @@ internal sealed class Checkpoint : IDisposable
     }
 
     /// <summary>
-    /// What stands before all names of a model's weights, found by one that every checkpoint of its architecture has; empty if nothing does or if that
-    /// weight is missing.
+    /// What stands before all names of a model's weights, found by one that every checkpoint of its architecture has; empty if nothing does or if
+    /// that weight is missing.
     /// </summary>
     /// <exception cref="LlmEmbedException">Several weights end in that name, so that the file holds several models.</exception>
     public string PrefixOf(string name)
@@ -63,8 +63,8 @@ internal sealed class Checkpoint : IDisposable
             .. Weights.Keys.Concat(_content.OtherTensors.Keys).Where(other => other == name || other.EndsWith($".{name}", StringComparison.Ordinal))
                 .Order(StringComparer.Ordinal),
         ];
-        return found.Length <= 1 ? found.SingleOrDefault(name)[..^name.Length]
-            : throw Wrong($"the tensors {FileProblem.List(found)} are tables of token embeddings, expected one: the checkpoint holds several models.");
+        if (found.Length <= 1) return found.SingleOrDefault(name)[..^name.Length];
+        throw Wrong($"the tensors {FileProblem.List(found)} are tables of token embeddings, expected one: the checkpoint holds several models.");
     }
 
     /// <summary>

@@ -125,6 +125,7 @@ internal static class ConfigKeys
             ("cross_attention_hidden_size", ["null"]),
             ("directionality", ["\"bidi\""]),
             ("embedding_multiplier", ["1"]),
+            ("full_attention", ["{}"]), // rope_parameters by layer type
             ("is_decoder", ["false"]),
             ("is_encoder_decoder", ["false"]),
             ("mrope_section", ["null"]),
@@ -139,6 +140,7 @@ internal static class ConfigKeys
             ("residual_multiplier", ["1"]),
             ("rope_interleaved", ["false"]),
             ("rotary_pct", ["1"]),
+            ("sliding_attention", ["{}"]), // rope_parameters by layer type
             ("text_config", ["{}"]),
             ("use_mrope", ["false"]),
             ("use_sliding_window", ["false"]),

@@ -47,7 +47,7 @@ internal static partial class HubCache
             : OnlySnapshot(cache, id, snapshots);
     }
 
-    /// <summary>The snapshot of a repository whose main branch is not recorded, as single files that were downloaded by their commit leave it.</summary>
+    /// <summary>The snapshot of a repository whose main branch is not recorded, as files that were downloaded by their commit leave it.</summary>
     private static HubLookup OnlySnapshot(string cache, string id, string snapshots)
     {
         string[] all = Directory.Exists(snapshots) ? [.. Directory.GetDirectories(snapshots).Order(StringComparer.Ordinal)] : [];
@@ -63,7 +63,10 @@ internal static partial class HubCache
     private static string Folder()
     {
         foreach ((string variable, string[] below) in Variables)
-            if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value) return Path.GetFullPath(Path.Combine([Expand(value), .. below]));
+        {
+            if (Environment.GetEnvironmentVariable(variable) is { Length: > 0 } value)
+                return Path.GetFullPath(Path.Combine([Expand(value), .. below]));
+        }
         return Path.Combine(Home, ".cache", "huggingface", "hub");
     }
 

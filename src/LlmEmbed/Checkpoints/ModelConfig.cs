@@ -26,8 +26,8 @@ internal sealed class ModelConfig
     /// <exception cref="LlmEmbedException">The file does not say which architecture it is for.</exception>
     public ModelConfig(JsonSection section)
         : this(section, ModelTypeOf(section) ?? throw section.Error(
-            "neither 'model_type' nor a known class in 'architectures' says which architecture this is. Add a line such as \"model_type\": \"bert\" " +
-            "if you know it; files that were written before 2020 often lack it."))
+            "neither 'model_type' nor a known class in 'architectures' says which architecture this is. Add a line such as " +
+            "\"model_type\": \"bert\" if you know it; files that were written before 2020 often lack it."))
     {
     }
 
@@ -164,7 +164,10 @@ internal sealed class ModelConfig
         if (known is null || _section.KindOf("architectures") != JsonValueKind.Array) yield break;
         string[] foreign = [.. Texts("architectures")!.Where(name => !IsClassOf(known, name))];
         if (foreign.Length > 0)
-            yield return $"'architectures' names {string.Join(", ", foreign)}, no class of transformers' {ModelType}; the plain {ModelType} is computed.";
+        {
+            yield return
+                $"'architectures' names {string.Join(", ", foreign)}, no class of transformers' {ModelType}; the plain {ModelType} is computed.";
+        }
     }
 
     /// <summary>Whether a class is the model itself or the model with something on top, such as BertModel and BertForMaskedLM.</summary>

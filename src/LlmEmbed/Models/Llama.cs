@@ -118,7 +118,8 @@ internal sealed record LlamaConfig
     }
 
     /// <summary>
-    /// Whether a token sees only what stands before it. <c>is_causal: null</c> is refused: Python takes it for false, the absence of the key for true.
+    /// Whether a token sees only what stands before it. <c>is_causal: null</c> is refused: Python takes it for false, and the absence of the key for
+    /// true.
     /// </summary>
     private static bool ReadCausality(ModelConfig config)
     {
@@ -273,7 +274,8 @@ internal sealed class Llama : Backbone
     private RotarySettings RotarySettings()
     {
         float[] divisors = [.. Enumerable.Repeat(1f, _config.HeadSize / 2)];
-        if (Checkpoint.Weights.ContainsKey(Prefix + FrequencyDivisors)) Checkpoint.Require(Prefix + FrequencyDivisors, divisors.Length).CopyTo(divisors);
+        string stored = Prefix + FrequencyDivisors;
+        if (Checkpoint.Weights.ContainsKey(stored)) Checkpoint.Require(stored, divisors.Length).CopyTo(divisors);
         return new RotarySettings("rotary", _config.HeadSize, _config.RopeBase, divisors, _config.Scaling);
     }
 }

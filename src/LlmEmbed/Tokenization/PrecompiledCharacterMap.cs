@@ -95,7 +95,7 @@ internal sealed class PrecompiledNormalizer(PrecompiledCharacterMap map) : TextN
             AppendCluster(rest[..length], normalized, ref tracker);
             rest = rest[length..];
         }
-        atStart = tracker.Result;
+        atStart = tracker.Result();
         return normalized.ToArray();
     }
 
@@ -127,36 +127,54 @@ internal sealed class PrecompiledNormalizer(PrecompiledCharacterMap map) : TextN
     }
 
     /// <summary>
-    /// Follows which characters of the result the library aligns with the first one of the text. Its bookkeeping calls a replacement that is longer
-    /// than what it replaces an insertion and then stays behind in the text; that decides where Metaspace puts its prefix, so it is done here too.
+    /// Follows which characters of the result the library aligns with the first one of the text, which decides where Metaspace puts its prefix. A
+    /// replacement takes the place of as many characters as it has; what it has more belongs to the character before, and what it has less vanishes
+    /// behind its last character.
     /// </summary>
     private ref struct StartTracker(ReadOnlySpan<char> text, int atStart)
     {
         private readonly ReadOnlySpan<char> _text = text;
         private int _position;
         private bool _hasLeft;
+        private (int Length, int Change)? _last;
+        private int _count;
 
-        public int Result { get; private set; }
+        /// <summary>How many UTF-16 units at the front of the result are aligned with the first character.</summary>
+        public int Result()
+        {
+            Follow();
+            return _count;
+        }
 
         public void AddReplacement(ReadOnlySpan<char> part, ReadOnlySpan<char> content)
         {
             if (_hasLeft) return;
-            int change = Characters(content) - Characters(part), index = 0;
-            foreach (Rune rune in content.EnumerateRunes()) Add(rune.Utf16SequenceLength, index++ == 0 ? change : index - 1);
+            int old = Characters(part), index = 0;
+            foreach (Rune rune in content.EnumerateRunes()) Add(rune.Utf16SequenceLength, index++ < old ? 0 : 1);
+            // The library adds this to whatever character came last, also to one before an empty replacement, and forgets it where none came.
+            if (index < old && _last is (int length, int change)) _last = (length, change + index - old);
         }
 
         /// <param name="length">UTF-16 units of a character of the result.</param>
-        /// <param name="change">Above 0 if the character is new; else it takes the place of one, and as many as −change behind it vanish.</param>
+        /// <param name="change">1 if the character is new; else it takes the place of one, and as many as −change behind it vanish.</param>
         public void Add(int length, int change)
         {
             if (_hasLeft) return;
-            _hasLeft = !(change > 0 ? _position == 0 || _position <= atStart : _position < atStart);
-            if (!_hasLeft) Result += length;
+            Follow();
+            _last = (length, change);
+        }
+
+        private void Follow()
+        {
+            if (_hasLeft || _last is not (int length, int change)) return;
+            _hasLeft = (change > 0 ? _position - 1 : _position) >= atStart;
+            if (!_hasLeft) _count += length;
             for (int taken = change; taken <= 0 && _position < _text.Length; taken++)
             {
                 Utf16.First(_text[_position..], out int size);
                 _position += size;
             }
+            _last = null;
         }
 
         private static int Characters(ReadOnlySpan<char> text)

@@ -34,8 +34,9 @@ public sealed class PublishedConfigTests : IDisposable
             {"architectures":["BertForMaskedLM"],{{BertBase}},{{OldPooler}},"layer_norm_eps":1e-12,"pad_token_id":0,"vocab_size":21128}
             """),
         ("LaBSE", $$"""
-            {"_name_or_path":"/models/LaBSE","architectures":["BertModel"],{{BertBase}},{{OldPooler}},"classifier_dropout":null,"layer_norm_eps":1e-12,
-             "gradient_checkpointing":false,"pad_token_id":0,"position_embedding_type":"absolute","use_cache":true,"vocab_size":501153}
+            {"_name_or_path":"/models/LaBSE","architectures":["BertModel"],{{BertBase}},{{OldPooler}},"classifier_dropout":null,
+             "layer_norm_eps":1e-12,"gradient_checkpointing":false,"pad_token_id":0,"position_embedding_type":"absolute","use_cache":true,
+             "vocab_size":501153}
             """),
         ("roberta-base", """
             {"architectures":["RobertaForMaskedLM"],"attention_probs_dropout_prob":0.1,"bos_token_id":0,"eos_token_id":2,"hidden_act":"gelu",

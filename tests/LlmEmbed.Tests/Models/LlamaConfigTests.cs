@@ -114,7 +114,7 @@ public sealed class LlamaConfigTests
         { "llama", "rope_scaling", """{"type":"linear","factor":4,"partial_rotary_factor":0.5}""",
             "'rope_scaling.partial_rotary_factor' is 0.5, expected 1" },
         { "qwen3", "rope_parameters", """{"full_attention":{"rope_theta":1e6},"sliding_attention":{"rope_theta":1e4}}""",
-            "'rope_parameters.full_attention'" },
+            "'rope_parameters.full_attention' is {\"rope_theta\":1e6}, expected {} (nothing else is implemented for model_type 'qwen3')" },
         { "llama", "text_config", """{"hidden_size":8}""", "'text_config' is {\"hidden_size\":8}, expected {}" },
         { "llama", "use_sliding_window", "true", "'use_sliding_window' is true, expected false" },
         { "mistral", "sliding_window", "0", "'sliding_window' is 0, expected at least 1" },

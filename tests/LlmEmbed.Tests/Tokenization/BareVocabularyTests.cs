@@ -4,7 +4,7 @@ using Xunit;
 
 namespace LlmEmbed.Tests.Tokenization;
 
-/// <summary>Vocabulary files as they are found alone or written by hand: without the files that name a class, with odd line ends, with repetitions.</summary>
+/// <summary>Vocabulary files as they are found alone or written by hand: no file names a class, line ends are odd, tokens are repeated.</summary>
 public sealed class BareVocabularyTests : IDisposable
 {
     private const string Vocabulary = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n##b\n";
@@ -18,7 +18,7 @@ public sealed class BareVocabularyTests : IDisposable
     [InlineData("qwen2")]
     public void A_vocab_json_alone_has_the_class_of_the_model(string fixture)
     {
-        foreach (string file in (string[])["vocab.json", "merges.txt", "config.json"]) File.Copy(Repository.Fixture(fixture, file), _folder.File(file));
+        Copy(fixture, "vocab.json", "merges.txt", "config.json");
         Tokenizer tokenizer = Tokenizer.Load(_folder.Path);
         // Other special tokens than the class's own are ordinary text where no file names them.
         string[] texts = [.. GoldenTexts.Texts.Where(text => !text.Contains("<|im_", StringComparison.Ordinal))];
@@ -31,7 +31,7 @@ public sealed class BareVocabularyTests : IDisposable
     [Fact]
     public void The_class_follows_from_architectures_where_the_model_names_no_type()
     {
-        foreach (string file in (string[])["vocab.json", "merges.txt"]) File.Copy(Repository.Fixture("roberta", file), _folder.File(file));
+        Copy("roberta", "vocab.json", "merges.txt");
         _folder.Write("tokenizer_config.json", """{"model_max_length":512}""");
         _folder.Write("config.json", """{"architectures":["RobertaForMaskedLM"]}""");
         Assert.Equal(Tokenizer.Load(Repository.Fixture("roberta")).Encode("a word").Ids, Tokenizer.Load(_folder.Path).Encode("a word").Ids);
@@ -42,7 +42,7 @@ public sealed class BareVocabularyTests : IDisposable
     [InlineData("""{}""")]
     public void The_mask_of_RoBERTa_takes_the_blanks_before_it_unless_a_file_says_otherwise(string map)
     {
-        foreach (string file in (string[])["vocab.json", "merges.txt", "config.json"]) File.Copy(Repository.Fixture("roberta", file), _folder.File(file));
+        Copy("roberta", "vocab.json", "merges.txt", "config.json");
         _folder.Write("special_tokens_map.json", map);
         int[] expected = Tokenizer.Load(Repository.Fixture("roberta")).Encode("a  <mask> b").Ids;
         Assert.Equal(expected, Tokenizer.Load(_folder.Path).Encode("a  <mask> b").Ids);
@@ -122,5 +122,10 @@ public sealed class BareVocabularyTests : IDisposable
     {
         _folder.Write("special_tokens_map.json", """{"additional_special_tokens":[{"content":"[X]","lstrip":true,"rstrip":false}]}""");
         Assert.Equal([2, 5, 8, 6, 3], Tokenizer.Load(_folder.Write("vocab.txt", Vocabulary + "[X]\n")).Encode("a [X]b").Ids);
+    }
+
+    private void Copy(string fixture, params string[] files)
+    {
+        foreach (string file in files) File.Copy(Repository.Fixture(fixture, file), _folder.File(file));
     }
 }

@@ -32,7 +32,9 @@ public sealed class VocabularyFilesRefusalTests : IDisposable
     public void A_vocab_txt_of_a_class_that_splits_otherwise()
     {
         _folder.Write("tokenizer_config.json", """{"tokenizer_class":"BertJapaneseTokenizer"}""");
-        Refused(_folder.Write("vocab.txt", "[UNK]\n"), "the tokenizer class 'BertJapaneseTokenizer', which the files beside it name, is not implemented for vocab.txt");
+        Refused(
+            _folder.Write("vocab.txt", "[UNK]\n"),
+            "the tokenizer class 'BertJapaneseTokenizer', which the files beside it name, is not implemented for vocab.txt");
     }
 
     [Fact]
