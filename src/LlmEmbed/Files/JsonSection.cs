@@ -134,10 +134,10 @@ internal sealed class JsonSection
         _element.EnumerateObject().Where(property => !_read.Contains(property.Name)).Select(property => (property.Name, property.Value));
 
     /// <summary>
-    /// The first key that nobody asked for, as <see cref="Show"/> writes it. Values that switch something off (null, false, an empty array or object)
-    /// do not count. Null if there is none.
+    /// The first key that nobody asked for, as <see cref="Show"/> writes it. Values that say nothing (null, an empty array or object) do not count;
+    /// false does, since it may switch off what is on by default. Null if there is none.
     /// </summary>
-    public string? FirstUnread() => Unread().Where(pair => !IsOff(pair.Value)).Select(pair => Show(pair.Key, pair.Value)).FirstOrDefault();
+    public string? FirstUnread() => Unread().Where(pair => !IsEmpty(pair.Value)).Select(pair => Show(pair.Key, pair.Value)).FirstOrDefault();
 
     /// <summary>A key with its value, as messages write them: 'dropout' (0.1).</summary>
     public string Show(string key, JsonElement value) => $"'{Place(key)}' ({Shorten(value)})";
@@ -190,9 +190,9 @@ internal sealed class JsonSection
         return element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out number);
     }
 
-    private static bool IsOff(JsonElement element) => element.ValueKind switch
+    private static bool IsEmpty(JsonElement element) => element.ValueKind switch
     {
-        JsonValueKind.Null or JsonValueKind.False => true,
+        JsonValueKind.Null => true,
         JsonValueKind.Array => element.GetArrayLength() == 0,
         JsonValueKind.Object => !element.EnumerateObject().Any(),
         _ => false,

@@ -106,6 +106,13 @@ public sealed class TokenizerJsonRefusalTests : IDisposable
     public void A_missing_model() =>
         Refused("bert", json => json.AsObject().Remove("model"), "'model' is missing, expected an object");
 
+    [Theory]
+    [InlineData("normalizer")]
+    [InlineData("pre_tokenizer")]
+    [InlineData("model")]
+    public void A_key_that_nobody_knows_though_it_is_false(string section) => Refused(
+        "bert", json => json[section]!["new_switch"] = false, $"'{section}.new_switch' (false) is not implemented and may change the ids");
+
     [Fact]
     public void A_negative_id() =>
         Refused("bert", json => json["model"]!["vocab"]!["[MASK]"] = -4, "the token '[MASK]' has the id -4, expected 0 to");
