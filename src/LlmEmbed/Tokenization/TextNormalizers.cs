@@ -122,6 +122,8 @@ internal sealed class PrependNormalizer(string prefix) : TextNormalizer
 /// <summary>Puts <paramref name="content"/> in the place of parts of the text.</summary>
 internal abstract class ReplacingNormalizer(string content) : TextNormalizer
 {
+    protected string Content { get; } = content;
+
     /// <summary>The length of the part at the front that is replaced; 0 if the first character stays.</summary>
     protected abstract int MatchLength(ReadOnlySpan<char> rest);
 
@@ -134,7 +136,7 @@ internal abstract class ReplacingNormalizer(string content) : TextNormalizer
             int match = MatchLength(text[position..]);
             position += Math.Max(match, 1);
             if (position > atStart) break;
-            result += match > 0 ? content.Length : 1;
+            result += match > 0 ? Content.Length : 1;
         }
         atStart = result;
         return Normalize(text);
@@ -143,10 +145,8 @@ internal abstract class ReplacingNormalizer(string content) : TextNormalizer
 
 internal sealed class ReplaceNormalizer(string pattern, string content) : ReplacingNormalizer(content)
 {
-    private readonly string _content = content;
-
     public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text) =>
-        text.Contains(pattern, StringComparison.Ordinal) ? text.ToString().Replace(pattern, _content, StringComparison.Ordinal) : text;
+        text.Contains(pattern, StringComparison.Ordinal) ? text.ToString().Replace(pattern, Content, StringComparison.Ordinal) : text;
 
     protected override int MatchLength(ReadOnlySpan<char> rest) => rest.StartsWith(pattern, StringComparison.Ordinal) ? pattern.Length : 0;
 }
@@ -154,15 +154,13 @@ internal sealed class ReplaceNormalizer(string pattern, string content) : Replac
 /// <summary>Replaces every run of at least <paramref name="minimum"/> characters of one class.</summary>
 internal sealed class ReplaceRunsNormalizer(Func<char, bool> isInRun, int minimum, string content) : ReplacingNormalizer(content)
 {
-    private readonly string _content = content;
-
     public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text)
     {
         using CharBuffer replaced = new(text.Length);
         while (!text.IsEmpty)
         {
             int run = RunLength(text);
-            if (run >= minimum) replaced.Append(_content);
+            if (run >= minimum) replaced.Append(Content);
             else replaced.Append(text[..run]);
             if (run < text.Length) replaced.Append(text[run++]);
             text = text[run..];
