@@ -86,6 +86,9 @@ fault() {
     echo "FAILED: $name: $1" >&2
 }
 
+# pointer FILE: what Git LFS leaves in place of a large file.
+pointer() { printf 'version https://git-lfs.github.com/spec/v1\noid sha256:%064d\nsize 90868376\n' 0 >"$1"; }
+
 # --- inputs ---------------------------------------------------------------------------------------------------------------------------------
 
 # Eight sound examples of two classes.
@@ -346,6 +349,16 @@ refuse 1 "NaN" $(train data.csv)
 start "no weights, but a pickle"; with_data; copy bert; mv bert/model.safetensors bert/pytorch_model.bin
 refuse 1 "pytorch_model.bin is a pickle" $(train data.csv)
 
+start "Git LFS pointer in place of the weights"; with_data; copy bert; pointer bert/model.safetensors
+refuse 1 "bert/model.safetensors: this is a Git LFS pointer and not the file itself, which has 90,868,376 bytes" $(train data.csv)
+
+start "Git LFS pointer in place of the tokenizer"; with_data; copy bert; pointer bert/tokenizer.json
+refuse 1 "bert/tokenizer.json: this is a Git LFS pointer" $(train data.csv)
+
+start "two models in one file"; with_data; copy bert
+safetensors bert/model.safetensors '{"a.embeddings.word_embeddings.weight":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"b.embeddings.word_embeddings.weight":{"dtype":"F32","shape":[4],"data_offsets":[16,32]}}' 32
+refuse 1 "the checkpoint holds several models" $(train data.csv)
+
 # --- checkpoints: GGUF ----------------------------------------------------------------------------------------------------------------------
 
 gguf=llama-mha-Q4_0.gguf
@@ -353,6 +366,9 @@ train_gguf="train --data data.csv --backbone $gguf --output model --cache none"
 
 start "truncated GGUF"; with_data; head -c 40000 "$fixtures/gguf/$gguf" >"$gguf"
 refuse 1 "$gguf: " $train_gguf
+
+start "Git LFS pointer in place of a GGUF file"; with_data; pointer "$gguf"
+refuse 1 "$gguf: this is a Git LFS pointer" $train_gguf
 
 start "GGUF that ends in its metadata"; with_data; head -c 900 "$fixtures/gguf/$gguf" >"$gguf"
 refuse 1 "$gguf: " $train_gguf
@@ -376,6 +392,12 @@ train_llama="train --data data.csv --backbone llama-gqa --output model --cache n
 start "missing backbone"; with_data
 refuse 1 "Backbone 'bert' was not found" $(train data.csv)
 
+start "repository with two snapshots in the Hugging Face cache"; with_data; mkdir -p hub/models--o--n/snapshots/{aaa,bbb}
+HF_HUB_CACHE=hub refuse 1 "o/n has 2 snapshots, and refs/main does not say which one is meant: aaa and bbb" train --data data.csv --backbone o/n --output model --cache none
+
+start "repository without the revision that is asked for"; with_data; mkdir -p hub/models--o--n/snapshots/aaa
+HF_HUB_CACHE=hub refuse 1 "neither a branch nor a commit 'v2' of it" train --data data.csv --backbone o/n@v2 --output model --cache none
+
 start "config.json missing"; with_data; copy bert; rm bert/config.json
 refuse 1 "config.json: there is no such file, expected a folder" $(train data.csv)
 
@@ -387,6 +409,21 @@ refuse 1 "model_type 'mamba' is not implemented" $(train data.csv)
 
 start "unknown key that changes the mathematics"; with_data; copy bert; replace bert/config.json '"vocab_size"' '"logit_softcap": 30, "vocab_size"'
 refuse 1 "'logit_softcap' (30)" $(train data.csv)
+
+start "unknown key that is false and may be on by default"; with_data; copy bert; replace bert/config.json '"vocab_size"' '"causal_mask": false, "vocab_size"'
+refuse 1 "the key 'causal_mask' (false) is not known for model_type 'bert'" $(train data.csv)
+
+start "unknown key that is accepted"; with_data; copy bert; replace bert/config.json '"vocab_size"' '"causal_mask": false, "vocab_size"'
+accept "passed over because you accept it: causal_mask" $(train data.csv) --accept-config-keys causal_mask
+
+start "unknown key that does not speak of the mathematics"; with_data; copy bert; replace bert/config.json '"vocab_size"' '"my_note": "x", "vocab_size"'
+accept "'my_note' (\"x\")" $(train data.csv)
+
+start "known key that asks for something else"; with_data; copy bert; replace bert/config.json '"vocab_size"' '"pruned_heads": {"0": [1]}, "vocab_size"'
+refuse 1 "'pruned_heads' is {\"0\": [1]}, expected {}" $(train data.csv) --accept-config-keys pruned_heads
+
+start "neither model_type nor architectures"; with_data; copy bert; replace bert/config.json '"model_type"' '"my_type"'; replace bert/config.json '"architectures"' '"my_classes"'
+refuse 1 "neither 'model_type' nor a known class in 'architectures'" $(train data.csv)
 
 start "rope_scaling of type yarn"; with_data; copy llama-gqa; replace llama-gqa/config.json '"rope_scaling": null' '"rope_scaling": {"type": "yarn", "factor": 4.0}'
 refuse 1 "yarn" $train_llama
@@ -420,6 +457,12 @@ refuse 1 "the tokenizer has ids up to 459" train --data data.csv --backbone dist
 
 start "tokenizer missing"; with_data; copy bert; rm bert/tokenizer* bert/vocab.txt
 refuse 1 "bert: " $(train data.csv)
+
+start "vocab.json of a class that nothing names"; with_data; copy roberta; rm roberta/tokenizer*; replace roberta/config.json '"roberta"' '"mamba"'
+refuse 1 "neither 'tokenizer_class' in tokenizer_config.json nor 'model_type' in config.json" tokenize --backbone roberta
+
+start "vocab.txt that is no UTF-8"; with_data; copy bert; rm bert/tokenizer.json; printf '\xe9\n' >>bert/vocab.txt
+refuse 1 "bert/vocab.txt: the file is not UTF-8" $(train data.csv)
 
 start "tokenizer.json that is no JSON"; with_data; copy bert; truncate -s 3000 bert/tokenizer.json
 refuse 1 "bert/tokenizer.json" $(train data.csv)

@@ -11,14 +11,15 @@ internal static class CommonOptions
 {
     public static Option<string[]> Backbones() => new("--backbone")
     {
-        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name in the local Hugging Face cache. Repeat " +
-            "it to fuse several. Default: both starter backbones.",
+        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name[@revision] in the local Hugging Face " +
+            "cache. Repeat it to fuse several. Default: both starter backbones.",
         HelpName = "NAME|DIR|FILE.gguf",
     };
 
     public static Option<string> Backbone() => new("--backbone")
     {
-        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name in the local Hugging Face cache.",
+        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name[@revision] in the local Hugging Face " +
+            "cache.",
         HelpName = "NAME|DIR|FILE.gguf",
         Required = true,
     };
@@ -66,6 +67,15 @@ internal static class CommonOptions
     {
         Description = "Folder in which backbones are looked for by name, before the usual places. May be repeated.",
         HelpName = "DIR",
+    };
+
+    public static Option<IReadOnlyList<string>?> AcceptConfigKeys() => new("--accept-config-keys")
+    {
+        Description = "Keys of a backbone's config.json, comma-separated, that are passed over. Without it a key is refused if it is not known and " +
+            "its name speaks of what a model computes. A saved classifier records them.",
+        HelpName = "KEY[,KEY]",
+        CustomParser = Parser<IReadOnlyList<string>?>(
+            value => value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)),
     };
 
     public static Option<bool> NoWords() => new("--no-words")

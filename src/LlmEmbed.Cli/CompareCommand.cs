@@ -72,6 +72,7 @@ internal static class CompareCommand
             IReadOnlyList<LabeledText> sample = (parsed.GetValue(examples) is int most ? train.Sample(most, options.Seed) : train).Examples;
             ComparisonResult result = ConsoleProgress.Show(
                 terminal, progress => MethodComparison.Run(sample, held.Examples, options, runtime, progress, cancellationToken));
+            foreach (string warning in result.Warnings) terminal.Error.WriteLine($"llmembed: {warning}");
             ComparisonPage page = new(Title(sample.Count, train, held, result.Rows[0].Report.Classes.Count), result);
             if (parsed.GetValue(json)) terminal.Output.WriteLine(TableText.AddTo(page.ToJson(), ("data", train), ("test", held)));
             else Print(terminal, page, train, held);

@@ -16,14 +16,20 @@ internal static class InspectCommand
         Option<string[]> models = CommonOptions.ModelFolders();
         Option<bool> json = CommonOptions.Json();
         Option<long?> memory = CommonOptions.Memory();
+        Option<IReadOnlyList<string>?> acceptedKeys = CommonOptions.AcceptConfigKeys();
         ToolCommand command = new(terminal, "inspect", "Explain a checkpoint and what it costs, an embedding store, or a trained classifier.")
-        { path, depths, poolings, models, memory, json };
+        { path, depths, poolings, models, memory, acceptedKeys, json };
         command.Files.Add(PathRole.Model, path);
         command.Files.Add(PathRole.Models, models);
         command.Run((parsed, _) =>
         {
             EncoderOptions options = new() { Views = ViewSelection.At(parsed.GetValue(depths), parsed.GetValue(poolings)) };
-            RuntimeOptions runtime = new() { ModelFolders = parsed.GetValue(models) ?? [], MemoryBytes = parsed.GetValue(memory) };
+            RuntimeOptions runtime = new()
+            {
+                ModelFolders = parsed.GetValue(models) ?? [],
+                MemoryBytes = parsed.GetValue(memory),
+                AcceptedConfigKeys = parsed.GetValue(acceptedKeys) ?? [],
+            };
             Inspection inspection = Inspection.Of(parsed.GetRequiredValue(path), options, runtime);
             terminal.Output.WriteLine(parsed.GetValue(json) ? inspection.ToJson() : inspection.ToString());
             return ExitCode.Success;

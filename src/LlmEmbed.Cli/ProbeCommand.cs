@@ -52,6 +52,7 @@ internal static class ProbeCommand
             using OpenBackbones open = new(runtime);
             ProbeReport report = new(
                 ConsoleProgress.Show(terminal, progress => DepthProbe.Run(sample, options, open, progress, cancellationToken)), sample.Count);
+            foreach (string warning in open.Warnings) terminal.Error.WriteLine($"llmembed: {warning}");
             if (parsed.GetValue(json)) terminal.Output.WriteLine(TableText.AddTo(report.ToJson(), ("data", table)));
             else Print(terminal, report, table);
             if (parsed.GetValue(svg) is string path) report.SaveSvg(path);

@@ -89,7 +89,7 @@ internal static class TrainCommand
             TrainingRun run = ConsoleProgress.Show(terminal, progress => Run(training, testing, options, runtime, progress, cancellationToken));
             using TextClassifier classifier = run.Classifier;
             classifier.Save(folder, run.Report);
-            foreach (Warning warning in run.Summary.Warnings.Where(warning => warning.Kind == WarningKind.DamagedStore))
+            foreach (Warning warning in run.Summary.Warnings.Where(warning => warning.Kind != WarningKind.TruncatedTexts))
                 terminal.Error.WriteLine($"llmembed: {warning.Message}");
             if (parsed.GetValue(json)) terminal.Output.WriteLine(ToJson(run, folder).ToJsonString());
             else Print(terminal, run, folder);

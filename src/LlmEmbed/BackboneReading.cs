@@ -13,7 +13,7 @@ public sealed record BackboneReading(
     /// <summary>Why <see cref="Precision"/> was chosen, in words for people; empty if it was asked for.</summary>
     public string PrecisionReason { get; init; } = "";
 
-    /// <summary>What deserves a word: texts that lost their end, and files of the cache that were damaged. Each is a sentence.</summary>
+    /// <summary>What deserves a word: what was passed over in a configuration, damaged files of the cache, texts that lost their end.</summary>
     public IReadOnlyList<Warning> Warnings { get; init; } = [];
 }
 
@@ -30,4 +30,7 @@ public enum WarningKind
 
     /// <summary>A file of the cache was damaged. It was set aside, and its texts are computed again.</summary>
     DamagedStore,
+
+    /// <summary>The backbone's configuration says something that was passed over.</summary>
+    Configuration,
 }

@@ -79,11 +79,11 @@ public sealed class Inspection
     {
         LocatedBackbone located = BackboneLocator.Find(path, runtime.ModelFolders);
         using Checkpoint checkpoint = Checkpoint.Open(located.Path);
-        Backbone backbone = Backbone.Create(checkpoint);
+        Backbone backbone = Backbone.Create(checkpoint, runtime.AcceptedConfigKeys);
         IReadOnlyList<View> views = options.Views.Resolve(backbone.IsCausal, backbone.BlockCount);
         int deepest = views.Max(view => view.Depth);
         long parameters = backbone.ParameterCount(deepest);
-        return new JsonObject
+        JsonObject facts = new()
         {
             ["kind"] = "checkpoint",
             ["path"] = located.Path,
@@ -111,6 +111,9 @@ public sealed class Inspection
                 ["int8"] = Estimate(backbone, deepest, Precision.Int8, runtime.MemoryBytes),
             },
         };
+        IReadOnlyList<string> notes = checkpoint.Config.Notes;
+        if (notes.Count > 0) facts.Insert(facts.IndexOf("would_run"), "notes", new JsonArray([.. notes.Select(note => (JsonNode)note)]));
+        return facts;
     }
 
     /// <summary>
@@ -165,6 +168,7 @@ public sealed class Inspection
                 ["views"] = new JsonArray([.. entry.Views.Select(view => (JsonNode)$"{view.Depth}:{view.Pooling}")]),
                 ["max_tokens"] = entry.MaxTokens,
                 ["weights_sha256"] = entry.WeightsSha256,
+                ["accepted_config_keys"] = new JsonArray([.. (entry.AcceptedConfigKeys ?? []).Select(key => (JsonNode)key)]),
             })]),
         };
         string report = Path.Combine(folder, "report.json");

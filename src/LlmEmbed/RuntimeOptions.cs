@@ -24,6 +24,12 @@ public sealed record RuntimeOptions
     /// <summary>Folders in which backbones named without a path are looked for, before the usual places.</summary>
     public IReadOnlyList<string> ModelFolders { get; init; } = [];
 
+    /// <summary>
+    /// Keys of a backbone's config.json that are passed over though nobody knows them and their names speak of what a model computes; such keys are
+    /// refused otherwise. A key inside of another is written as "rope_scaling.key". A saved classifier records those of its backbones.
+    /// </summary>
+    public IReadOnlyList<string> AcceptedConfigKeys { get; init; } = [];
+
     /// <summary>The folder of quantized weights, whichever of the two options names it; null if none does.</summary>
     internal string? FolderOfWeights => WeightsFolder ?? CacheFolder;
 }

@@ -39,8 +39,11 @@ public sealed class TextEncoder : ITextEncoder
     /// <summary>Why <see cref="Precision"/> was chosen, in words for people; empty if it was asked for.</summary>
     public string PrecisionReason => _reader.PrecisionReason;
 
-    /// <summary>What was found damaged in the cache folder so far; it was set aside, and its texts are computed again.</summary>
-    public IReadOnlyList<string> Warnings => _reader.Damages;
+    /// <summary>
+    /// What a user should know: what was passed over in the backbone's configuration, and what was found damaged in the cache folder so far (it was
+    /// set aside, and its texts are computed again).
+    /// </summary>
+    public IReadOnlyList<string> Warnings => [.. _reader.Backbone.Checkpoint.Config.Notes, .. _reader.Damages];
 
     internal BackboneReader Reader => _reader;
 

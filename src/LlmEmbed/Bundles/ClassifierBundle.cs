@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using LlmEmbed.Checkpoints;
 using LlmEmbed.Evaluation;
 using LlmEmbed.Files;
@@ -222,7 +223,8 @@ internal static class ClassifierBundle
             plan.MaxTokens,
             plan.PadTo,
             PrecisionNames.NameOf(plan.Precision),
-            plan.Prompt);
+            plan.Prompt,
+            backbone.Checkpoint.Config.AcceptedKeys is { Count: > 0 } accepted ? accepted : null);
     }
 
     private static void WriteHead(string path, TrainedHead head)
@@ -307,10 +309,10 @@ internal static class ClassifierBundle
         List<string> problems = [];
         foreach (string place in new[] { entry.Source, entry.Name }.Distinct(StringComparer.Ordinal))
         {
-            if (BackboneLocator.TryFind(place, backbones.Runtime.ModelFolders) is not { } located) continue;
             try
             {
-                OpenBackbone backbone = backbones.Open(place, located, work);
+                if (BackboneLocator.TryFind(place, backbones.Runtime.ModelFolders) is not { } located) continue;
+                OpenBackbone backbone = backbones.Open(place, located, work, entry.AcceptedConfigKeys);
                 if (backbone.WeightsSha256 == entry.WeightsSha256 && backbone.TokenizerSha256 == entry.TokenizerSha256) return backbone;
                 string part = backbone.WeightsSha256 == entry.WeightsSha256 ? "tokenizer" : "weights or config.json";
                 problems.Add($"{located.Path} differs in its {part} from the one it was trained with");
@@ -399,7 +401,8 @@ internal static class ClassifierBundle
         int MaxTokens,
         int? PadTo,
         string Precision,
-        string? Prompt = null);
+        string? Prompt = null,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? AcceptedConfigKeys = null);
 
     internal sealed record ViewEntry(int Depth, string Pooling);
 }

@@ -12,13 +12,15 @@ internal static class BackboneLocator
     /// <summary>The backbones that come with the project.</summary>
     public static readonly IReadOnlyList<string> Starters = ["smollm2-135m-instruct", "all-minilm-l6-v2"];
 
-    /// <param name="name">A path, or a name to look for.</param>
+    /// <param name="name">A path, a name to look for, or a repository as <see cref="HubCache.Look"/> takes it.</param>
     /// <param name="modelFolders">Folders of models that are searched before the usual ones.</param>
-    /// <exception cref="LlmEmbedException">Nothing was found; the message lists the folders that were searched.</exception>
+    /// <exception cref="LlmEmbedException">Nothing was found; the message lists the places that were searched.</exception>
     public static LocatedBackbone Find(string name, IReadOnlyList<string> modelFolders)
     {
         if (TryFind(name, modelFolders) is { } found) return found;
-        string searched = string.Join(", ", Places(modelFolders).DefaultIfEmpty("(none)"));
+        IEnumerable<string> places = Places(modelFolders);
+        if (HubCache.Look(name).Place is string cache) places = places.Append($"the Hugging Face cache {cache}");
+        string searched = string.Join(", ", places.DefaultIfEmpty("(none)"));
         string message = $"Backbone '{name}' was not found: it is no file or folder, and none of these folders holds it: {searched}. " +
             $"Give the path of a checkpoint folder or .gguf file, or name a folder of models with --models or {ModelsVariable}.";
         throw new LlmEmbedException(message) { FilePath = name };
@@ -38,7 +40,7 @@ internal static class BackboneLocator
             string candidate = Path.Combine(folder, name);
             if (Path.Exists(candidate)) return new LocatedBackbone(name, CheckpointFormat.FileOrFolder(Path.GetFullPath(candidate)));
         }
-        return FindInHubCache(name) is string snapshot ? new LocatedBackbone(name, CheckpointFormat.FileOrFolder(snapshot)) : null;
+        return HubCache.Look(name).Snapshot is string snapshot ? new LocatedBackbone(name, CheckpointFormat.FileOrFolder(snapshot)) : null;
     }
 
     private static IEnumerable<string> Places(IReadOnlyList<string> modelFolders) => modelFolders.Concat(UsualFolders());
@@ -60,18 +62,6 @@ internal static class BackboneLocator
                 if (Directory.Exists(models)) yield return models;
             }
         }
-    }
-
-    private static string? FindInHubCache(string name)
-    {
-        if (name.Count(character => character == '/') != 1) return null;
-        string home = Environment.GetEnvironmentVariable("HF_HOME")
-            ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache", "huggingface");
-        string repository = Path.Combine(home, "hub", "models--" + name.Replace("/", "--", StringComparison.Ordinal));
-        string reference = Path.Combine(repository, "refs", "main");
-        if (!File.Exists(reference)) return null;
-        string snapshot = Path.Combine(repository, "snapshots", File.ReadAllText(reference).Trim());
-        return Directory.Exists(snapshot) ? snapshot : null;
     }
 }
 

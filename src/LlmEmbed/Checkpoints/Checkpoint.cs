@@ -52,6 +52,22 @@ internal sealed class Checkpoint : IDisposable
     }
 
     /// <summary>
+    /// What stands before all names of a model's weights, found by one that every checkpoint of its architecture has; empty if nothing does or if
+    /// that weight is missing.
+    /// </summary>
+    /// <exception cref="LlmEmbedException">Several weights end in that name, so that the file holds several models.</exception>
+    public string PrefixOf(string name)
+    {
+        string[] found =
+        [
+            .. Weights.Keys.Concat(_content.OtherTensors.Keys).Where(other => other == name || other.EndsWith($".{name}", StringComparison.Ordinal))
+                .Order(StringComparer.Ordinal),
+        ];
+        if (found.Length <= 1) return found.SingleOrDefault(name)[..^name.Length];
+        throw Wrong($"the tensors {FileProblem.List(found)} are tables of token embeddings, expected one: the checkpoint holds several models.");
+    }
+
+    /// <summary>
     /// SHA-256 over the SHA-256 of all <see cref="Files"/>, in hexadecimal. It does not change when a file is renamed or the folder moved. It is
     /// computed once; several threads may ask for it. A large checkpoint takes minutes.
     /// </summary>

@@ -6,28 +6,28 @@ namespace LlmEmbed.Checkpoints;
 
 /// <summary>
 /// The configuration of a checkpoint under Hugging Face's names. Each architecture reads the keys whose mathematics it implements and then calls
-/// <see cref="RefuseUnread"/>, which refuses every other key by name, unless it is known to be harmless: nothing is guessed.
+/// <see cref="RefuseUnread"/>, which decides about every other key by <see cref="ConfigKeys"/>: nothing is guessed.
 /// </summary>
 internal sealed class ModelConfig
 {
-    /// <summary>Keys that say how a model was trained, stored or is decoded, and do not change its hidden states.</summary>
-    private static readonly string[] Harmless =
+    /// <summary>How transformers names the classes of a <c>model_type</c>, for files that name only a class in <c>architectures</c>.</summary>
+    private static readonly (string Class, string ModelType)[] Classes =
     [
-        "_attn_implementation_autoset", "_commit_hash", "_name_or_path", "architectures", "attention_dropout", "attention_probs_dropout_prob",
-        "auto_map", "bos_token_id", "cache_implementation", "classifier_dropout", "cls_token_id", "decoder_start_token_id", "do_sample", "dropout",
-        "dtype", "embd_pdrop", "eos_token_id", "finetuning_task", "gradient_checkpointing", "hidden_dropout_prob", "id2label", "initializer_range",
-        "is_llama_config", "keys_to_ignore_at_inference", "label2id", "mask_token_id", "max_window_layers", "model_type", "name_or_path",
-        "output_attentions", "output_hidden_states", "output_past", "pad_token_id", "pretraining_tp", "problem_type", "qa_dropout", "resid_pdrop",
-        "return_dict", "sep_token_id", "seq_classif_dropout", "tie_word_embeddings", "tokenizer_class", "tokenizer_model_max_length",
-        "tokenizer_padding_side", "torch_dtype", "transformers.js_config", "transformers_version", "unk_token_id", "unsloth_fixed", "unsloth_version",
-        "use_cache", "vocab_size",
+        ("Bert", "bert"), ("DistilBert", "distilbert"), ("Llama", "llama"), ("Mistral", "mistral"), ("Qwen2", "qwen2"), ("Qwen3", "qwen3"),
+        ("Roberta", "roberta"), ("XLMRoberta", "xlm-roberta"),
     ];
 
     private readonly JsonSection _section;
+    private readonly Dictionary<string, ModelConfig> _sections = new(StringComparer.Ordinal);
+    private readonly List<string> _notes = [];
+    private IReadOnlyList<string> _keyNotes = [];
 
     /// <param name="section">The values under Hugging Face's names.</param>
+    /// <exception cref="LlmEmbedException">The file does not say which architecture it is for.</exception>
     public ModelConfig(JsonSection section)
-        : this(section, section.Text("model_type"))
+        : this(section, ModelTypeOf(section) ?? throw section.Error(
+            "neither 'model_type' nor a known class in 'architectures' says which architecture this is. Add a line such as " +
+            "\"model_type\": \"bert\" if you know it; files that were written before 2020 often lack it."))
     {
     }
 
@@ -39,6 +39,12 @@ internal sealed class ModelConfig
     }
 
     private ModelConfig(JsonSection section, string modelType) => (_section, ModelType) = (section, modelType);
+
+    /// <summary>What a user should know about this configuration, though it can be computed. Each is a sentence that names the file.</summary>
+    public IReadOnlyList<string> Notes => [.. _notes, .. _keyNotes];
+
+    /// <summary>The keys that were passed over only because the user accepts them.</summary>
+    public IReadOnlyList<string> AcceptedKeys { get; private set; } = [];
 
     /// <summary>The file that the values come from.</summary>
     public string Source => _section.File;
@@ -80,8 +86,18 @@ internal sealed class ModelConfig
         if (size % divisor != 0) throw _section.Error($"'{key}' is {size}, expected a multiple of '{divisorKey}', which is {divisor}.");
     }
 
+    /// <summary>
+    /// The <c>model_type</c> of a config.json, or else the one whose classes <c>architectures</c> names; null if it says neither.
+    /// </summary>
+    public static string? ModelTypeOf(JsonSection section) => section.TextOrNull("model_type")
+        ?? Classes.FirstOrDefault(row => section.TextsOrNull("architectures")?.Any(name => IsClassOf(row.Class, name)) ?? false).ModelType;
+
     /// <summary>A nested object as a configuration of its own, or null if it is absent or null.</summary>
-    public ModelConfig? Section(string key) => _section.SectionOrNull(key) is JsonSection section ? new ModelConfig(section, ModelType) : null;
+    public ModelConfig? Section(string key)
+    {
+        if (_sections.TryGetValue(key, out ModelConfig? known)) return known;
+        return _section.SectionOrNull(key) is JsonSection section ? _sections[key] = new ModelConfig(section, ModelType) : null;
+    }
 
     /// <summary>The strings of an array, or null if it is absent or null.</summary>
     public IReadOnlyList<string>? Texts(string key) => _section.TextsOrNull(key);
@@ -98,14 +114,65 @@ internal sealed class ModelConfig
         throw _section.Wrong(key, value, string.Join(" or ", implemented.ToArray()) + " (nothing else is implemented)");
     }
 
-    /// <summary>Refuses keys that nobody read, unless they are known to be harmless or switch something off.</summary>
-    public void RefuseUnread()
+    /// <summary>Says something that a user should know about a value that was read.</summary>
+    public void Note(string sentence) => _notes.Add($"{Source}: {sentence}");
+
+    /// <summary>The error for a key whose value an architecture cannot take.</summary>
+    public LlmEmbedException Wrong(string key, string problem) => _section.Error($"'{_section.Place(key)}' {problem}");
+
+    /// <summary>Decides about the keys that nobody read, also in nested objects that were read.</summary>
+    /// <param name="accepted">Keys, with the keys of the objects around them, that the user knows to change no hidden state.</param>
+    /// <exception cref="LlmEmbedException">
+    /// A key asks for something that is not implemented, or may do so: it is not known, its name speaks of what a model computes, and it is not
+    /// accepted.
+    /// </exception>
+    public void RefuseUnread(IReadOnlyCollection<string> accepted)
     {
-        if (_section.Ignore(Harmless).FirstUnread() is not string unread) return;
-        throw _section.Error(
-            $"the key {unread} is not known for model_type '{ModelType}' and may change the hidden states. " +
-            "This architecture variant is not implemented; if the key is harmless, remove it from the file.");
+        List<string> passed = [], unknown = [];
+        foreach (ModelConfig part in (ModelConfig[])[this, .. _sections.Values])
+            part.JudgeUnread(accepted, passed, unknown);
+        AcceptedKeys = passed;
+        _keyNotes = [.. NotesOn(passed, unknown).Select(sentence => $"{Source}: {sentence}")];
     }
+
+    private void JudgeUnread(IReadOnlyCollection<string> accepted, List<string> passed, List<string> unknown)
+    {
+        foreach ((string key, JsonElement value) in _section.Unread())
+        {
+            string place = _section.Place(key);
+            KeyVerdict verdict = ConfigKeys.Judge(place, value, out IReadOnlyList<string> plain);
+            if (verdict == KeyVerdict.Plain) continue;
+            if (verdict == KeyVerdict.NotImplemented)
+                throw _section.Wrong(key, value, $"{string.Join(" or ", plain)} (nothing else is implemented for model_type '{ModelType}')");
+            if (accepted.Contains(place)) passed.Add(place);
+            else if (verdict == KeyVerdict.Unknown) unknown.Add(_section.Show(key, value));
+            else throw Doubtful(key, value);
+        }
+    }
+
+    private LlmEmbedException Doubtful(string key, JsonElement value) => _section.Error(
+        $"the key {_section.Show(key, value)} is not known for model_type '{ModelType}' and may change the hidden states. " +
+        $"If you know that it does not, accept it with --accept-config-keys {_section.Place(key)}.");
+
+    /// <summary>What was passed over, and what says that the model may have been more than the one that is computed.</summary>
+    private IEnumerable<string> NotesOn(List<string> passed, List<string> unknown)
+    {
+        if (passed.Count > 0) yield return $"passed over because you accept it: {string.Join(", ", passed)}.";
+        if (unknown.Count > 0)
+            yield return $"not known, and passed over because the name speaks of nothing that a model computes: {string.Join(", ", unknown)}.";
+        string? known = Classes.FirstOrDefault(row => row.ModelType == ModelType).Class;
+        if (known is null || _section.KindOf("architectures") != JsonValueKind.Array) yield break;
+        string[] foreign = [.. Texts("architectures")!.Where(name => !IsClassOf(known, name))];
+        if (foreign.Length > 0)
+        {
+            yield return
+                $"'architectures' names {string.Join(", ", foreign)}, no class of transformers' {ModelType}; the plain {ModelType} is computed.";
+        }
+    }
+
+    /// <summary>Whether a class is the model itself or the model with something on top, such as BertModel and BertForMaskedLM.</summary>
+    private static bool IsClassOf(string family, string name) => name.StartsWith(family, StringComparison.Ordinal)
+        && (name[family.Length..] is "Model" or "PreTrainedModel" or "LMHeadModel" || name.AsSpan(family.Length).StartsWith("For"));
 
     private int Positive(string key, int value) =>
         value >= 1 ? value : throw _section.Error($"'{_section.Place(key)}' is {value}, expected at least 1.");

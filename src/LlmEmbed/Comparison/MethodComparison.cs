@@ -30,7 +30,11 @@ public sealed record ComparisonOptions
 /// <summary>Methods compared on the same texts.</summary>
 /// <param name="Rows">One row for each method, the automatic recipe last.</param>
 /// <param name="LeftOut">What could not be compared and why, each as a phrase.</param>
-public sealed record ComparisonResult(IReadOnlyList<ComparisonRow> Rows, IReadOnlyList<string> LeftOut);
+public sealed record ComparisonResult(IReadOnlyList<ComparisonRow> Rows, IReadOnlyList<string> LeftOut)
+{
+    /// <summary>What a user should know of the backbones' configurations. Each is a sentence.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+}
 
 /// <summary>
 /// The honest table: baselines, the released recipe, its repair, prompting and the automatic recipe on the same texts of the user. Every choice is
@@ -116,7 +120,7 @@ public sealed class MethodComparison : IDisposable
         [
             .. rows.Select(row => row == rows[^1] ? row : row with { PAgainstAuto = PValue(AutoAt(row.Sample), RightOnes(row)) }),
         ];
-        return new ComparisonResult(compared, _leftOut);
+        return new ComparisonResult(compared, _leftOut) { Warnings = _backbones.Warnings };
     }
 
     private ComparisonRow Majority()

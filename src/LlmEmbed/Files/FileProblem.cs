@@ -34,6 +34,15 @@ internal static class FileProblem
     public static string List(IReadOnlyList<string> names) =>
         names.Count < 2 ? string.Concat(names) : $"{string.Join(", ", names.SkipLast(1))} and {names[^1]}";
 
+    /// <summary>The bytes of a model's file.</summary>
+    /// <exception cref="LlmEmbedException">The file cannot be read, or a Git LFS pointer lies in its place.</exception>
+    public static byte[] ReadBytes(string path)
+    {
+        byte[] bytes = WhenReading(path, File.ReadAllBytes);
+        GitLfsPointer.Refuse(path, bytes);
+        return bytes;
+    }
+
     /// <summary>Reads a file.</summary>
     /// <exception cref="LlmEmbedException">The file cannot be opened or read.</exception>
     public static T WhenReading<T>(string path, Func<string, T> read)

@@ -32,7 +32,7 @@ internal sealed class JsonSection
     /// <exception cref="LlmEmbedException">The file cannot be read or is not JSON.</exception>
     public static JsonSection Open(string file)
     {
-        ReadOnlyMemory<byte> utf8 = FileProblem.WhenReading(file, System.IO.File.ReadAllBytes);
+        ReadOnlyMemory<byte> utf8 = FileProblem.ReadBytes(file);
         if (utf8.Span.StartsWith("\uFEFF"u8)) utf8 = utf8[3..];
         try
         {
@@ -129,19 +129,18 @@ internal sealed class JsonSection
         return this;
     }
 
+    /// <summary>The keys that nobody asked for, with their values, in the order of the file.</summary>
+    public IEnumerable<(string Key, JsonElement Value)> Unread() =>
+        _element.EnumerateObject().Where(property => !_read.Contains(property.Name)).Select(property => (property.Name, property.Value));
+
     /// <summary>
-    /// The first key that nobody asked for, with its value, as messages write them: 'dropout' (0.1). Values that switch something off (null, false,
-    /// an empty array or object) do not count. Null if there is none.
+    /// The first key that nobody asked for, as <see cref="Show"/> writes it. Values that say nothing (null, an empty array or object) do not count;
+    /// false does, since it may switch off what is on by default. Null if there is none.
     /// </summary>
-    public string? FirstUnread()
-    {
-        foreach (JsonProperty property in _element.EnumerateObject())
-        {
-            if (_read.Contains(property.Name) || IsOff(property.Value)) continue;
-            return $"'{Place(property.Name)}' ({Shorten(property.Value)})";
-        }
-        return null;
-    }
+    public string? FirstUnread() => Unread().Where(pair => !IsEmpty(pair.Value)).Select(pair => Show(pair.Key, pair.Value)).FirstOrDefault();
+
+    /// <summary>A key with its value, as messages write them: 'dropout' (0.1).</summary>
+    public string Show(string key, JsonElement value) => $"'{Place(key)}' ({Shorten(value)})";
 
     public LlmEmbedException Error(string problem) => FileProblem.In(File, problem);
 
@@ -191,9 +190,9 @@ internal sealed class JsonSection
         return element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out number);
     }
 
-    private static bool IsOff(JsonElement element) => element.ValueKind switch
+    private static bool IsEmpty(JsonElement element) => element.ValueKind switch
     {
-        JsonValueKind.Null or JsonValueKind.False => true,
+        JsonValueKind.Null => true,
         JsonValueKind.Array => element.GetArrayLength() == 0,
         JsonValueKind.Object => !element.EnumerateObject().Any(),
         _ => false,

@@ -33,12 +33,13 @@ internal sealed unsafe partial class MappedFile : IDisposable
     }
 
     /// <summary>Opens a file and reads its header. If that fails, the file is closed again.</summary>
-    /// <exception cref="LlmEmbedException">The file cannot be opened or mapped.</exception>
+    /// <exception cref="LlmEmbedException">The file cannot be opened or mapped, or a Git LFS pointer lies in its place.</exception>
     public static T Open<T>(string path, Func<MappedFile, T> read)
     {
         MappedFile file = Open(path);
         try
         {
+            GitLfsPointer.Refuse(path, file.Span(0, (int)Math.Min(file.Length, GitLfsPointer.MaxBytes)));
             return read(file);
         }
         catch

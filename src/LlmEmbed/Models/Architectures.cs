@@ -18,8 +18,10 @@ internal static class Architectures
     ];
 
     /// <summary>Chooses the architecture by the configuration's <c>model_type</c> and reads the configuration; weights are read later.</summary>
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="acceptedKeys">Keys of the configuration that the user knows to change no hidden state.</param>
     /// <exception cref="LlmEmbedException">The architecture, or something that its configuration asks for, is not implemented.</exception>
-    public static Backbone Open(Checkpoint checkpoint)
+    public static Backbone Open(Checkpoint checkpoint, IReadOnlyCollection<string> acceptedKeys)
     {
         ModelConfig config = checkpoint.Config;
         string implemented = string.Join(", ", Table.Select(row => row.ModelType));
@@ -27,7 +29,7 @@ internal static class Architectures
             $"{config.Source}: model_type '{config.ModelType}' is not implemented. Implemented: {implemented}.")
         { FilePath = config.Source };
         Backbone backbone = open(checkpoint);
-        config.RefuseUnread();
+        config.RefuseUnread(acceptedKeys);
         // Blocks are listed and counted before the weights of the last one are asked for.
         if (backbone.BlockCount > checkpoint.Weights.Count)
             throw new LlmEmbedException(

@@ -10,7 +10,9 @@ namespace LlmEmbed.Models;
 /// </summary>
 internal abstract class Backbone
 {
-    protected Backbone(Checkpoint checkpoint) => Checkpoint = checkpoint;
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="wordTable">The name of the table of token embeddings, without what may stand before all names.</param>
+    protected Backbone(Checkpoint checkpoint, string wordTable) => (Checkpoint, Prefix) = (checkpoint, checkpoint.PrefixOf(wordTable));
 
     /// <summary>L, the number of blocks.</summary>
     public abstract int BlockCount { get; }
@@ -40,8 +42,15 @@ internal abstract class Backbone
 
     public Checkpoint Checkpoint { get; }
 
+    /// <summary>
+    /// What stands before the name of every weight of the model itself, e.g. "model." or "bert."; empty if nothing does. It depends on the class that
+    /// a model was saved from, so each architecture writes names without it.
+    /// </summary>
+    protected string Prefix { get; }
+
     /// <inheritdoc cref="Architectures.Open"/>
-    public static Backbone Create(Checkpoint checkpoint) => Architectures.Open(checkpoint);
+    public static Backbone Create(Checkpoint checkpoint, IReadOnlyCollection<string>? acceptedKeys = null) =>
+        Architectures.Open(checkpoint, acceptedKeys ?? []);
 
     /// <summary>Writes what enters the first block for each token: [T,H], row after row.</summary>
     public abstract void Embed(ReadOnlySpan<int> ids, Span<float> destination);

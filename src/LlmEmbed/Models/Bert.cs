@@ -17,12 +17,9 @@ internal sealed class Bert : PostNormEncoder
     {
         _isRoberta = checkpoint.Config.ModelType != "bert";
         _tokenTypes = checkpoint.Config.Size("type_vocab_size", 2);
-        Prefix = FindPrefix(checkpoint, "bert.", "roberta.", "");
     }
 
     public override bool HasPooler => Checkpoint.Weights.ContainsKey($"{Prefix}pooler.dense.weight");
-
-    protected override string Prefix { get; }
 
     protected override int TokenTypes => _tokenTypes;
 
@@ -57,8 +54,7 @@ internal sealed class Bert : PostNormEncoder
     {
         config.Require("hidden_act", "gelu");
         config.Require("position_embedding_type", "absolute");
-        config.Require("is_decoder", "false");
-        config.Require("add_cross_attention", "false");
+        RequireEncoder(config);
         config.RequireMultiple("hidden_size", "num_attention_heads");
         return new EncoderShape(
             config.Size("vocab_size"),

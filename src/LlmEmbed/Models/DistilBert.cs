@@ -9,8 +9,6 @@ internal sealed class DistilBert(Checkpoint checkpoint) : PostNormEncoder(checkp
     /// <summary>Fixed in the reference implementation; the configuration has no key for it.</summary>
     private const float Epsilon = 1e-12f;
 
-    protected override string Prefix { get; } = FindPrefix(checkpoint, "distilbert.", "");
-
     protected override LayerNormLayer EmbeddingNorm => Norm($"{Prefix}embeddings.LayerNorm");
 
     protected override EncoderBlockNames NamesOf(int block)
@@ -30,6 +28,7 @@ internal sealed class DistilBert(Checkpoint checkpoint) : PostNormEncoder(checkp
     private static EncoderShape ReadShape(ModelConfig config)
     {
         config.Require("activation", "gelu");
+        RequireEncoder(config);
         // Sinusoidal positions are stored in the checkpoint like learned ones, so either value reads the same table.
         config.Flag("sinusoidal_pos_embds", false);
         config.RequireMultiple("dim", "n_heads");

@@ -85,7 +85,7 @@ internal sealed record LlamaConfig
         (double ropeBase, RopeScaling? scaling) = RopeScaling.Read(config);
         bool isQwen = config.ModelType is "qwen2" or "qwen3";
         int? window = ReadWindow(config, isQwen);
-        bool isCausal = config.Flag("is_causal", true) && !config.Flag("use_bidirectional_attention", false);
+        bool isCausal = ReadCausality(config);
         if (!isCausal && window is not null)
             throw new LlmEmbedException(
                 $"{config.Source}: a sliding window ({window}) together with attention in both directions " +
@@ -118,6 +118,17 @@ internal sealed record LlamaConfig
     }
 
     /// <summary>
+    /// Whether a token sees only what stands before it. <c>is_causal: null</c> is refused: Python takes it for false, and the absence of the key for
+    /// true.
+    /// </summary>
+    private static bool ReadCausality(ModelConfig config)
+    {
+        _ = config.Has("is_decoder"); // this family is a decoder whatever the key says, and old versions of transformers wrote false for all models
+        if (config.IsNull("is_causal")) throw config.Wrong("is_causal", "is null, expected true or false.");
+        return config.Flag("is_causal", true) && !config.Flag("use_bidirectional_attention", false);
+    }
+
+    /// <summary>
     /// Mistral's window holds for every block; Qwen's only with <c>use_sliding_window</c>, in the blocks that <c>layer_types</c> or
     /// <c>max_window_layers</c> name.
     /// </summary>
@@ -146,19 +157,21 @@ internal sealed record LlamaConfig
 /// </summary>
 internal sealed class Llama : Backbone
 {
+    private const string Words = "embed_tokens.weight";
+
     /// <summary>GGUF files of arch llama keep llama3 scaling as divisors of the frequencies in a tensor of this name.</summary>
-    private const string FrequencyDivisors = "model.rope_freqs.weight";
+    private const string FrequencyDivisors = "rope_freqs.weight";
 
     private readonly LlamaConfig _config;
     private readonly Weight _tokenEmbeddings;
 
     public Llama(Checkpoint checkpoint)
-        : base(checkpoint)
+        : base(checkpoint, Words)
     {
         _config = LlamaConfig.Read(checkpoint.Config);
-        _tokenEmbeddings = checkpoint.Require("model.embed_tokens.weight", _config.VocabularySize, _config.HiddenSize);
+        _tokenEmbeddings = checkpoint.Require(Prefix + Words, _config.VocabularySize, _config.HiddenSize);
         // The table of rotary positions is allocated by the head size, so that has to be the checkpoint's before.
-        checkpoint.Require("model.layers.0.self_attn.q_proj.weight", (long)_config.Heads * _config.HeadSize, _config.HiddenSize);
+        checkpoint.Require($"{Prefix}layers.0.self_attn.q_proj.weight", (long)_config.Heads * _config.HeadSize, _config.HiddenSize);
     }
 
     public override int BlockCount => _config.BlockCount;
@@ -175,8 +188,8 @@ internal sealed class Llama : Backbone
 
     public override LinearLayer? LanguageHead =>
         !_config.IsCausal ? null
-        : _config.TiesEmbeddings ? Head("model.embed_tokens")
-        : Checkpoint.Weights.ContainsKey("lm_head.weight") ? Head("lm_head")
+        : _config.TiesEmbeddings ? Head($"{Prefix}embed_tokens")
+        : Checkpoint.Weights.ContainsKey($"{HeadName}.weight") ? Head(HeadName)
         : null;
 
     public override KeptHeads KeptHeads => KeptAttention.HeadsFor(_config.KeyValueHeads, _config.HeadSize);
@@ -184,7 +197,7 @@ internal sealed class Llama : Backbone
     private string Attention(Layers layers, string input, int block, AttentionInputs inputs, Rotary rotary)
     {
         LlamaConfig c = _config;
-        string name = $"model.layers.{block}.self_attn";
+        string name = $"{Prefix}layers.{block}.self_attn";
         string query = layers.Linear(input, new($"{name}.q_proj", HiddenSize, c.Heads * c.HeadSize, c.QueryBias)); // [B,T,heads·d]
         string key = layers.Linear(input, new($"{name}.k_proj", HiddenSize, c.KeyValueHeads * c.HeadSize, c.QueryBias)); // [B,T,kv·d]
         string value = layers.Linear(input, new($"{name}.v_proj", HiddenSize, c.KeyValueHeads * c.HeadSize, c.QueryBias)); // [B,T,kv·d]
@@ -217,7 +230,7 @@ internal sealed class Llama : Backbone
 
     private string Block(Layers layers, string hidden, int block, AttentionInputs inputs, Rotary rotary)
     {
-        string name = $"model.layers.{block}";
+        string name = $"{Prefix}layers.{block}";
         hidden = layers.Add(Attention(layers, layers.Norm(hidden, Norm($"{name}.input_layernorm")), block, inputs, rotary), hidden);
         return layers.Add(Mlp(layers, layers.Norm(hidden, Norm($"{name}.post_attention_layernorm")), $"{name}.mlp"), hidden);
     }
@@ -239,7 +252,7 @@ internal sealed class Llama : Backbone
         {
             hidden = Block(layers, hidden, block, inputs, rotary);
             // The last hidden state is the one after the final norm.
-            keep(block + 1, block + 1 == BlockCount ? layers.Norm(hidden, Norm("model.norm")) : hidden);
+            keep(block + 1, block + 1 == BlockCount ? layers.Norm(hidden, Norm($"{Prefix}norm")) : hidden);
         }
     }
 
@@ -253,12 +266,16 @@ internal sealed class Llama : Backbone
 
     private RmsNormLayer Norm(string name) => new($"{name}.weight", HiddenSize, _config.Epsilon);
 
+    /// <summary>The language-model head stands beside the model and not inside of it.</summary>
+    private string HeadName => (Prefix.EndsWith("model.", StringComparison.Ordinal) ? Prefix[..^"model.".Length] : Prefix) + "lm_head";
+
     private LinearLayer Head(string name) => new(name, HiddenSize, VocabularySize, HasBias: false) { StaysFloat32 = true };
 
     private RotarySettings RotarySettings()
     {
         float[] divisors = [.. Enumerable.Repeat(1f, _config.HeadSize / 2)];
-        if (Checkpoint.Weights.ContainsKey(FrequencyDivisors)) Checkpoint.Require(FrequencyDivisors, divisors.Length).CopyTo(divisors);
+        string stored = Prefix + FrequencyDivisors;
+        if (Checkpoint.Weights.ContainsKey(stored)) Checkpoint.Require(stored, divisors.Length).CopyTo(divisors);
         return new RotarySettings("rotary", _config.HeadSize, _config.RopeBase, divisors, _config.Scaling);
     }
 }

@@ -31,8 +31,10 @@ internal sealed record EncoderBlockNames(
 /// The encoder that BERT introduced and its relatives share: learned positions, attention in both directions, a norm after each residual sum.
 /// The relatives differ in names, in where positions start and in the pooler: each is a file of its own that supplies those.
 /// </summary>
-internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shape) : Backbone(checkpoint)
+internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shape) : Backbone(checkpoint, Words)
 {
+    private const string Words = "embeddings.word_embeddings.weight";
+
     private Weight? _words;
     private Weight? _positions;
     private Weight? _types;
@@ -51,9 +53,6 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
 
     /// <summary>The row of the position table that the first token gets.</summary>
     protected virtual int FirstPosition => 0;
-
-    /// <summary>What stands before every name in this checkpoint, e.g. "bert.".</summary>
-    protected abstract string Prefix { get; }
 
     /// <summary>Rows of the token type table; 0 if the architecture has none.</summary>
     protected virtual int TokenTypes => 0;
@@ -90,7 +89,7 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
     /// </summary>
     public override void Embed(ReadOnlySpan<int> ids, Span<float> destination)
     {
-        _words ??= Checkpoint.Require($"{Prefix}embeddings.word_embeddings.weight", shape.VocabularySize, shape.HiddenSize);
+        _words ??= Checkpoint.Require(Prefix + Words, shape.VocabularySize, shape.HiddenSize);
         _positions ??= Checkpoint.Require($"{Prefix}embeddings.position_embeddings.weight", shape.PositionRows, shape.HiddenSize);
         if (TokenTypes > 0) _types ??= Checkpoint.Require($"{Prefix}embeddings.token_type_embeddings.weight", TokenTypes, shape.HiddenSize);
 
@@ -138,12 +137,14 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
         : new($"{name}.weight", $"{name}.bias", shape.HiddenSize, shape.Epsilon);
 
     /// <summary>
-    /// The first of these prefixes under which the checkpoint has a table of words; the last one if none has, so that the error names a tensor.
+    /// Refuses what would turn the encoder into a decoder. <c>is_causal</c> alone does not, since transformers never looks for it in an encoder.
     /// </summary>
-    protected static string FindPrefix(Checkpoint checkpoint, params ReadOnlySpan<string> prefixes)
+    protected static void RequireEncoder(ModelConfig config)
     {
-        foreach (string prefix in prefixes)
-            if (checkpoint.Weights.ContainsKey($"{prefix}embeddings.word_embeddings.weight")) return prefix;
-        return prefixes[^1];
+        config.Require("is_decoder", "false");
+        config.Require("add_cross_attention", "false");
+        config.Require("use_bidirectional_attention", "true");
+        if (config.Flag("is_causal", false))
+            config.Note($"'is_causal' is true, but a {config.ModelType} that is no decoder reads in both directions, in transformers too.");
     }
 }

@@ -69,7 +69,6 @@ internal sealed record RopeScaling(double Factor, double LowFrequencyFactor, dou
                 IsLinear: false),
             _ => null,
         };
-        section.RefuseUnread();
         return (ropeBase, scaling);
     }
 

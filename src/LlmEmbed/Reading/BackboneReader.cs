@@ -132,6 +132,7 @@ internal sealed class BackboneReader : IDisposable
             PrecisionReason = PrecisionReason,
             Warnings =
             [
+                .. Backbone.Checkpoint.Config.Notes.Select(note => new Warning(WarningKind.Configuration, note)),
                 .. Damages.Select(damage => new Warning(WarningKind.DamagedStore, damage)),
                 .. statistics.TruncatedTexts > 0
                     ?

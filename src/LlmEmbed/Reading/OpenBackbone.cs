@@ -64,12 +64,13 @@ internal sealed class OpenBackbone : IDisposable
     public int? LeadToken(int maxTokens) => Tokenizer.Encode(Lead, maxTokens).Ids is [int first, ..] ? first : null;
 
     /// <exception cref="LlmEmbedException">The backbone is not there, damaged or not implemented.</exception>
-    public static OpenBackbone Open(string source, LocatedBackbone located, RuntimeOptions runtime, Work work)
+    public static OpenBackbone Open(
+        string source, LocatedBackbone located, RuntimeOptions runtime, IReadOnlyCollection<string> acceptedKeys, Work work)
     {
         Checkpoint checkpoint = Checkpoint.Open(located.Path);
         return Disposal.OnFailure([checkpoint], () =>
         {
-            Backbone model = Backbone.Create(checkpoint);
+            Backbone model = Backbone.Create(checkpoint, acceptedKeys);
             Tokenizer tokenizer = Tokenizer.Load(located.Path);
             if (tokenizer.VocabularySize > model.VocabularySize)
                 throw new LlmEmbedException(

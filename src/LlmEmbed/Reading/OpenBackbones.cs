@@ -31,6 +31,15 @@ public sealed class OpenBackbones : IDisposable
         }
     }
 
+    /// <summary>What a user should know of the configurations of the backbones that are open. Each is a sentence.</summary>
+    public IReadOnlyList<string> Warnings
+    {
+        get
+        {
+            lock (_lock) return [.. _open.Values.SelectMany(backbone => backbone.Checkpoint.Config.Notes)];
+        }
+    }
+
     /// <summary>Frees all of them.</summary>
     public void Dispose()
     {
@@ -45,12 +54,18 @@ public sealed class OpenBackbones : IDisposable
     /// <exception cref="LlmEmbedException">It is not there, damaged or not implemented.</exception>
     internal OpenBackbone Open(string source, Work work) => Open(source, BackboneLocator.Find(source, Runtime.ModelFolders), work);
 
-    internal OpenBackbone Open(string source, LocatedBackbone located, Work work)
+    /// <param name="source">What it is asked for by.</param>
+    /// <param name="located">Where it is.</param>
+    /// <param name="work">Told about its opening.</param>
+    /// <param name="acceptedKeys">Keys of its configuration that are accepted beside those of <see cref="Runtime"/>.</param>
+    internal OpenBackbone Open(string source, LocatedBackbone located, Work work, IReadOnlyList<string>? acceptedKeys = null)
     {
+        string[] accepted = [.. Runtime.AcceptedConfigKeys, .. acceptedKeys ?? []];
         lock (_lock)
         {
-            if (!_open.TryGetValue(located.Path, out OpenBackbone? backbone))
-                _open.Add(located.Path, backbone = OpenBackbone.Open(source, located, Runtime, work));
+            // Whoever opened it first may have accepted more.
+            if (_open.TryGetValue(located.Path, out OpenBackbone? backbone)) backbone.Checkpoint.Config.RefuseUnread(accepted);
+            else _open.Add(located.Path, backbone = OpenBackbone.Open(source, located, Runtime, accepted, work));
             return backbone;
         }
     }

@@ -7,6 +7,9 @@ namespace LlmEmbed.Tokenization;
 /// <summary>A token that is cut out of the text before the model sees the rest. Its properties are called as in tokenizer.json.</summary>
 internal sealed record AddedToken(int Id, string Content)
 {
+    /// <summary>A token whose id the vocabulary knows.</summary>
+    public static AddedToken Of(string content) => new(-1, content);
+
     /// <summary>The token is found only where no word character touches it.</summary>
     public bool SingleWord { get; init; }
 
@@ -48,7 +51,7 @@ internal sealed class AddedTokenStage : TextStage
         return found.Length == 0 ? next : new AddedTokenStage(next, [.. found.Select(pair => pair.Token)], [.. found.Select(pair => pair.Content)]);
     }
 
-    public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
+    public override void Process(ReadOnlySpan<char> text, int atStart, IdSink ids)
     {
         int rest = 0;
         for (int search = 0; !ids.IsFull && TryFind(text, ref search, out int start, out AddedToken? token);)
@@ -57,12 +60,12 @@ internal sealed class AddedTokenStage : TextStage
             if (token.SingleWord && TouchesWord(text, start, end)) continue;
             if (token.StripLeft) start = Math.Max(text[..start].TrimEnd().Length, rest);
             if (token.StripRight) end = text.Length - text[end..].TrimStart().Length;
-            if (rest < start) _next.Process(text[rest..start], isTextStart && rest == 0, ids);
+            if (rest < start) _next.Process(text[rest..start], StartWithin(atStart, rest, start - rest), ids);
             ids.Add(token.Id);
             // The search goes on directly behind the token, even inside white space that belongs to it, as it does in the tokenizers library.
             rest = end;
         }
-        if (rest < text.Length && !ids.IsFull) _next.Process(text[rest..], isTextStart && rest == 0, ids);
+        if (rest < text.Length && !ids.IsFull) _next.Process(text[rest..], StartWithin(atStart, rest, text.Length - rest), ids);
     }
 
     private bool TryFind(ReadOnlySpan<char> text, ref int search, out int start, [NotNullWhen(true)] out AddedToken? token)

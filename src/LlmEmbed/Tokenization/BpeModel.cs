@@ -51,7 +51,7 @@ internal sealed class BpeModel : TextStage
         _byteTokenIds = options.ByteFallback ? vocabulary.ByteTokenIds() : [];
     }
 
-    public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
+    public override void Process(ReadOnlySpan<char> text, int atStart, IdSink ids)
     {
         if (_options.IgnoreMerges && _vocabulary.TryGetId(text, out int whole))
         {
@@ -165,7 +165,7 @@ internal sealed class BpeMerges(string file, Vocabulary vocabulary, string conti
         string[] lines = TokenizerFiles.ReadLines(file);
         for (int index = 0; index < lines.Length; index++)
         {
-            string line = lines[index];
+            string line = lines[index].Trim(); // no token of a byte-level vocabulary holds white space
             if (line.Length == 0 || line.StartsWith("#version", StringComparison.Ordinal) || merges.TryAdd(line)) continue;
             string message = $"{file}, line {index + 1}: '{line}' is not a merge, expected two tokens with a space between.";
             throw new LlmEmbedException(message) { FilePath = file, LineNumber = index + 1 };

@@ -33,7 +33,7 @@ internal static class JsonModels
 
     private static JsonModel ReadWordPiece(JsonSection model)
     {
-        Vocabulary vocabulary = new(model.File, model.Ids("vocab"));
+        Vocabulary vocabulary = Vocabulary.WithLaterTokens(model.File, model.Ids("vocab"));
         int unknownId = model.RequiredId("unk_token", vocabulary);
         string prefix = model.TextOrNull("continuing_subword_prefix") ?? "##";
         int maxCharacters = model.IntOrNull("max_input_chars_per_word") ?? 100;
@@ -42,7 +42,7 @@ internal static class JsonModels
 
     private static JsonModel ReadBpe(JsonSection model)
     {
-        Vocabulary vocabulary = new(model.File, model.Ids("vocab"));
+        Vocabulary vocabulary = Vocabulary.WithLaterTokens(model.File, model.Ids("vocab"));
         model.Ignore("cache_capacity");
         BpeOptions options = new()
         {

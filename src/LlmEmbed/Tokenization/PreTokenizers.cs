@@ -6,12 +6,12 @@ namespace LlmEmbed.Tokenization;
 /// <summary>A step that cuts text into pieces from left to right.</summary>
 internal abstract class SplittingStage(TextStage next) : TextStage
 {
-    public sealed override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
+    public sealed override void Process(ReadOnlySpan<char> text, int atStart, IdSink ids)
     {
         for (int start = 0; start < text.Length && !ids.IsFull;)
         {
             int length = NextPiece(text[start..], out bool isDropped);
-            if (!isDropped) next.Process(text.Slice(start, length), isTextStart && start == 0, ids);
+            if (!isDropped) next.Process(text.Slice(start, length), StartWithin(atStart, start, length), ids);
             start += length;
         }
     }
@@ -103,14 +103,15 @@ internal sealed class DelimiterSplit(Func<Rune, bool> isDelimiter, DelimiterBeha
 /// <summary>SentencePiece's treatment of white space: spaces become a visible character, and one more is put in front.</summary>
 internal sealed class MetaspaceStage(char replacement, MetaspacePrefix prefix, TextStage next) : TextStage
 {
-    public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
+    public override void Process(ReadOnlySpan<char> text, int atStart, IdSink ids)
     {
         using CharBuffer replaced = new(text.Length + 1);
-        bool isPrefixed = prefix == MetaspacePrefix.Always || (prefix == MetaspacePrefix.First && isTextStart);
-        if (isPrefixed && text[0] != ' ' && text[0] != replacement) replaced.Append(replacement);
+        bool isPrefixed = prefix == MetaspacePrefix.Always || (prefix == MetaspacePrefix.First && atStart > 0);
+        isPrefixed &= text[0] != ' ' && text[0] != replacement;
+        if (isPrefixed) replaced.Append(replacement);
         replaced.Append(text);
         replaced.Text.Replace(' ', replacement);
-        next.Process(replaced.Text, isTextStart, ids);
+        next.Process(replaced.Text, atStart > 0 && isPrefixed ? atStart + 1 : atStart, ids);
     }
 }
 
@@ -120,7 +121,7 @@ internal enum MetaspacePrefix
     /// <summary>In front of every part of the text, also behind an added token.</summary>
     Always,
 
-    /// <summary>Only at the very beginning of the text.</summary>
+    /// <summary>Only where the text begins with its first character: not behind blanks that a normalizer has removed.</summary>
     First,
 
     /// <summary>Nowhere.</summary>
@@ -130,8 +131,8 @@ internal enum MetaspacePrefix
 /// <summary>Puts a space in front of a part that does not begin with one.</summary>
 internal sealed class PrefixSpaceStage(TextStage next) : TextStage
 {
-    public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids) =>
-        next.Process(text[0] == ' ' ? text : string.Concat(" ", text), isTextStart, ids);
+    public override void Process(ReadOnlySpan<char> text, int atStart, IdSink ids) =>
+        next.Process(text[0] == ' ' ? text : string.Concat(" ", text), atStart > 0 && text[0] != ' ' ? atStart + 1 : atStart, ids);
 }
 
 /// <summary>Writes every byte of the UTF-8 form as one printable character, as GPT-2's vocabulary does.</summary>
@@ -141,26 +142,27 @@ internal sealed class ByteLevelStage(TextStage next) : TextStage
 
     private static readonly char[] Alphabet = BuildAlphabet();
 
-    public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
+    public override void Process(ReadOnlySpan<char> text, int atStart, IdSink ids)
     {
         int byteCount = Encoding.UTF8.GetByteCount(text);
+        if (atStart > 0) atStart = Encoding.UTF8.GetByteCount(text[..atStart]);
         if (byteCount <= OnStack)
         {
-            ProcessBytes(text, stackalloc byte[byteCount], stackalloc char[byteCount], isTextStart, ids);
+            ProcessBytes(text, stackalloc byte[byteCount], stackalloc char[byteCount], atStart, ids);
             return;
         }
         byte[] bytes = ArrayPool<byte>.Shared.Rent(byteCount);
         char[] chars = ArrayPool<char>.Shared.Rent(byteCount);
-        ProcessBytes(text, bytes.AsSpan(0, byteCount), chars.AsSpan(0, byteCount), isTextStart, ids);
+        ProcessBytes(text, bytes.AsSpan(0, byteCount), chars.AsSpan(0, byteCount), atStart, ids);
         ArrayPool<byte>.Shared.Return(bytes);
         ArrayPool<char>.Shared.Return(chars);
     }
 
-    private void ProcessBytes(ReadOnlySpan<char> text, Span<byte> bytes, Span<char> chars, bool isTextStart, IdSink ids)
+    private void ProcessBytes(ReadOnlySpan<char> text, Span<byte> bytes, Span<char> chars, int atStart, IdSink ids)
     {
         Encoding.UTF8.GetBytes(text, bytes);
         for (int index = 0; index < bytes.Length; index++) chars[index] = Alphabet[bytes[index]];
-        next.Process(chars, isTextStart, ids);
+        next.Process(chars, atStart, ids);
     }
 
     /// <summary>Printable Latin-1 characters stand for themselves. The other 68 bytes take the characters from U+0100 on, in order.</summary>

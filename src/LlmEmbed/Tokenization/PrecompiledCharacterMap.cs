@@ -81,34 +81,107 @@ internal sealed class PrecompiledNormalizer(PrecompiledCharacterMap map) : TextN
 
     public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text)
     {
+        int atStart = 0;
+        return Normalize(text, ref atStart);
+    }
+
+    public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text, scoped ref int atStart)
+    {
         using CharBuffer normalized = new(text.Length);
-        while (!text.IsEmpty)
+        StartTracker tracker = new(text, atStart);
+        for (ReadOnlySpan<char> rest = text; !rest.IsEmpty;)
         {
-            int length = StringInfo.GetNextTextElementLength(text);
-            AppendCluster(text[..length], normalized);
-            text = text[length..];
+            int length = StringInfo.GetNextTextElementLength(rest);
+            AppendCluster(rest[..length], normalized, ref tracker);
+            rest = rest[length..];
         }
+        atStart = tracker.Result();
         return normalized.ToArray();
     }
 
-    private void AppendCluster(ReadOnlySpan<char> cluster, CharBuffer normalized)
+    private void AppendCluster(ReadOnlySpan<char> cluster, CharBuffer normalized, ref StartTracker tracker)
     {
         bool isShort = cluster.Length <= LongestClusterBytes && Encoding.UTF8.GetByteCount(cluster) <= LongestClusterBytes;
-        if (isShort && TryAppend(cluster, normalized)) return;
+        if (isShort && TryAppend(cluster, normalized, ref tracker)) return;
         while (!cluster.IsEmpty)
         {
             Utf16.First(cluster, out int length);
-            if (!TryAppend(cluster[..length], normalized)) normalized.Append(cluster[..length]);
+            if (!TryAppend(cluster[..length], normalized, ref tracker))
+            {
+                normalized.Append(cluster[..length]);
+                tracker.Add(length, change: 0);
+            }
             cluster = cluster[length..];
         }
     }
 
     /// <summary>Appends the replacement of a rule. It takes the place of all of <paramref name="part"/>, even if the rule is shorter.</summary>
-    private bool TryAppend(ReadOnlySpan<char> part, CharBuffer normalized)
+    private bool TryAppend(ReadOnlySpan<char> part, CharBuffer normalized, ref StartTracker tracker)
     {
         Span<byte> utf8 = stackalloc byte[LongestClusterBytes];
         if (!map.TryMatch(utf8[..Encoding.UTF8.GetBytes(part, utf8)], longest: false, out _, out ReadOnlySpan<byte> replacement)) return false;
-        normalized.Append(Encoding.UTF8.GetString(replacement));
+        string content = Encoding.UTF8.GetString(replacement);
+        normalized.Append(content);
+        tracker.AddReplacement(part, content);
         return true;
+    }
+
+    /// <summary>
+    /// Follows which characters of the result the library aligns with the first one of the text, which decides where Metaspace puts its prefix. A
+    /// replacement takes the place of as many characters as it has; what it has more belongs to the character before, and what it has less vanishes
+    /// behind its last character.
+    /// </summary>
+    private ref struct StartTracker(ReadOnlySpan<char> text, int atStart)
+    {
+        private readonly ReadOnlySpan<char> _text = text;
+        private int _position;
+        private bool _hasLeft;
+        private (int Length, int Change)? _last;
+        private int _count;
+
+        /// <summary>How many UTF-16 units at the front of the result are aligned with the first character.</summary>
+        public int Result()
+        {
+            Follow();
+            return _count;
+        }
+
+        public void AddReplacement(ReadOnlySpan<char> part, ReadOnlySpan<char> content)
+        {
+            if (_hasLeft) return;
+            int old = Characters(part), index = 0;
+            foreach (Rune rune in content.EnumerateRunes()) Add(rune.Utf16SequenceLength, index++ < old ? 0 : 1);
+            // The library adds this to whatever character came last, also to one before an empty replacement, and forgets it where none came.
+            if (index < old && _last is (int length, int change)) _last = (length, change + index - old);
+        }
+
+        /// <param name="length">UTF-16 units of a character of the result.</param>
+        /// <param name="change">1 if the character is new; else it takes the place of one, and as many as −change behind it vanish.</param>
+        public void Add(int length, int change)
+        {
+            if (_hasLeft) return;
+            Follow();
+            _last = (length, change);
+        }
+
+        private void Follow()
+        {
+            if (_hasLeft || _last is not (int length, int change)) return;
+            _hasLeft = (change > 0 ? _position - 1 : _position) >= atStart;
+            if (!_hasLeft) _count += length;
+            for (int taken = change; taken <= 0 && _position < _text.Length; taken++)
+            {
+                Utf16.First(_text[_position..], out int size);
+                _position += size;
+            }
+            _last = null;
+        }
+
+        private static int Characters(ReadOnlySpan<char> text)
+        {
+            int count = 0;
+            foreach (Rune _ in text.EnumerateRunes()) count++;
+            return count;
+        }
     }
 }

@@ -53,7 +53,7 @@ internal sealed class SentencePieceBpeModel : TextStage
         _byteTokenIds = byteFallback ? vocabulary.ByteTokenIds() : [];
     }
 
-    public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
+    public override void Process(ReadOnlySpan<char> text, int atStart, IdSink ids)
     {
         Symbol[] rented = ArrayPool<Symbol>.Shared.Rent(text.Length);
         Span<Symbol> symbols = rented.AsSpan(0, InitialSymbols(text, rented));

@@ -14,13 +14,20 @@ internal static class SentencePieceFile
 
     public static TokenizerParts Read(string file)
     {
-        TokenizerConfig config = TokenizerConfig.Beside(file);
-        SentencePieceModel model = Parse(file, TokenizerFiles.ReadBytes(file));
-        TokenizerClass kind = FindClass(file, config.TokenizerClass ?? ClassOfFileName(file));
+        TokenizerConfig config = TokenizerConfig.BesideVocabulary(file);
+        SentencePieceModel model = Parse(file, FileProblem.ReadBytes(file));
+        TokenizerClass kind = Classes.FirstOrDefault(kind => kind.Name == (config.TokenizerClass ?? ClassOfFileName(file)))
+            ?? throw config.ClassNotImplemented(file, [.. Classes.Select(kind => kind.Name)]);
         if (kind.IsXlmRoberta) model = InFairseqOrder(model);
 
         Vocabulary vocabulary = model.ToVocabulary();
-        config.AddClassDefaults(vocabulary, ("bos_token", kind.Bos), ("eos_token", kind.Eos), ("cls_token", "<s>"), ("sep_token", "</s>"));
+        config.AddClassDefaults(
+            vocabulary,
+            [
+                ("bos_token", AddedToken.Of(kind.Bos)), ("eos_token", AddedToken.Of(kind.Eos)),
+                ("cls_token", AddedToken.Of("<s>")), ("sep_token", AddedToken.Of("</s>")),
+            ]);
+        if (kind.IsXlmRoberta) config.AddClassDefaults(vocabulary, [("mask_token", AddedToken.Of("<mask>") with { StripLeft = true })]);
         List<AddedToken> addedTokens = config.ResolveAddedTokens(vocabulary);
         return model.ToParts(vocabulary, addedTokens, prefixEveryPart: config.Legacy) with
         {
@@ -35,11 +42,6 @@ internal static class SentencePieceFile
     /// </summary>
     private static string ClassOfFileName(string file) =>
         Path.GetFileName(file) == "sentencepiece.bpe.model" ? "XLMRobertaTokenizer" : "LlamaTokenizer";
-
-    private static TokenizerClass FindClass(string file, string name) => Classes.FirstOrDefault(kind => kind.Name == name) ?? throw FileProblem.In(
-        file,
-        $"the tokenizer class '{name}' is not implemented for SentencePiece models. " +
-        $"Implemented are {FileProblem.List([.. Classes.Select(kind => kind.Name)])}.");
 
     /// <summary>
     /// XLM-RoBERTa keeps fairseq's four special tokens in front, so that every piece has an id that is one higher than in the file. Its mask token

@@ -122,16 +122,16 @@ internal sealed class SentencePieceStage(SentencePieceModel model, bool prefixEv
 {
     private const char VisibleSpace = '\u2581';
 
-    public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
+    public override void Process(ReadOnlySpan<char> text, int atStart, IdSink ids)
     {
         string mapped = model.CharacterMap is null ? text.ToString() : ApplyMap(text, model.CharacterMap);
         if (model.RemoveExtraSpaces) mapped = string.Join(' ', mapped.Split(' ', StringSplitOptions.RemoveEmptyEntries));
         if (mapped.Length == 0) return;
-        if (model.AddDummyPrefix && (prefixEveryPart || isTextStart)) mapped = ' ' + mapped;
+        if (model.AddDummyPrefix && (prefixEveryPart || atStart > 0)) mapped = ' ' + mapped;
         if (model.EscapeSpaces) mapped = mapped.Replace(' ', VisibleSpace);
         // From here on, a U+2581 in the user's text counts as a space.
         if (model.RemoveExtraSpaces) mapped = mapped.TrimEnd(model.EscapeSpaces ? VisibleSpace : ' ');
-        if (mapped.Length > 0) next.Process(mapped, isTextStart, ids);
+        if (mapped.Length > 0) next.Process(mapped, atStart, ids);
     }
 
     private static string ApplyMap(ReadOnlySpan<char> text, PrecompiledCharacterMap map)

@@ -6,15 +6,27 @@ namespace LlmEmbed.Tokenization;
 internal abstract class TextNormalizer
 {
     public abstract ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text);
+
+    /// <summary>Rewrites a text and keeps track of its first character, as the tokenizers library does with its alignments.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="atStart">As in <see cref="TextStage.Process"/>, of the text and then of the result.</param>
+    public virtual ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text, scoped ref int atStart)
+    {
+        // Most normalizers rewrite each character by itself.
+        if (atStart > 0) atStart = Normalize(text[..atStart]).Length;
+        ReadOnlySpan<char> normalized = Normalize(text);
+        atStart = Math.Min(atStart, normalized.Length);
+        return normalized;
+    }
 }
 
 /// <summary>The step of the chain that normalizes text.</summary>
 internal sealed class NormalizerStage(TextNormalizer normalizer, TextStage next) : TextStage
 {
-    public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
+    public override void Process(ReadOnlySpan<char> text, int atStart, IdSink ids)
     {
-        ReadOnlySpan<char> normalized = normalizer.Normalize(text);
-        if (!normalized.IsEmpty) next.Process(normalized, isTextStart, ids);
+        ReadOnlySpan<char> normalized = normalizer.Normalize(text, ref atStart);
+        if (!normalized.IsEmpty) next.Process(normalized, atStart, ids);
     }
 }
 
@@ -23,6 +35,12 @@ internal sealed class SequenceNormalizer(IReadOnlyList<TextNormalizer> normalize
     public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text)
     {
         foreach (TextNormalizer normalizer in normalizers) text = normalizer.Normalize(text);
+        return text;
+    }
+
+    public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text, scoped ref int atStart)
+    {
+        foreach (TextNormalizer normalizer in normalizers) text = normalizer.Normalize(text, ref atStart);
         return text;
     }
 }
@@ -79,35 +97,84 @@ internal sealed class StripNormalizer(bool left, bool right) : TextNormalizer
         if (left) text = text.TrimStart();
         return right ? text.TrimEnd() : text;
     }
+
+    public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text, scoped ref int atStart)
+    {
+        int removed = left ? text.Length - text.TrimStart().Length : 0;
+        ReadOnlySpan<char> stripped = Normalize(text);
+        atStart = Math.Clamp(atStart - removed, 0, stripped.Length);
+        return stripped;
+    }
 }
 
 internal sealed class PrependNormalizer(string prefix) : TextNormalizer
 {
     public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text) => text.IsEmpty ? text : string.Concat(prefix, text);
+
+    /// <summary>The prefix belongs to the character before which it stands.</summary>
+    public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text, scoped ref int atStart)
+    {
+        if (atStart > 0) atStart += prefix.Length;
+        return Normalize(text);
+    }
 }
 
-internal sealed class ReplaceNormalizer(string pattern, string content) : TextNormalizer
+/// <summary>Puts <paramref name="content"/> in the place of parts of the text.</summary>
+internal abstract class ReplacingNormalizer(string content) : TextNormalizer
+{
+    protected string Content { get; } = content;
+
+    /// <summary>The length of the part at the front that is replaced; 0 if the first character stays.</summary>
+    protected abstract int MatchLength(ReadOnlySpan<char> rest);
+
+    /// <summary>What takes the place of a part belongs to the last character of that part.</summary>
+    public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text, scoped ref int atStart)
+    {
+        int result = 0;
+        for (int position = 0; position < atStart;)
+        {
+            int match = MatchLength(text[position..]);
+            position += Math.Max(match, 1);
+            if (position > atStart) break;
+            result += match > 0 ? Content.Length : 1;
+        }
+        atStart = result;
+        return Normalize(text);
+    }
+}
+
+internal sealed class ReplaceNormalizer(string pattern, string content) : ReplacingNormalizer(content)
 {
     public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text) =>
-        text.Contains(pattern, StringComparison.Ordinal) ? text.ToString().Replace(pattern, content, StringComparison.Ordinal) : text;
+        text.Contains(pattern, StringComparison.Ordinal) ? text.ToString().Replace(pattern, Content, StringComparison.Ordinal) : text;
+
+    protected override int MatchLength(ReadOnlySpan<char> rest) => rest.StartsWith(pattern, StringComparison.Ordinal) ? pattern.Length : 0;
 }
 
 /// <summary>Replaces every run of at least <paramref name="minimum"/> characters of one class.</summary>
-internal sealed class ReplaceRunsNormalizer(Func<char, bool> isInRun, int minimum, string content) : TextNormalizer
+internal sealed class ReplaceRunsNormalizer(Func<char, bool> isInRun, int minimum, string content) : ReplacingNormalizer(content)
 {
     public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text)
     {
         using CharBuffer replaced = new(text.Length);
         while (!text.IsEmpty)
         {
-            int run = 0;
-            while (run < text.Length && isInRun(text[run])) run++;
-            if (run >= minimum) replaced.Append(content);
+            int run = RunLength(text);
+            if (run >= minimum) replaced.Append(Content);
             else replaced.Append(text[..run]);
             if (run < text.Length) replaced.Append(text[run++]);
             text = text[run..];
         }
         return replaced.ToArray();
+    }
+
+    protected override int MatchLength(ReadOnlySpan<char> rest) => RunLength(rest) is var run && run >= minimum ? run : 0;
+
+    private int RunLength(ReadOnlySpan<char> text)
+    {
+        int run = 0;
+        while (run < text.Length && isInRun(text[run])) run++;
+        return run;
     }
 }
 

@@ -9,9 +9,15 @@ namespace LlmEmbed.Tokenization;
 internal abstract class TextStage
 {
     /// <param name="text">Well-formed UTF-16, not empty.</param>
-    /// <param name="isTextStart">Whether this part begins where the user's text begins, which the pre-tokenizer Metaspace may need to know.</param>
+    /// <param name="atStart">
+    /// How many UTF-16 units at the front come from the first character of the user's text, which the pre-tokenizer Metaspace may need to know. It is
+    /// 0 if the part begins behind that character, also if a normalizer has removed the character.
+    /// </param>
     /// <param name="ids">Where the ids go.</param>
-    public abstract void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids);
+    public abstract void Process(ReadOnlySpan<char> text, int atStart, IdSink ids);
+
+    /// <summary>What <paramref name="atStart"/> of a text is for a part of it.</summary>
+    protected static int StartWithin(int atStart, int start, int length) => Math.Clamp(atStart - start, 0, length);
 }
 
 /// <summary>

@@ -113,7 +113,10 @@ public sealed class Tokenizer
     private IdSink Ids(string text, bool isTextStart, int room = int.MaxValue)
     {
         IdSink ids = new(room);
-        if (text.Length > 0) _pipeline.Process(Utf16.ReplaceLoneSurrogates(text), isTextStart, ids);
+        if (text.Length == 0) return ids;
+        ReadOnlySpan<char> wellFormed = Utf16.ReplaceLoneSurrogates(text);
+        Utf16.First(wellFormed, out int first);
+        _pipeline.Process(wellFormed, isTextStart ? first : 0, ids);
         return ids;
     }
 

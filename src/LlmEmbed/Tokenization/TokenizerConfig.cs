@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using LlmEmbed.Checkpoints;
 using LlmEmbed.Files;
 
 namespace LlmEmbed.Tokenization;
@@ -13,7 +14,19 @@ internal sealed class TokenizerConfig
     /// <summary>In the order in which transformers adds the special tokens that a vocabulary lacks.</summary>
     private static readonly string[] SpecialTokenKeys = ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
+    /// <summary>The class that transformers takes for a model if no file names one, for models whose vocabulary files are implemented.</summary>
+    private static readonly (string ModelType, string TokenizerClass)[] ClassesOfModels =
+    [
+        ("bert", "BertTokenizer"), ("distilbert", "DistilBertTokenizer"), ("electra", "ElectraTokenizer"), ("gemma", "GemmaTokenizer"),
+        ("gpt2", "GPT2Tokenizer"), ("llama", "LlamaTokenizer"), ("mistral", "LlamaTokenizer"), ("mobilebert", "MobileBertTokenizer"),
+        ("mpnet", "MPNetTokenizer"), ("qwen2", "Qwen2Tokenizer"), ("qwen3", "Qwen2Tokenizer"), ("roberta", "RobertaTokenizer"),
+        ("xlm-roberta", "XLMRobertaTokenizer"),
+    ];
+
     private readonly Dictionary<string, AddedToken> _special = new(StringComparer.Ordinal);
+
+    /// <summary>The keys of special tokens of which files say only the text.</summary>
+    private readonly HashSet<string> _bare = new(StringComparer.Ordinal);
     private readonly List<AddedToken> _additional = [];
     private readonly List<AddedToken> _withIds = [];
     private readonly List<string> _files = [];
@@ -21,7 +34,10 @@ internal sealed class TokenizerConfig
     /// <summary>The files that exist.</summary>
     public IReadOnlyList<string> Files => _files;
 
-    /// <summary>The name of the tokenizer's class in transformers without the "Fast" at its end; null if none is given.</summary>
+    /// <summary>
+    /// The name of the tokenizer's class in transformers without the "Fast" at its end, from tokenizer_config.json or else from the model's own
+    /// config.json; null if neither tells.
+    /// </summary>
     public string? TokenizerClass { get; private set; }
 
     private bool? AddBosToken { get; set; }
@@ -41,6 +57,7 @@ internal sealed class TokenizerConfig
 
     public bool SplitChineseCharacters { get; private set; } = true;
 
+    /// <summary>Reads the files beside a file that says everything about ids itself, so that the class of the tokenizer does not matter.</summary>
     public static TokenizerConfig Beside(string file)
     {
         TokenizerConfig config = new();
@@ -51,14 +68,37 @@ internal sealed class TokenizerConfig
         return config;
     }
 
+    /// <summary>Reads the files beside a vocabulary, whose ids depend on the class of the tokenizer.</summary>
+    public static TokenizerConfig BesideVocabulary(string file)
+    {
+        TokenizerConfig config = Beside(file);
+        if (config.TokenizerClass is null) config.ReadIfPresent(file, "config.json", section => config.TokenizerClass = ClassOfModel(section));
+        return config;
+    }
+
+    /// <summary>The error for a class that a kind of vocabulary file is not read for.</summary>
+    public LlmEmbedException ClassNotImplemented(string file, IReadOnlyList<string> implemented)
+    {
+        string problem = TokenizerClass is null
+            ? "neither 'tokenizer_class' in tokenizer_config.json nor 'model_type' in config.json beside it says what class of tokenizer it is for"
+            : $"the tokenizer class '{TokenizerClass}', which the files beside it name, is not implemented for {Path.GetFileName(file)}";
+        return FileProblem.In(file, $"{problem}. Implemented are {FileProblem.List(implemented)}.");
+    }
+
     /// <summary>The text of a special token such as <c>cls_token</c>.</summary>
     private string? Special(string key) => _special.GetValueOrDefault(key)?.Content;
 
-    /// <summary>Adds the special tokens that a class of tokenizers takes if no file names them, as far as the vocabulary has them.</summary>
-    public void AddClassDefaults(Vocabulary vocabulary, params ReadOnlySpan<(string Key, string Token)> defaults)
+    /// <summary>Adds the special tokens that a class of tokenizers takes if no file names them or if files say only their text.</summary>
+    /// <param name="vocabulary">Without <paramref name="addsMissing"/>, only tokens that it has are added.</param>
+    /// <param name="defaults">The tokens by their keys.</param>
+    /// <param name="addsMissing">Whether tokens that the vocabulary lacks come behind its last one.</param>
+    public void AddClassDefaults(Vocabulary vocabulary, IEnumerable<(string Key, AddedToken Token)> defaults, bool addsMissing = false)
     {
-        foreach ((string key, string token) in defaults)
-            if (vocabulary.TryGetId(token, out int id)) _special.TryAdd(key, new AddedToken(id, token));
+        foreach ((string key, AddedToken token) in defaults)
+        {
+            if (_bare.Contains(key) && Special(key) == token.Content) _special[key] = token;
+            else if (addsMissing || vocabulary.TryGetId(token.Content, out _)) _special.TryAdd(key, token);
+        }
     }
 
     /// <summary>
@@ -130,9 +170,7 @@ internal sealed class TokenizerConfig
 
     private void ReadConfig(JsonSection section)
     {
-        TokenizerClass = section.TextOrNull("tokenizer_class") is string name && name.EndsWith("Fast", StringComparison.Ordinal)
-            ? name[..^4]
-            : section.TextOrNull("tokenizer_class");
+        TokenizerClass = ClassIn(section);
         AddBosToken = section.FlagOrNull("add_bos_token");
         AddEosToken = section.FlagOrNull("add_eos_token");
         AddPrefixSpace = section.FlagOrNull("add_prefix_space");
@@ -149,16 +187,33 @@ internal sealed class TokenizerConfig
         ReadSpecialTokens(section);
     }
 
+    private static string? ClassIn(JsonSection section) => section.TextOrNull("tokenizer_class") is string name
+        ? name.EndsWith("Fast", StringComparison.Ordinal) ? name[..^4] : name
+        : null;
+
+    private static string? ClassOfModel(JsonSection section) => ClassIn(section)
+        ?? (ModelConfig.ModelTypeOf(section) is string type ? ClassesOfModels.FirstOrDefault(row => row.ModelType == type).TokenizerClass : null);
+
     private void ReadSpecialTokens(JsonSection section)
     {
         foreach (string key in SpecialTokenKeys)
         {
-            if (section.KindOf(key) == JsonValueKind.String) _special.TryAdd(key, new AddedToken(-1, section.Text(key)));
+            if (section.KindOf(key) == JsonValueKind.String)
+            {
+                if (_special.TryAdd(key, AddedToken.Of(section.Text(key)))) _bare.Add(key);
+            }
             // An object says more than the bare text that another file may give.
-            else if (section.SectionOrNull(key) is JsonSection token) _special[key] = ReadToken(token, -1) with { Normalized = false };
+            else if (section.SectionOrNull(key) is JsonSection token)
+            {
+                _special[key] = ReadToken(token, -1) with { Normalized = false };
+                _bare.Remove(key);
+            }
         }
         if (section.KindOf("additional_special_tokens") != JsonValueKind.Array) return;
-        foreach (JsonElement item in section.Array("additional_special_tokens").EnumerateArray())
-            if (item.ValueKind == JsonValueKind.String) _additional.Add(new AddedToken(-1, item.GetString()!));
+        JsonElement additional = section.Array("additional_special_tokens");
+        if (additional.EnumerateArray().Any(item => item.ValueKind == JsonValueKind.Object))
+            _additional.AddRange(section.Sections("additional_special_tokens").Select(token => ReadToken(token, -1) with { Normalized = false }));
+        else
+            _additional.AddRange(section.TextsOrNull("additional_special_tokens")!.Select(AddedToken.Of));
     }
 }

@@ -1,3 +1,5 @@
+using System.Text;
+using System.Text.Unicode;
 using LlmEmbed.Files;
 
 namespace LlmEmbed.Tokenization;
@@ -41,9 +43,20 @@ internal static class TokenizerFiles
         return kind.Read(file);
     }
 
-    public static byte[] ReadBytes(string file) => FileProblem.WhenReading(file, File.ReadAllBytes);
-
-    public static string[] ReadLines(string file) => FileProblem.WhenReading(file, File.ReadAllLines);
+    /// <summary>
+    /// The lines of a UTF-8 file without the mark of its byte order. LF, CR LF and CR end a line, as in Python's text files; an end behind the last
+    /// line begins no other.
+    /// </summary>
+    public static string[] ReadLines(string file)
+    {
+        ReadOnlySpan<byte> utf8 = FileProblem.ReadBytes(file);
+        if (utf8.StartsWith("\uFEFF"u8)) utf8 = utf8[3..];
+        if (!Utf8.IsValid(utf8)) throw FileProblem.In(file, "the file is not UTF-8, expected one token on each line. Fetch the file again.");
+        List<string> lines = [];
+        using StringReader reader = new(Encoding.UTF8.GetString(utf8));
+        while (reader.ReadLine() is string line) lines.Add(line);
+        return [.. lines];
+    }
 
     private static string FindIn(string folder)
     {

@@ -8,7 +8,7 @@ namespace LlmEmbed.Tokenization;
 /// </summary>
 internal static class TokenizerSections
 {
-    /// <summary>Refuses a key that nobody read, unless it switches something off.</summary>
+    /// <summary>Refuses a key that nobody read, unless its value says nothing.</summary>
     public static void RefuseUnread(this JsonSection section)
     {
         if (section.FirstUnread() is string unread)

@@ -39,7 +39,7 @@ internal sealed class UnigramModel : TextStage
     [StructLayout(LayoutKind.Auto)]
     private record struct Path(int Id, int Start, double Score);
 
-    public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
+    public override void Process(ReadOnlySpan<char> text, int atStart, IdSink ids)
     {
         Path[] rented = ArrayPool<Path>.Shared.Rent(text.Length + 1);
         Span<Path> best = rented.AsSpan(0, text.Length + 1);

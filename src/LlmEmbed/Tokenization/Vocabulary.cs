@@ -36,6 +36,17 @@ internal sealed class Vocabulary
         }
     }
 
+    /// <summary>
+    /// The tokens of a file in which the later of two equal ones counts, as in transformers and the tokenizers library: an id that was given before
+    /// has no token then.
+    /// </summary>
+    public static Vocabulary WithLaterTokens(string file, IEnumerable<KeyValuePair<string, int>> tokens)
+    {
+        Dictionary<string, int> ids = new(StringComparer.Ordinal);
+        foreach ((string token, int id) in tokens) ids[token] = id;
+        return new Vocabulary(file, ids);
+    }
+
     /// <summary>The highest id plus 1.</summary>
     public int Size => _tokens.Length;
 

@@ -2,21 +2,31 @@ using LlmEmbed.Files;
 
 namespace LlmEmbed.Tokenization;
 
-/// <summary>BERT's vocab.txt: one token on each line, whose id is the number of the line, counted from 0.</summary>
+/// <summary>
+/// BERT's vocab.txt: one token on each line, whose id is the number of the line, counted from 0. An empty line has a number and no token that any
+/// text could have.
+/// </summary>
 internal static class BertVocabularyFile
 {
     private static readonly string[] Classes = ["BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer", "MPNetTokenizer"];
 
+    private static readonly (string Key, AddedToken Token)[] SpecialTokens =
+    [
+        ("unk_token", AddedToken.Of("[UNK]")),
+        ("cls_token", AddedToken.Of("[CLS]")),
+        ("sep_token", AddedToken.Of("[SEP]")),
+        ("pad_token", AddedToken.Of("[PAD]")),
+        ("mask_token", AddedToken.Of("[MASK]")),
+    ];
+
     public static TokenizerParts Read(string file)
     {
-        TokenizerConfig config = TokenizerConfig.Beside(file);
+        TokenizerConfig config = TokenizerConfig.BesideVocabulary(file);
         if (config.TokenizerClass is string name && !Classes.Contains(name, StringComparer.Ordinal))
-        {
-            throw FileProblem.In(
-                file, $"the tokenizer class '{name}' is not implemented for vocab.txt. Implemented are {FileProblem.List(Classes)}.");
-        }
-        Vocabulary vocabulary = new(file, [.. TokenizerFiles.ReadLines(file).Select((token, line) => KeyValuePair.Create(token, line))]);
-        config.AddClassDefaults(vocabulary, ("unk_token", "[UNK]"), ("cls_token", "[CLS]"), ("sep_token", "[SEP]"), ("pad_token", "[PAD]"));
+            throw config.ClassNotImplemented(file, Classes);
+        Vocabulary vocabulary = Vocabulary.WithLaterTokens(
+            file, TokenizerFiles.ReadLines(file).Select((token, line) => KeyValuePair.Create(token, line)).Where(pair => pair.Key.Length > 0));
+        config.AddClassDefaults(vocabulary, SpecialTokens);
         List<AddedToken> addedTokens = config.ResolveAddedTokens(vocabulary);
         int unknownId = config.RequiredId(file, "unk_token", addedTokens);
         return new TokenizerParts
@@ -40,24 +50,40 @@ internal static class Gpt2Files
 {
     private static readonly TokenizerClass[] Classes =
     [
-        new("GPT2Tokenizer", ByteLevelFamily.Gpt2, ("bos_token", "<|endoftext|>"), ("eos_token", "<|endoftext|>")),
-        new("RobertaTokenizer", ByteLevelFamily.Gpt2, ("cls_token", "<s>"), ("pad_token", "<pad>"), ("sep_token", "</s>"), ("unk_token", "<unk>"))
+        new("GPT2Tokenizer", ByteLevelFamily.Gpt2)
         {
+            SpecialTokens = [("bos_token", AddedToken.Of("<|endoftext|>")), ("eos_token", AddedToken.Of("<|endoftext|>"))],
+        },
+        new("RobertaTokenizer", ByteLevelFamily.Gpt2)
+        {
+            SpecialTokens =
+            [
+                ("cls_token", AddedToken.Of("<s>")),
+                ("pad_token", AddedToken.Of("<pad>")),
+                ("sep_token", AddedToken.Of("</s>")),
+                ("unk_token", AddedToken.Of("<unk>")),
+                ("mask_token", AddedToken.Of("<mask>") with { StripLeft = true }),
+            ],
             HasClassFrame = true,
         },
-        new("Qwen2Tokenizer", ByteLevelFamily.Qwen2),
+        new("Qwen2Tokenizer", ByteLevelFamily.Qwen2)
+        {
+            SpecialTokens = [("eos_token", AddedToken.Of("<|endoftext|>")), ("pad_token", AddedToken.Of("<|endoftext|>"))],
+            AddsMissingTokens = true,
+        },
     ];
 
     public static TokenizerParts Read(string file)
     {
         string mergesFile = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file))!, "merges.txt");
         if (!File.Exists(mergesFile)) throw FileProblem.In(mergesFile, "no such file, but vocab.json needs it.");
-        TokenizerConfig config = TokenizerConfig.Beside(file);
-        Vocabulary vocabulary = new(file, JsonSection.Open(file).Ids());
+        TokenizerConfig config = TokenizerConfig.BesideVocabulary(file);
+        Vocabulary vocabulary = Vocabulary.WithLaterTokens(file, JsonSection.Open(file).Ids());
         BpeModel model = new(vocabulary, BpeMerges.ReadFile(mergesFile, vocabulary), new BpeOptions());
 
-        TokenizerClass kind = FindClass(file, config.TokenizerClass ?? "(none)");
-        config.AddClassDefaults(vocabulary, kind.Defaults);
+        TokenizerClass kind = Classes.FirstOrDefault(kind => kind.Name == config.TokenizerClass)
+            ?? throw config.ClassNotImplemented(file, [.. Classes.Select(kind => kind.Name)]);
+        config.AddClassDefaults(vocabulary, kind.SpecialTokens, kind.AddsMissingTokens);
         List<AddedToken> addedTokens = config.ResolveAddedTokens(vocabulary);
         TextStage words = kind.Family.Split(new ByteLevelStage(model));
         return new TokenizerParts
@@ -74,17 +100,17 @@ internal static class Gpt2Files
         };
     }
 
-    private static TokenizerClass FindClass(string file, string name) => Classes.FirstOrDefault(kind => kind.Name == name) ?? throw FileProblem.In(
-        file,
-        $"the tokenizer class '{name}' in tokenizer_config.json is not implemented for vocab.json. " +
-        $"Implemented are {FileProblem.List([.. Classes.Select(kind => kind.Name)])}.");
-
     /// <summary>What a class of transformers means for these files.</summary>
     /// <param name="Name">The class.</param>
     /// <param name="Family">How it splits text.</param>
-    /// <param name="Defaults">The special tokens that it takes if no file names them.</param>
-    private sealed record TokenizerClass(string Name, ByteLevelFamily Family, params (string Key, string Token)[] Defaults)
+    private sealed record TokenizerClass(string Name, ByteLevelFamily Family)
     {
+        /// <summary>The special tokens that it takes if no file names them.</summary>
+        public required (string Key, AddedToken Token)[] SpecialTokens { get; init; }
+
+        /// <summary>Special tokens that the vocabulary lacks come behind its last one, as those of this class do in the published models.</summary>
+        public bool AddsMissingTokens { get; init; }
+
         /// <summary>Texts stand between <c>cls_token</c> and <c>sep_token</c>, as BERT's do.</summary>
         public bool HasClassFrame { get; init; }
     }

@@ -25,7 +25,7 @@ internal sealed class WordPieceModel : TextStage
             .GetAlternateLookup<ReadOnlySpan<char>>();
     }
 
-    public override void Process(ReadOnlySpan<char> text, bool isTextStart, IdSink ids)
+    public override void Process(ReadOnlySpan<char> text, int atStart, IdSink ids)
     {
         if (IsTooLong(text))
         {

@@ -234,6 +234,33 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     }
 
     [Fact]
+    public void Keys_that_were_accepted_in_training_need_not_be_accepted_again()
+    {
+        string source = _folder.CopyFixture("llama-gqa");
+        TemporaryFolder.EditJson(Path.Combine(source, "config.json"), config => (config["new_attention"], config["my_note"]) = (true, "x"));
+        using OpenBackbones open = new(new RuntimeOptions { AcceptedConfigKeys = ["new_attention", "another_attention"] });
+        using (TextClassifier classifier =
+            TextClassifier.Train(Requests.Generate(12), Requests.Options(source), open, cancellationToken: TestContext.Current.CancellationToken))
+        {
+            Assert.Equal(
+                [true, true],
+                classifier.Training!.Warnings.Where(warning => warning.Kind == WarningKind.Configuration).Select(
+                    warning => warning.Message.StartsWith(Path.Combine(source, "config.json"), StringComparison.Ordinal)));
+            classifier.Save(Bundle);
+        }
+        Assert.Equal(["new_attention"], Assert.Single(ClassifierBundle.ReadManifest(Bundle).Backbones).AcceptedConfigKeys);
+        Requests.LoadClassifier(Bundle).Dispose();
+        using OpenBackbones strict = new();
+        Assert.Throws<LlmEmbedException>(Open);
+        using TextClassifier loaded = TextClassifier.Load(Bundle, strict, cancellationToken: TestContext.Current.CancellationToken);
+        // The same backbone is open now, for the classifier that records the key and for nobody else.
+        Assert.Throws<LlmEmbedException>(Open);
+        Assert.Equal(2, strict.Warnings.Count);
+
+        void Open() => TextEncoder.Load(source, options: null, strict, cancellationToken: TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
     public void A_classifier_is_loaded_with_the_limits_it_was_trained_with()
     {
         ViewSelection views = ViewSelection.Of(new View(1, Pooling.MeanWithPads));

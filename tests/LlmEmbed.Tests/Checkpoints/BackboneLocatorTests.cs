@@ -62,35 +62,97 @@ public sealed class BackboneLocatorTests : IDisposable
     [Fact]
     public void A_repository_is_found_in_the_hugging_face_cache()
     {
-        string repository = _folder.File(Path.Combine("hub", "models--someone--some-model"));
-        string snapshot = Directory.CreateDirectory(Path.Combine(repository, "snapshots", "abc123")).FullName;
-        File.WriteAllText(Path.Combine(snapshot, "config.json"), "{}");
-        Directory.CreateDirectory(Path.Combine(repository, "refs"));
-        using (ProcessState.Variable("HF_HOME", _folder.Path))
-        {
-            Assert.Null(BackboneLocator.TryFind("someone/some-model", []));
-            File.WriteAllText(Path.Combine(repository, "refs", "main"), "abc123\n");
-            Assert.Equal(new LocatedBackbone("someone/some-model", snapshot), BackboneLocator.TryFind("someone/some-model", []));
-            Assert.Null(BackboneLocator.TryFind("some-model", []));
-            Assert.Null(BackboneLocator.TryFind("someone/else/some-model", []));
-            File.WriteAllText(Path.Combine(repository, "refs", "main"), "def456");
-            Assert.Null(BackboneLocator.TryFind("someone/some-model", []));
-        }
+        using Several _ = HubCacheAt("HF_HUB_CACHE", _folder.Path);
+        string snapshot = Snapshot(_folder.Path, "someone/some-model", "abc123");
+        Reference("someone/some-model", "main", "abc123\n");
+        Assert.Equal(new LocatedBackbone("someone/some-model", snapshot), BackboneLocator.TryFind("someone/some-model", []));
+        Assert.Null(BackboneLocator.TryFind("some-model", []));
+        Assert.Null(BackboneLocator.TryFind("someone/else/some-model", []));
+        Reference("someone/some-model", "main", "def456");
+        Assert.Null(BackboneLocator.TryFind("someone/some-model", []));
+        Missing("someone/some-model", "(refs/main of someone/some-model there names the commit 'def456', which has no snapshot)");
+    }
+
+    [Theory]
+    [InlineData("HF_HUB_CACHE", "")]
+    [InlineData("HUGGINGFACE_HUB_CACHE", "")]
+    [InlineData("HF_HOME", "hub")]
+    [InlineData("XDG_CACHE_HOME", "huggingface/hub")]
+    public void The_cache_is_where_the_variables_of_the_python_library_say(string variable, string below)
+    {
+        using Several _ = HubCacheAt(variable, _folder.File("here"));
+        string snapshot = Snapshot(Path.Combine(_folder.File("here"), below), "someone/some-model", "1");
+        Assert.Equal(snapshot, BackboneLocator.Find("someone/some-model", []).Path);
+        Missing("someone/other", $"the Hugging Face cache {Path.GetFullPath(Path.Combine(_folder.File("here"), below)).TrimEnd('/')}");
+        // Of several variables the strongest counts, and only that one.
+        using IDisposable stronger = ProcessState.Variable("HF_HUB_CACHE", _folder.File("elsewhere"));
+        if (variable != "HF_HUB_CACHE") Assert.Null(BackboneLocator.TryFind("someone/some-model", []));
+    }
+
+    [Theory]
+    [InlineData("~/cache")]
+    [InlineData("$LLMEMBED_TEST_PLACE/cache")]
+    [InlineData("${LLMEMBED_TEST_PLACE}/cache")]
+    public void The_home_folder_and_variables_inside_of_a_variable_are_expanded(string value)
+    {
+        using Several _ = HubCacheAt("HF_HUB_CACHE", value);
+        using IDisposable place = ProcessState.Variable("LLMEMBED_TEST_PLACE", _folder.Path);
+        using IDisposable home = ProcessState.Variable("HOME", _folder.Path);
+        SkipUnlessHome();
+        string snapshot = Snapshot(_folder.File("cache"), "someone/some-model", "1");
+        Assert.Equal(snapshot, BackboneLocator.Find("someone/some-model", []).Path);
     }
 
     [Fact]
-    public void The_cache_is_under_the_users_folder_where_the_variable_is_not_set()
+    public void The_cache_is_under_the_users_folder_where_no_variable_is_set()
     {
-        using IDisposable _ = ProcessState.Variable("HF_HOME", null);
+        using Several _ = HubCacheAt("HF_HUB_CACHE", "");
         using IDisposable home = ProcessState.Variable("HOME", _folder.Path);
-        Assert.SkipWhen(
-            Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) != _folder.Path,
-            "the user's folder is not taken from HOME on this system");
-        string repository = _folder.File(Path.Combine(".cache", "huggingface", "hub", "models--someone--some-model"));
-        string snapshot = Directory.CreateDirectory(Path.Combine(repository, "snapshots", "1")).FullName;
-        Directory.CreateDirectory(Path.Combine(repository, "refs"));
-        File.WriteAllText(Path.Combine(repository, "refs", "main"), "1");
+        SkipUnlessHome();
+        string snapshot = Snapshot(_folder.File(Path.Combine(".cache", "huggingface", "hub")), "someone/some-model", "1");
         Assert.Equal(snapshot, BackboneLocator.Find("someone/some-model", []).Path);
+    }
+
+    [Fact]
+    public void The_only_snapshot_is_taken_where_the_main_branch_is_not_recorded()
+    {
+        using Several _ = HubCacheAt("HF_HUB_CACHE", _folder.Path);
+        string first = Snapshot(_folder.Path, "bert-tiny", "aaa");
+        Assert.Equal(new LocatedBackbone("bert-tiny", first), BackboneLocator.Find("bert-tiny", []));
+        string second = Snapshot(_folder.Path, "bert-tiny", "bbb");
+        string message = Assert.Throws<LlmEmbedException>(() => BackboneLocator.Find("bert-tiny", [])).Message;
+        Assert.Contains("bert-tiny has 2 snapshots, and refs/main does not say which one is meant: aaa and bbb.", message, StringComparison.Ordinal);
+        Assert.Equal(second, BackboneLocator.Find("bert-tiny@bbb", []).Path);
+        Directory.CreateDirectory(_folder.File(Path.Combine("models--empty", "snapshots")));
+        Missing("empty", "(it holds empty, but no snapshot of it)");
+    }
+
+    [Fact]
+    public void A_revision_is_a_branch_or_a_commit()
+    {
+        using Several _ = HubCacheAt("HF_HUB_CACHE", _folder.Path);
+        string main = Snapshot(_folder.Path, "someone/some-model", "aaa"), other = Snapshot(_folder.Path, "someone/some-model", "bbb");
+        Reference("someone/some-model", "main", "aaa");
+        Reference("someone/some-model", "v2", "bbb");
+        Reference("someone/some-model", "refs/pr/1", "bbb");
+        Assert.Equal(main, BackboneLocator.Find("someone/some-model", []).Path);
+        foreach (string revision in (string[])["v2", "bbb", "refs/pr/1"])
+            Assert.Equal(other, BackboneLocator.Find($"someone/some-model@{revision}", []).Path);
+        Missing("someone/some-model@v3", "(it holds someone/some-model, but neither a branch nor a commit 'v3' of it)");
+    }
+
+    [Theory]
+    [InlineData("someone/some-model@..")]
+    [InlineData("someone/some-model@../../../x")]
+    [InlineData("someone/...")]
+    [InlineData("../x@main")]
+    [InlineData("someone/some model")]
+    public void A_name_that_could_lead_out_of_the_cache_is_not_looked_for_there(string name)
+    {
+        using Several _ = HubCacheAt("HF_HUB_CACHE", _folder.File("cache"));
+        Snapshot(_folder.File("cache"), "someone/some-model", "1");
+        string message = Assert.Throws<LlmEmbedException>(() => BackboneLocator.Find(name, [])).Message;
+        Assert.DoesNotContain("Hugging Face cache", message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -102,6 +164,40 @@ public sealed class BackboneLocatorTests : IDisposable
         Assert.Contains(Repository.Models, error.Message, StringComparison.Ordinal);
         Assert.Contains("--models or LLMEMBED_MODELS", error.Message, StringComparison.Ordinal);
         Assert.Null(BackboneLocator.TryFind("", []));
+    }
+
+    private static void SkipUnlessHome() => Assert.SkipWhen(
+        Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) != Environment.GetEnvironmentVariable("HOME"),
+        "the user's folder is not taken from HOME on this system");
+
+    private static void Missing(string name, string expected) =>
+        Assert.Contains(expected, Assert.Throws<LlmEmbedException>(() => BackboneLocator.Find(name, [])).Message, StringComparison.Ordinal);
+
+    /// <summary>Sets one of the variables that say where the cache is and clears the others.</summary>
+    private static Several HubCacheAt(string variable, string value)
+    {
+        string[] all = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"];
+        return new Several([.. all.Select(name => ProcessState.Variable(name, name == variable && value.Length > 0 ? value : null))]);
+    }
+
+    private static string Snapshot(string cache, string repository, string commit)
+    {
+        string name = "models--" + repository.Replace("/", "--", StringComparison.Ordinal);
+        string folder = Directory.CreateDirectory(Path.GetFullPath(Path.Combine(cache, name, "snapshots", commit))).FullName;
+        File.WriteAllText(Path.Combine(folder, "config.json"), "{}");
+        return folder;
+    }
+
+    private void Reference(string repository, string branch, string commit)
+    {
+        string file = _folder.File(Path.Combine("models--" + repository.Replace("/", "--", StringComparison.Ordinal), "refs", branch));
+        Directory.CreateDirectory(Path.GetDirectoryName(file)!);
+        File.WriteAllText(file, commit);
+    }
+
+    private sealed class Several(IDisposable[] parts) : IDisposable
+    {
+        public void Dispose() => Array.ForEach(parts, part => part.Dispose());
     }
 
     private string Model(string place, string name)

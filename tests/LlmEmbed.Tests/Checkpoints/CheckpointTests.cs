@@ -1,11 +1,15 @@
 using LlmEmbed.Checkpoints;
 using LlmEmbed.Files;
+using LlmEmbed.Tokenization;
 using Xunit;
 
 namespace LlmEmbed.Tests.Checkpoints;
 
 public sealed class CheckpointTests : IDisposable
 {
+    private const string Pointer =
+        "version https://git-lfs.github.com/spec/v1\noid sha256:53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db\nsize 90868376\n";
+
     private readonly TemporaryFolder _folder = new();
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -194,6 +198,42 @@ public sealed class CheckpointTests : IDisposable
     public void A_shard_outside_the_folder_is_refused(string file) =>
         AssertIndexRefused("expected the name of a file in the same folder", "{\"weight_map\":{\"w\":" + file + "}}");
 
+    [Theory]
+    [InlineData("model.safetensors")]
+    [InlineData("config.json")]
+    [InlineData("tokenizer.json")]
+    [InlineData("tokenizer_config.json")]
+    public void A_git_lfs_pointer_is_said_to_be_one_with_the_real_size_and_the_remedy(string name)
+    {
+        string folder = _folder.CopyFixture("bert");
+        File.WriteAllText(Path.Combine(folder, name), Pointer);
+        AssertPointer(Path.Combine(folder, name), () => TextEncoder.Load(folder).Dispose());
+    }
+
+    [Theory]
+    [InlineData("model.gguf")]
+    [InlineData("tokenizer.model")]
+    [InlineData("vocab.txt")]
+    [InlineData("vocab.json")]
+    [InlineData("merges.txt")]
+    public void A_pointer_in_place_of_a_file_of_its_own_is_said_to_be_one(string name)
+    {
+        _folder.Write("vocab.json", """{"a":0}""");
+        _folder.Write("merges.txt", "");
+        string file = _folder.Write(name, Pointer);
+        string opened = name == "merges.txt" ? _folder.File("vocab.json") : file;
+        AssertPointer(file, () => Tokenizer.Load(opened));
+    }
+
+    [Fact]
+    public void A_pointer_in_place_of_a_shard_is_said_to_be_one()
+    {
+        string folder = _folder.CopyFixture("llama-mha");
+        string shard = Path.Combine(folder, "model-00002-of-00002.safetensors");
+        File.WriteAllText(shard, Pointer);
+        AssertPointer(shard, () => Checkpoint.Open(folder).Dispose());
+    }
+
     [Fact]
     public void A_folder_with_one_GGUF_file_opens_as_that_file()
     {
@@ -209,6 +249,14 @@ public sealed class CheckpointTests : IDisposable
     }
 
     private Checkpoint Open() => Checkpoint.Open(_folder.Path);
+
+    private static void AssertPointer(string file, Action open)
+    {
+        LlmEmbedException error = Assert.Throws<LlmEmbedException>(open);
+        Assert.Contains("this is a Git LFS pointer and not the file itself, which has 90,868,376 bytes", error.Message, StringComparison.Ordinal);
+        Assert.Contains("git lfs pull", error.Message, StringComparison.Ordinal);
+        Assert.Equal(file, error.FilePath);
+    }
 
     private void WriteConfig() => _folder.Write("config.json", """{"model_type":"llama"}""");
 

@@ -271,7 +271,7 @@ public sealed class GgufCheckpointTests : IDisposable
         ];
         foreach (string key in keys)
             checkpoint.Config.Has(key);
-        checkpoint.Config.RefuseUnread();
+        checkpoint.Config.RefuseUnread([]);
     }
 
     private static float[] Read(Weight weight)

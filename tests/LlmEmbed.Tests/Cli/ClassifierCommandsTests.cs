@@ -340,6 +340,22 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
     }
 
     [Fact]
+    public void What_was_passed_over_in_a_configuration_is_said_by_every_command_that_opens_it()
+    {
+        string backbone = _folder.CopyFixture("bert"), data = _folder.Write("texts.csv", "text\na\nb\n");
+        TemporaryFolder.EditJson(Path.Combine(backbone, "config.json"), config => (config["my_note"], config["new_attention"]) = ("x", false));
+        string[] accepted = ["--accept-config-keys", "new_attention,other_attention"];
+        Assert.Contains("the key 'new_attention' (false)", Tool.Run("inspect", backbone).Refused(1), StringComparison.Ordinal);
+
+        JsonNode facts = Tool.Run(["inspect", backbone, "--json", .. accepted]).Succeeded().Json;
+        Assert.Equal(2, facts["notes"]!.AsArray().Count);
+        ToolResult embedded =
+            Tool.Run(["embed", "--backbone", backbone, "--data", data, "--output", _folder.File("e.safetensors"), "--cache", "none", .. accepted]);
+        Assert.Contains("'my_note' (\"x\")", embedded.Succeeded().Error, StringComparison.Ordinal);
+        Assert.Contains("you accept it: new_attention", embedded.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_cache_is_explained_store_by_store()
     {
         string cache = _folder.File("cache");

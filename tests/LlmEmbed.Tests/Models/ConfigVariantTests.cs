@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using LlmEmbed.Checkpoints;
 using LlmEmbed.Engine;
+using LlmEmbed.Files;
 using LlmEmbed.Models;
 using LlmEmbed.Reading;
 using LlmEmbed.Tests.Checkpoints;
@@ -21,6 +22,9 @@ public sealed class ConfigVariantTests : IDisposable
     [InlineData("bert", "hidden_act", "\"relu\"", "'hidden_act' is \"relu\", expected gelu")]
     [InlineData("bert", "position_embedding_type", "\"relative_key\"", "'position_embedding_type' is \"relative_key\"")]
     [InlineData("bert", "is_decoder", "true", "'is_decoder' is true")]
+    [InlineData("distilbert", "is_decoder", "true", "'is_decoder' is true")]
+    [InlineData("roberta", "use_bidirectional_attention", "false", "'use_bidirectional_attention' is false, expected true")]
+    [InlineData("bert", "new_attention", "false", "the key 'new_attention' (false) is not known")]
     [InlineData("bert", "num_attention_heads", "5", "'hidden_size' is 32, expected a multiple of 'num_attention_heads', which is 5")]
     [InlineData("bert", "pad_token_id", "460", "'pad_token_id' is 460, expected one of the 460 tokens")]
     [InlineData("roberta", "pad_token_id", "-4", "'pad_token_id' is -4")]
@@ -52,6 +56,72 @@ public sealed class ConfigVariantTests : IDisposable
         Assert.Equal(states, States("qwen3-bidirectional", folder));
         string causal = Changed("qwen3-bidirectional", config => config.Remove("is_causal"));
         Assert.True(Differences(states, States("qwen3-bidirectional", causal)).Max() > 1, "the key does nothing");
+    }
+
+    /// <summary>gte-Qwen2 has a window that is switched off, and Qwen2's biases.</summary>
+    [Fact]
+    public void Is_causal_false_is_computed_in_both_directions_and_true_as_without_the_key()
+    {
+        float[] states = States("qwen2");
+        string both = Changed("qwen2", config => config["is_causal"] = false);
+        Assert.True(Differences(states, States("qwen2", both)).Max() > 1, "the key does nothing");
+        Assert.Equal(states, States("qwen2", Changed("qwen2", config => config["is_causal"] = true)));
+        string mistral = Changed("mistral", config => (config["is_causal"], config["sliding_window"]) = (false, null));
+        Assert.True(Differences(States("mistral"), States("mistral", mistral)).Max() > 1, "the key does nothing");
+    }
+
+    [Fact]
+    public void An_encoder_stays_one_whatever_is_causal_says_and_says_so()
+    {
+        string folder = Changed("bert", config => config["is_causal"] = true);
+        Assert.Equal(States("bert"), States("bert", folder));
+        using Checkpoint checkpoint = Checkpoint.Open(folder);
+        Backbone.Create(checkpoint);
+        Assert.Contains("'is_causal' is true, but a bert that is no decoder", Assert.Single(checkpoint.Config.Notes), StringComparison.Ordinal);
+    }
+
+    public static TheoryData<string, string, string> Prefixes => new()
+    {
+        { "qwen3", "model.", "" },
+        { "qwen3", "model.", "language_model.model." },
+        { "llama-gqa", "model.", "transformer." },
+        { "bert-mlm", "bert.", "" },
+        { "bert-mlm", "bert.", "model.bert." },
+        { "roberta", "", "roberta." },
+        { "distilbert", "", "distilbert." },
+        { "distilbert", "", "0.auto_model." },
+    };
+
+    [Theory]
+    [MemberData(nameof(Prefixes))]
+    public void What_stands_before_all_names_does_not_matter(string fixture, string prefix, string other)
+    {
+        string folder = Renamed(fixture, name => name.StartsWith(prefix, StringComparison.Ordinal) ? other + name[prefix.Length..] : name);
+        Assert.Equal(States(fixture), States(fixture, folder));
+    }
+
+    [Fact]
+    public void A_head_beside_a_model_without_prefix_is_found()
+    {
+        string folder = Renamed("qwen3", name => name.StartsWith("model.", StringComparison.Ordinal) ? name["model.".Length..] : name);
+        using Checkpoint checkpoint = Checkpoint.Open(folder), named = Checkpoint.Open(Repository.Fixture("qwen3"));
+        string? expected = Backbone.Create(named).LanguageHead?.Name;
+        Assert.Equal(expected?.Replace("model.", "", StringComparison.Ordinal), Backbone.Create(checkpoint).LanguageHead?.Name);
+    }
+
+    [Fact]
+    public void A_checkpoint_with_several_models_is_refused()
+    {
+        string folder = _folder.CopyFixture("bert");
+        string path = Path.Combine(folder, "model.safetensors");
+        using (SafetensorsFile file = SafetensorsFile.Open(Repository.Fixture("bert", "model.safetensors")))
+            Write(path, [.. file.Tensors.Values.SelectMany(tensor => new[] { ("a." + tensor.Name, tensor), ("b." + tensor.Name, tensor) })]);
+        using Checkpoint checkpoint = Checkpoint.Open(folder);
+        LlmEmbedException error = Assert.Throws<LlmEmbedException>(() => Backbone.Create(checkpoint));
+        Assert.Contains(
+            "the tensors a.embeddings.word_embeddings.weight and b.embeddings.word_embeddings.weight are tables of token embeddings",
+            error.Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -108,6 +178,35 @@ public sealed class ConfigVariantTests : IDisposable
         config["max_window_layers"] = firstBlock;
         config.Remove("layer_types");
     };
+
+    /// <summary>A copy of a fixture whose tensors have other names.</summary>
+    private string Renamed(string fixture, Func<string, string> rename)
+    {
+        string folder = _folder.CopyFixture(fixture, $"{fixture}-{Guid.NewGuid():N}");
+        string path = Path.Combine(folder, "model.safetensors");
+        using SafetensorsFile file = SafetensorsFile.Open(Repository.Fixture(fixture, "model.safetensors"));
+        Assert.Contains(file.Tensors.Keys, name => rename(name) != name);
+        Write(path, [.. file.Tensors.Values.Select(tensor => (rename(tensor.Name), tensor))]);
+        return folder;
+    }
+
+    private static void Write(string path, (string Name, SafetensorsTensor Tensor)[] tensors)
+    {
+        JsonObject header = [];
+        using MemoryStream data = new();
+        foreach ((string name, SafetensorsTensor tensor) in tensors)
+        {
+            header[name] = new JsonObject
+            {
+                ["dtype"] = tensor.DType,
+                ["shape"] = new JsonArray([.. tensor.Shape.Select(size => (JsonNode)size)]),
+                ["data_offsets"] = new JsonArray(data.Position, data.Position + tensor.ByteLength),
+            };
+            data.Write(tensor.Span<byte>());
+        }
+        byte[] json = System.Text.Encoding.UTF8.GetBytes(header.ToJsonString());
+        File.WriteAllBytes(path, [.. BitConverter.GetBytes((ulong)json.Length), .. json, .. data.ToArray()]);
+    }
 
     private string Changed(string fixture, Action<JsonObject> edit)
     {

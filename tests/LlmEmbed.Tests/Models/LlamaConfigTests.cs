@@ -110,6 +110,13 @@ public sealed class LlamaConfigTests
         { "mistral", "is_causal", "false",
             "a sliding window (4096) together with attention in both directions is not implemented for model_type 'mistral'" },
         { "qwen3", "is_causal", "\"no\"", "'is_causal' is \"no\", expected true or false" },
+        { "qwen3", "is_causal", "null", "'is_causal' is null, expected true or false" },
+        { "llama", "rope_scaling", """{"type":"linear","factor":4,"partial_rotary_factor":0.5}""",
+            "'rope_scaling.partial_rotary_factor' is 0.5, expected 1" },
+        { "qwen3", "rope_parameters", """{"full_attention":{"rope_theta":1e6},"sliding_attention":{"rope_theta":1e4}}""",
+            "'rope_parameters.full_attention' is {\"rope_theta\":1e6}, expected {} (nothing else is implemented for model_type 'qwen3')" },
+        { "llama", "text_config", """{"hidden_size":8}""", "'text_config' is {\"hidden_size\":8}, expected {}" },
+        { "llama", "use_sliding_window", "true", "'use_sliding_window' is true, expected false" },
         { "mistral", "sliding_window", "0", "'sliding_window' is 0, expected at least 1" },
         { "mistral", "layer_types", """["full_attention"]""", "'layer_types' must name full_attention or" },
         { "mistral", "layer_types", """["full_attention","sliding_attention","linear_attention"]""", "'layer_types' must name full_attention or" },
@@ -149,6 +156,9 @@ public sealed class LlamaConfigTests
         };
         foreach ((string key, JsonNode? value) in changes) json[key] = value?.DeepClone();
         // Written and parsed again, as a file is.
-        return LlamaConfig.Read(new ModelConfig("config.json", JsonNode.Parse(json.ToJsonString())!.AsObject()));
+        ModelConfig config = new("config.json", JsonNode.Parse(json.ToJsonString())!.AsObject());
+        LlamaConfig read = LlamaConfig.Read(config);
+        config.RefuseUnread([]);
+        return read;
     }
 }

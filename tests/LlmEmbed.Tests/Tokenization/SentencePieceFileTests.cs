@@ -154,7 +154,7 @@ public sealed class SentencePieceFileTests : IDisposable
         _folder.Write("tokenizer_config.json", """{"tokenizer_class":"CamembertTokenizer"}""");
         Refused(
             [.. Special, .. Piece("a", -1), .. Trainer(Bpe)],
-            "the tokenizer class 'CamembertTokenizer' is not implemented for SentencePiece models");
+            "the tokenizer class 'CamembertTokenizer', which the files beside it name, is not implemented for tokenizer.model");
     }
 
     [Fact]

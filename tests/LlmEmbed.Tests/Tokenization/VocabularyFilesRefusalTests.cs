@@ -26,14 +26,15 @@ public sealed class VocabularyFilesRefusalTests : IDisposable
     public void A_vocab_txt_without_the_separator() => Refused(_folder.Write("vocab.txt", "[CLS]\n[UNK]\na\n"), "a 'sep_token' is needed");
 
     [Fact]
-    public void A_vocab_txt_with_a_token_twice() =>
-        Refused(_folder.Write("vocab.txt", "[UNK]\na\na\n"), "the token 'a' is in the vocabulary twice, with the ids 1 and 2");
+    public void A_vocab_txt_that_is_no_UTF8() => Refused(_folder.Write("vocab.txt", [0x5B, 0xE9, 0x0A]), "the file is not UTF-8");
 
     [Fact]
     public void A_vocab_txt_of_a_class_that_splits_otherwise()
     {
         _folder.Write("tokenizer_config.json", """{"tokenizer_class":"BertJapaneseTokenizer"}""");
-        Refused(_folder.Write("vocab.txt", "[UNK]\n"), "the tokenizer class 'BertJapaneseTokenizer' is not implemented for vocab.txt");
+        Refused(
+            _folder.Write("vocab.txt", "[UNK]\n"),
+            "the tokenizer class 'BertJapaneseTokenizer', which the files beside it name, is not implemented for vocab.txt");
     }
 
     [Fact]
@@ -46,7 +47,17 @@ public sealed class VocabularyFilesRefusalTests : IDisposable
         _folder.Write("merges.txt", "#version: 0.2\n");
         Refused(
             _folder.Write("vocab.json", """{"a":0}"""),
-            "the tokenizer class '(none)' in tokenizer_config.json is not implemented for vocab.json");
+            "neither 'tokenizer_class' in tokenizer_config.json nor 'model_type' in config.json beside it says");
+    }
+
+    [Fact]
+    public void A_vocab_json_of_a_model_with_another_class()
+    {
+        _folder.Write("merges.txt", "#version: 0.2\n");
+        _folder.Write("config.json", """{"model_type":"llama"}""");
+        Refused(
+            _folder.Write("vocab.json", """{"a":0}"""),
+            "the tokenizer class 'LlamaTokenizer', which the files beside it name, is not implemented for vocab.json. Implemented are GPT2Tokenizer");
     }
 
     [Fact]

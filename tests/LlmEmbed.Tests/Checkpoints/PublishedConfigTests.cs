@@ -1,0 +1,184 @@
+using System.Text.Json.Nodes;
+using LlmEmbed.Checkpoints;
+using LlmEmbed.Models;
+using Xunit;
+
+namespace LlmEmbed.Tests.Checkpoints;
+
+/// <summary>The keys and values that well-known models have in their config.json. Each file is read without a word about it.</summary>
+public sealed class PublishedConfigTests : IDisposable
+{
+    private const string BertBase = """
+        "attention_probs_dropout_prob":0.1,"hidden_act":"gelu","hidden_dropout_prob":0.1,"hidden_size":768,"initializer_range":0.02,
+        "intermediate_size":3072,"max_position_embeddings":512,"model_type":"bert","num_attention_heads":12,"num_hidden_layers":12,"type_vocab_size":2
+        """;
+
+    private const string OldPooler = """
+        "directionality":"bidi","pooler_fc_size":768,"pooler_num_attention_heads":12,"pooler_num_fc_layers":3,"pooler_size_per_head":128,
+        "pooler_type":"first_token_transform"
+        """;
+
+    private static readonly (string Name, string Json)[] Encoders =
+    [
+        ("distilbert-base-uncased", """
+            {"activation":"gelu","architectures":["DistilBertForMaskedLM"],"attention_dropout":0.1,"dim":768,"dropout":0.1,"hidden_dim":3072,
+             "initializer_range":0.02,"max_position_embeddings":512,"model_type":"distilbert","n_heads":12,"n_layers":6,"pad_token_id":0,
+             "qa_dropout":0.1,"seq_classif_dropout":0.2,"sinusoidal_pos_embds":false,"tie_weights_":true,"transformers_version":"4.10.0.dev0",
+             "vocab_size":30522}
+            """),
+        ("bert-base-multilingual-cased", $$"""
+            {"architectures":["BertForMaskedLM"],{{BertBase}},{{OldPooler}},"layer_norm_eps":1e-12,"pad_token_id":0,"vocab_size":119547,
+             "position_embedding_type":"absolute","transformers_version":"4.6.0.dev0","use_cache":true}
+            """),
+        ("bert-base-chinese", $$"""
+            {"architectures":["BertForMaskedLM"],{{BertBase}},{{OldPooler}},"layer_norm_eps":1e-12,"pad_token_id":0,"vocab_size":21128}
+            """),
+        ("LaBSE", $$"""
+            {"_name_or_path":"/models/LaBSE","architectures":["BertModel"],{{BertBase}},{{OldPooler}},"classifier_dropout":null,
+             "layer_norm_eps":1e-12,"gradient_checkpointing":false,"pad_token_id":0,"position_embedding_type":"absolute","use_cache":true,
+             "vocab_size":501153}
+            """),
+        ("roberta-base", """
+            {"architectures":["RobertaForMaskedLM"],"attention_probs_dropout_prob":0.1,"bos_token_id":0,"eos_token_id":2,"hidden_act":"gelu",
+             "hidden_dropout_prob":0.1,"hidden_size":768,"initializer_range":0.02,"intermediate_size":3072,"layer_norm_eps":1e-05,
+             "max_position_embeddings":514,"model_type":"roberta","num_attention_heads":12,"num_hidden_layers":12,"pad_token_id":1,
+             "type_vocab_size":1,"vocab_size":50265}
+            """),
+        ("roberta-base-squad2", """
+            {"architectures":["RobertaForQuestionAnswering"],"attention_probs_dropout_prob":0.1,"bos_token_id":0,"eos_token_id":2,
+             "gradient_checkpointing":false,"hidden_act":"gelu","hidden_dropout_prob":0.1,"hidden_size":768,"initializer_range":0.02,
+             "intermediate_size":3072,"language":"english","layer_norm_eps":1e-05,"max_position_embeddings":514,"model_type":"roberta",
+             "name":"Roberta","num_attention_heads":12,"num_hidden_layers":12,"pad_token_id":1,"type_vocab_size":1,"vocab_size":50265,
+             "adapters":{"adapters":{},"config_map":{},"fusion_config_map":{},"fusions":{}}}
+            """),
+        ("all-MiniLM-L6-v2", """
+            {"_name_or_path":"nreimers/MiniLM-L6-H384-uncased","architectures":["BertModel"],"attention_probs_dropout_prob":0.1,
+             "gradient_checkpointing":false,"hidden_act":"gelu","hidden_dropout_prob":0.1,"hidden_size":384,"initializer_range":0.02,
+             "intermediate_size":1536,"layer_norm_eps":1e-12,"max_position_embeddings":512,"model_type":"bert","num_attention_heads":12,
+             "num_hidden_layers":6,"pad_token_id":0,"position_embedding_type":"absolute","transformers_version":"4.8.2","type_vocab_size":2,
+             "use_cache":true,"vocab_size":30522}
+            """),
+        ("multilingual-e5-small", """
+            {"_name_or_path":"intfloat/multilingual-e5-small","architectures":["BertModel"],"attention_probs_dropout_prob":0.1,
+             "classifier_dropout":null,"hidden_act":"gelu","hidden_dropout_prob":0.1,"hidden_size":384,"initializer_range":0.02,
+             "intermediate_size":1536,"layer_norm_eps":1e-12,"max_position_embeddings":512,"model_type":"bert","num_attention_heads":12,
+             "num_hidden_layers":12,"pad_token_id":0,"position_embedding_type":"absolute","tokenizer_class":"XLMRobertaTokenizer",
+             "transformers_version":"4.30.2","type_vocab_size":2,"use_cache":true,"vocab_size":250037}
+            """),
+        ("a cross-encoder of sentence-transformers", $$"""
+            {"architectures":["BertForSequenceClassification"],{{BertBase}},"id2label":{"0":"LABEL_0"},"label2id":{"LABEL_0":0},"vocab_size":30522,
+             "layer_norm_eps":1e-12,"sbert_ce_default_activation_function":"torch.nn.modules.linear.Identity",
+             "sentence_transformers":{"activation_fn":"torch.nn.modules.linear.Identity","version":"4.1.0.dev0"},"num_labels":1}
+            """),
+        ("a BERT that transformers 2 wrote", $$"""
+            {"_num_labels":5,"architectures":["BertForSequenceClassification"],{{BertBase}},{{OldPooler}},"vocab_size":105879,"bad_words_ids":null,
+             "bos_token_id":0,"decoder_start_token_id":null,"do_sample":false,"early_stopping":false,"eos_token_ids":0,"finetuning_task":null,
+             "is_decoder":false,"is_encoder_decoder":false,"length_penalty":1.0,"max_length":20,"min_length":0,"no_repeat_ngram_size":0,
+             "num_beams":1,"num_labels":5,"num_return_sequences":1,"output_attentions":false,"output_hidden_states":false,"output_past":true,
+             "pad_token_id":0,"prefix":null,"pruned_heads":{},"repetition_penalty":1.0,"task_specific_params":null,"temperature":1.0,"top_k":50,
+             "top_p":1.0,"torchscript":false,"use_bfloat16":false,"xla_device":null,"layer_norm_eps":1e-12,"summary_type":"first",
+             "summary_activation":null,"summary_first_dropout":0.1,"summary_proj_to_labels":true,"summary_use_proj":true}
+            """),
+        ("a BERT that transformers 4 wrote in full", $$"""
+            {"architectures":["BertModel"],{{BertBase}},"vocab_size":30522,"add_cross_attention":false,"begin_suppress_tokens":null,
+             "chunk_size_feed_forward":0,"cross_attention_hidden_size":null,"diversity_penalty":0.0,"encoder_no_repeat_ngram_size":0,
+             "exponential_decay_length_penalty":null,"forced_bos_token_id":null,"forced_eos_token_id":null,"num_beam_groups":1,
+             "output_scores":false,"remove_invalid_values":false,"return_dict":true,"return_dict_in_generate":false,"sep_token_id":null,
+             "suppress_tokens":null,"tf_legacy_loss":false,"tie_encoder_decoder":false,"tie_word_embeddings":true,"typical_p":1.0,
+             "export_model_type":"transformer","emb_size":768,"model_max_length":512,"is_causal":false}
+            """),
+    ];
+
+    private static readonly (string Name, string Json, bool IsCausal)[] Decoders =
+    [
+        ("gte-Qwen2-1.5B-instruct", """
+            {"architectures":["Qwen2ForCausalLM"],"attention_dropout":0.0,"auto_map":{"AutoModel":"modeling_qwen.Qwen2Model"},
+             "bos_token_id":151643,"eos_token_id":151643,"hidden_act":"silu","hidden_size":1536,"initializer_range":0.02,"intermediate_size":8960,
+             "is_causal":false,"max_position_embeddings":131072,"max_window_layers":21,"model_type":"qwen2","num_attention_heads":12,
+             "num_hidden_layers":28,"num_key_value_heads":2,"rms_norm_eps":1e-06,"rope_theta":1000000.0,"sliding_window":131072,
+             "tie_word_embeddings":false,"torch_dtype":"float32","use_cache":true,"use_sliding_window":false,"vocab_size":151646}
+            """, false),
+        ("Mistral-7B-v0.1", """
+            {"architectures":["MistralForCausalLM"],"bos_token_id":1,"eos_token_id":2,"hidden_act":"silu","hidden_size":4096,
+             "initializer_range":0.02,"intermediate_size":14336,"max_position_embeddings":32768,"model_type":"mistral","num_attention_heads":32,
+             "num_hidden_layers":32,"num_key_value_heads":8,"rms_norm_eps":1e-05,"rope_theta":10000.0,"sliding_window":4096,
+             "tie_word_embeddings":false,"torch_dtype":"bfloat16","transformers_version":"4.34.0.dev0","use_cache":true,"vocab_size":32000}
+            """, true),
+        ("Llama-3.2-1B", """
+            {"architectures":["LlamaForCausalLM"],"attention_bias":false,"attention_dropout":0.0,"bos_token_id":128000,"eos_token_id":128001,
+             "head_dim":64,"hidden_act":"silu","hidden_size":2048,"initializer_range":0.02,"intermediate_size":8192,
+             "max_position_embeddings":131072,"mlp_bias":false,"model_type":"llama","num_attention_heads":32,"num_hidden_layers":16,
+             "num_key_value_heads":8,"pretraining_tp":1,"rms_norm_eps":1e-05,"rope_scaling":{"factor":32.0,"high_freq_factor":4.0,
+             "low_freq_factor":1.0,"original_max_position_embeddings":8192,"rope_type":"llama3"},"rope_theta":500000.0,
+             "tie_word_embeddings":true,"torch_dtype":"bfloat16","transformers_version":"4.45.0.dev0","use_cache":true,"vocab_size":128256}
+            """, true),
+        ("Qwen3-Embedding-0.6B", """
+            {"architectures":["Qwen3ForCausalLM"],"attention_bias":false,"attention_dropout":0.0,"bos_token_id":151643,"eos_token_id":151643,
+             "head_dim":128,"hidden_act":"silu","hidden_size":1024,"initializer_range":0.02,"intermediate_size":3072,
+             "max_position_embeddings":32768,"max_window_layers":28,"model_type":"qwen3","num_attention_heads":16,"num_hidden_layers":28,
+             "num_key_value_heads":8,"rms_norm_eps":1e-06,"rope_scaling":null,"rope_theta":1000000,"sliding_window":null,
+             "tie_word_embeddings":true,"torch_dtype":"bfloat16","transformers_version":"4.51.3","use_cache":true,"use_sliding_window":false,
+             "vocab_size":151669}
+            """, true),
+        ("TinyLlama-1.1B", """
+            {"architectures":["LlamaForCausalLM"],"attention_bias":false,"bos_token_id":1,"eos_token_id":2,"hidden_act":"silu","hidden_size":2048,
+             "initializer_range":0.02,"intermediate_size":5632,"max_position_embeddings":2048,"model_type":"llama","num_attention_heads":32,
+             "num_hidden_layers":22,"num_key_value_heads":4,"pretraining_tp":1,"rms_norm_eps":1e-05,"rope_scaling":null,"rope_theta":10000.0,
+             "tie_word_embeddings":false,"torch_dtype":"bfloat16","transformers_version":"4.35.0","use_cache":true,"vocab_size":32000}
+            """, true),
+        ("SmolLM2-135M", """
+            {"architectures":["LlamaForCausalLM"],"attention_bias":false,"attention_dropout":0.0,"bos_token_id":0,"eos_token_id":0,
+             "hidden_act":"silu","hidden_size":576,"initializer_range":0.041666666666666664,"intermediate_size":1536,"is_llama_config":true,
+             "max_position_embeddings":8192,"model_type":"llama","num_attention_heads":9,"num_hidden_layers":30,"num_key_value_heads":3,
+             "pretraining_tp":1,"rms_norm_eps":1e-05,"rope_interleaved":false,"rope_scaling":null,"rope_theta":100000,
+             "tie_word_embeddings":true,"torch_dtype":"bfloat16","transformers.js_config":{"kv_cache_dtype":{"q4f16":"float16"}},
+             "transformers_version":"4.40.1","use_cache":true,"vocab_size":49152}
+            """, true),
+        ("a LLaMA that transformers 5 wrote", """
+            {"architectures":["LlamaForCausalLM"],"attention_bias":false,"attention_dropout":0.0,"bos_token_id":1,"dtype":"float32",
+             "eos_token_id":2,"head_dim":64,"hidden_act":"silu","hidden_size":2048,"initializer_range":0.02,"intermediate_size":5632,
+             "is_causal":true,"max_position_embeddings":2048,"mlp_bias":false,"model_type":"llama","num_attention_heads":32,
+             "num_hidden_layers":22,"num_key_value_heads":4,"pad_token_id":null,"pretraining_tp":1,"rms_norm_eps":1e-05,
+             "rope_parameters":{"rope_theta":10000.0,"rope_type":"default"},"tie_word_embeddings":false,"use_cache":true,"vocab_size":32000}
+            """, true),
+    ];
+
+    private readonly TemporaryFolder _folder = new();
+
+    public static TheoryData<string> EncoderNames => [.. Encoders.Select(row => row.Name)];
+
+    public static TheoryData<string> DecoderNames => [.. Decoders.Select(row => row.Name)];
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [MemberData(nameof(EncoderNames))]
+    public void An_encoder_is_read_without_a_word(string name)
+    {
+        string json = Encoders.Single(row => row.Name == name).Json;
+        string folder = _folder.CopyFixture("bert"); // an encoder reads no weight before it is run
+        File.WriteAllText(Path.Combine(folder, "config.json"), json);
+        using Checkpoint checkpoint = Checkpoint.Open(folder);
+        Backbone backbone = Backbone.Create(checkpoint);
+        Assert.Empty(checkpoint.Config.Notes);
+        JsonNode values = JsonNode.Parse(json)!;
+        Assert.Equal((int)(values["hidden_size"] ?? values["dim"])!, backbone.HiddenSize);
+        Assert.Equal((int)(values["num_hidden_layers"] ?? values["n_layers"])!, backbone.BlockCount);
+        Assert.False(backbone.IsCausal);
+    }
+
+    [Theory]
+    [MemberData(nameof(DecoderNames))]
+    public void A_decoder_is_read_without_a_word(string name)
+    {
+        (_, string json, bool isCausal) = Decoders.Single(row => row.Name == name);
+        JsonObject values = JsonNode.Parse(json)!.AsObject();
+        ModelConfig config = new("config.json", values);
+        LlamaConfig read = LlamaConfig.Read(config);
+        config.RefuseUnread([]);
+        Assert.Empty(config.Notes);
+        Assert.Equal(((int)values["hidden_size"]!, (int)values["num_hidden_layers"]!), (read.HiddenSize, read.BlockCount));
+        Assert.Equal(isCausal, read.IsCausal);
+        Assert.Equal(values["model_type"]!.GetValue<string>() == "mistral" ? 4096 : null, read.Window);
+    }
+}
