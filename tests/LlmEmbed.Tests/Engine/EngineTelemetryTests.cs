@@ -6,7 +6,7 @@ namespace LlmEmbed.Tests.Engine;
 
 public sealed partial class EngineTelemetryTests
 {
-    /// <summary>.NET's variables are a copy that native code does not see, so the C library is asked. QuietProcessTests watch a home folder.</summary>
+    /// <summary>.NET's variables are a copy that native code does not see, so the C library is asked.</summary>
     [Fact]
     public void The_library_has_switched_it_off_where_native_code_looks()
     {
