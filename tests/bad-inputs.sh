@@ -585,6 +585,9 @@ else skip "cannot mount"; fi
 start "full disk while predictions are piped"; with_model
 if [ -e /dev/full ]; then refuse 1 "No space left on device" predict model hello --output /dev/full --output-format csv; else skip "no /dev/full"; fi
 
+start "a folder in place of the predictions: before any work"; with_model; with_data; mkdir out.csv
+refuse 1 "out.csv: this is a folder, expected the name of a file" predict model --data data.csv --output out.csv
+
 start "full disk while predictions are written"; with_model; { echo text; seq 3000; } >data.csv
 if enter_small_disk 16; then
     : >disk/predictions.csv

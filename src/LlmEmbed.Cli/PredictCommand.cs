@@ -25,7 +25,7 @@ internal static partial class PredictCommand
         TableArguments tableArguments = new();
         Option<string> output = new("--output")
         {
-            Description = "csv, tsv or jsonl file; '-' is standard output (the default).",
+            Description = "csv, tsv or jsonl file, which appears when it is complete; '-' is standard output, chunk by chunk (the default).",
             HelpName = "FILE",
             DefaultValueFactory = _ => "-",
         };

@@ -23,6 +23,7 @@ public sealed class AtomicFile : IDisposable
     public AtomicFile(string path)
     {
         _path = path;
+        if (Directory.Exists(path)) throw FileProblem.In(path, "this is a folder, expected the name of a file to write.");
         try
         {
             _target = FileIdentity.Follow(path);
@@ -53,7 +54,6 @@ public sealed class AtomicFile : IDisposable
     /// <exception cref="LlmEmbedException">The file cannot be written.</exception>
     public static void RequireWritable(string path)
     {
-        if (Directory.Exists(path)) throw FileProblem.In(path, "this is a folder, expected the name of a file to write.");
         if (IsWrittenDirectly(path)) return; // opening a pipe would wait for its reader
         using AtomicFile file = new(path);
     }

@@ -61,7 +61,7 @@ public sealed partial class InterruptionTests : IDisposable
         string output = _folder.Write("predictions.csv", "old");
         using Process process = Tool.Start(
             "predict", model, "--data", _folder.File("data.jsonl"), "--output", output, "--threads", "1", "--cache", "none");
-        while (!Directory.EnumerateFiles(_folder.Path, "predictions.csv.*").Any())
+        while (!Directory.EnumerateFiles(_folder.Path, "*.tmp").Any())
         {
             Assert.False(process.HasExited, "the tool ended before it began to write");
             Thread.Sleep(1);

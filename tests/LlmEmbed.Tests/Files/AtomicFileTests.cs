@@ -70,6 +70,14 @@ public sealed class AtomicFileTests : IDisposable
     }
 
     [Fact]
+    public void A_folder_is_refused_before_anything_is_written()
+    {
+        string folder = Directory.CreateDirectory(_folder.File("folder")).FullName;
+        Assert.Contains("this is a folder", Assert.Throws<LlmEmbedException>(() => new AtomicFile(folder)).Message, StringComparison.Ordinal);
+        Assert.Equal([folder], Directory.GetFileSystemEntries(_folder.Path));
+    }
+
+    [Fact]
     public void Links_in_a_circle_are_an_error_that_leaves_nothing()
     {
         string one = _folder.File("one"), two = _folder.File("two");
