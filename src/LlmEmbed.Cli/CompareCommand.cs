@@ -23,6 +23,7 @@ internal static class CompareCommand
         Option<int?> examples = CommonOptions.Examples();
         Option<int?> seeds = CommonOptions.Count("--seeds", "N", "Trainings of each method in which chance plays a part. Default: 5.");
         Option<int> seed = new("--seed") { Description = "The first seed. Default: 0.", HelpName = "N" };
+        Option<bool> skipOverlap = CommonOptions.SkipOverlap();
         PromptingArguments promptingArguments = new();
         Option<bool> noWords = CommonOptions.NoWords();
         Option<bool> noAttention = CommonOptions.NoAttention();
@@ -34,7 +35,7 @@ internal static class CompareCommand
         Command command = new(
             "compare", "Compare the default recipe with baselines, the released LLMEmbed recipe and prompts: quality, uncertainty, cost.")
         {
-            data, test, output, report, examples, backbones, seeds, seed,
+            data, test, skipOverlap, output, report, examples, backbones, seeds, seed,
         };
         promptingArguments.AddTo(command);
         command.Add(noWords);
@@ -64,11 +65,20 @@ internal static class CompareCommand
             LabeledTable train = tableArguments.ReadForTraining(terminal, parsed.GetRequiredValue(data), parsed);
             LabeledTable held = tableArguments.Read(terminal, parsed.GetRequiredValue(test), parsed);
 
-            IReadOnlyList<LabeledText> sample = (parsed.GetValue(examples) is int most ? train.Sample(most, options.Seed) : train).Examples;
+            RuntimeOptions runtime = runtimeArguments.Read(parsed);
+            BadRows badRows = tableArguments.BadRowsOf(parsed);
+            IReadOnlyList<int> FindEmpty(IReadOnlyList<string> texts) => TextClassifier.FindEmptyTexts(texts, recipe, runtime, cancellationToken);
+            UsedTexts sample = UsedTexts.Of(
+                parsed.GetValue(examples) is int most ? train.Sample(most, options.Seed) : train, badRows, FindEmpty, isForTraining: true);
+            UsedTexts testing = UsedTexts.Of(held, badRows, FindEmpty).Against(sample, parsed.GetValue(skipOverlap));
+            foreach (UsedTexts texts in new[] { sample, testing })
+                foreach (string reason in texts.LeftOut) terminal.Error.WriteLine($"llmembed: left out of {texts.Source}: {reason}");
             ComparisonResult result = ConsoleProgress.Show(
                 terminal,
-                progress => MethodComparison.Run(sample, held.Examples, options, runtimeArguments.Read(parsed), progress, cancellationToken));
-            ComparisonPage page = new(Title(sample.Count, train, held, result.Rows[0].Report.Classes.Count), result);
+                progress => MethodComparison.Run(sample.Examples, testing.Examples, options, runtime, progress, cancellationToken))
+                with
+            { Overlap = testing.Overlap! };
+            ComparisonPage page = new(Title(sample, train, testing, result.Rows[0].Report.Classes.Count), result);
             if (parsed.GetValue(json)) terminal.Output.WriteLine(page.ToJson());
             else terminal.Output.Write(page.ToMarkdown());
             if (parsed.GetValue(output) is string path) AtomicFile.WriteText(path, page.ToMarkdown());
@@ -78,9 +88,9 @@ internal static class CompareCommand
         return command;
     }
 
-    private static string Title(int examples, LabeledTable train, LabeledTable test, int classes)
+    private static string Title(UsedTexts sample, LabeledTable train, UsedTexts test, int classes)
     {
-        string all = examples < train.Examples.Count ? $" of {train.Examples.Count:N0}" : "";
-        return $"{examples:N0} training texts{all}, {test.Examples.Count:N0} test texts, {classes} classes";
+        string all = sample.Examples.Count < train.Examples.Count ? $" of {train.Examples.Count:N0}" : "";
+        return $"{sample.Examples.Count:N0} training texts{all}, {test.Examples.Count:N0} test texts, {classes} classes";
     }
 }

@@ -32,11 +32,14 @@ internal sealed class LabeledTableArguments
         return LabeledTable.ReadForTraining(table, options);
     }
 
+    /// <summary>What is done with rows that cannot be used.</summary>
+    public BadRows BadRowsOf(ParseResult parsed) => parsed.GetValue(_skipBadRows) ? BadRows.Skip : BadRows.Refuse;
+
     private LabeledTableOptions Options(ParseResult parsed) => new()
     {
         TextColumn = parsed.GetValue(_textColumn),
         LabelColumn = parsed.GetValue(_labelColumn),
         Format = parsed.GetValue(_format),
-        BadRows = parsed.GetValue(_skipBadRows) ? BadRows.Skip : BadRows.Refuse,
+        BadRows = BadRowsOf(parsed),
     };
 }

@@ -43,8 +43,15 @@ internal static class ProbeCommand
             if (parsed.GetValue(backbones) is { Length: > 0 } names) options = options with { Backbones = names };
             if (parsed.GetValue(svg) is string drawing) AtomicFile.RequireWritable(drawing);
             LabeledTable table = tableArguments.ReadForTraining(terminal, parsed.GetRequiredValue(data), parsed);
-            IReadOnlyList<LabeledText> sample = table.Sample(parsed.GetValue(examples) ?? DefaultExamples, options.Seed).Examples;
             using OpenBackbones open = new(runtimeArguments.Read(parsed));
+            Recipe.Automatic recipe = new() { Backbones = options.Backbones };
+            UsedTexts used = UsedTexts.Of(
+                table.Sample(parsed.GetValue(examples) ?? DefaultExamples, options.Seed),
+                tableArguments.BadRowsOf(parsed),
+                texts => TextClassifier.FindEmptyTexts(texts, recipe, open.Runtime, cancellationToken),
+                isForTraining: true);
+            foreach (string reason in used.LeftOut) terminal.Error.WriteLine($"llmembed: left out of {used.Source}: {reason}");
+            IReadOnlyList<LabeledText> sample = used.Examples;
             ProbeReport report = new(
                 ConsoleProgress.Show(terminal, progress => DepthProbe.Run(sample, options, open, progress, cancellationToken)), sample.Count);
             terminal.Output.WriteLine(parsed.GetValue(json) ? report.ToJson() : report.ToString());

@@ -25,6 +25,7 @@ internal static class TrainCommand
             Description = "Labelled texts to measure on. Without it a fifth of the data is held out for measuring, then everything is trained on.",
             HelpName = "FILE",
         };
+        Option<bool> skipOverlap = CommonOptions.SkipOverlap();
         Option<string> output = new("--output") { Description = "Folder for the classifier.", HelpName = "DIR", Required = true };
         Option<string[]> backbones = CommonOptions.Backbones();
         ReferenceArguments reference = new();
@@ -44,7 +45,7 @@ internal static class TrainCommand
         RuntimeArguments runtimeArguments = new();
         Command command = new("train", "Train a text classifier on labelled texts.")
         {
-            data, test, output, examples, backbones, head, fusion, classWeight, noWords, noAttention, budget, seed,
+            data, test, skipOverlap, output, examples, backbones, head, fusion, classWeight, noWords, noAttention, budget, seed,
         };
         reference.AddTo(command);
         encoderArguments.AddTo(command);
@@ -76,6 +77,9 @@ internal static class TrainCommand
                 Seed = parsed.GetValue(seed),
                 HeldOutShare = parsed.GetValue(test) is null ? HeldOutShare : 0,
             };
+            if (parsed.GetValue(skipOverlap) && parsed.GetValue(test) is null)
+                throw new WrongUsageException(
+                    "--skip-overlap belongs to --test: without it texts that overlap are held out together as far as possible.");
             string folder = parsed.GetRequiredValue(output);
             TextClassifier.RequireSavable(folder);
             report.RequireWritable(parsed, folder);
@@ -84,7 +88,12 @@ internal static class TrainCommand
             LabeledTable? testing = parsed.GetValue(test) is string testPath ? tableArguments.Read(terminal, testPath, parsed) : null;
 
             RuntimeOptions runtime = runtimeArguments.Read(parsed);
-            TrainingRun run = ConsoleProgress.Show(terminal, progress => Run(training, testing, options, runtime, progress, cancellationToken));
+            BadRows badRows = tableArguments.BadRowsOf(parsed);
+            IReadOnlyList<int> FindEmpty(IReadOnlyList<string> texts) => TextClassifier.FindEmptyTexts(texts, recipe, runtime, cancellationToken);
+            UsedTexts used = UsedTexts.Of(training, badRows, FindEmpty, isForTraining: true);
+            UsedTexts? usedForTest = testing is null ? null : UsedTexts.Of(testing, badRows, FindEmpty).Against(used, parsed.GetValue(skipOverlap));
+            TrainingRun run = ConsoleProgress.Show(
+                terminal, progress => Run(training, testing, used, usedForTest, options, runtime, progress, cancellationToken));
             using TextClassifier classifier = run.Classifier;
             classifier.Save(folder, run.Report);
             foreach (Warning warning in run.Summary.Warnings.Where(warning => warning.Kind == WarningKind.DamagedStore))
@@ -139,32 +148,36 @@ internal static class TrainCommand
     private static TrainingRun Run(
         LabeledTable training,
         LabeledTable? testing,
+        UsedTexts used,
+        UsedTexts? usedForTest,
         TrainingOptions options,
         RuntimeOptions runtime,
         IProgress<WorkProgress> progress,
         CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
-        TextClassifier classifier = TextClassifier.Train(training.Examples, options, runtime, progress, cancellationToken);
+        TextClassifier classifier = TextClassifier.Train(used.Examples, options, runtime, progress, cancellationToken);
         TimeSpan trainingTime = Stopwatch.GetElapsedTime(start);
-        EvaluationReport report = testing is null
+        EvaluationReport report = usedForTest is null
             ? classifier.Training!.HeldOut!
-            : classifier.Evaluate(testing.Examples, progress, cancellationToken);
-        return new TrainingRun(classifier, report, training, testing, trainingTime, Stopwatch.GetElapsedTime(start));
+            : classifier.Evaluate(usedForTest.Examples, progress, cancellationToken).With(usedForTest.Overlap);
+        return new TrainingRun(classifier, report, training, testing, used, usedForTest, trainingTime, Stopwatch.GetElapsedTime(start));
     }
 
     private static void Print(Terminal terminal, TrainingRun run, string folder)
     {
         TextWriter output = terminal.Output;
         output.WriteLine($"{run.Training.Source}: {run.Summary.Examples:N0} examples of {run.Classifier.Labels.Count} classes");
-        if (run.Summary.Examples < run.Training.Examples.Count)
-            output.WriteLine($"  of {run.Training.Examples.Count:N0}: as many as the time budget allows");
+        if (run.Summary.Examples < run.Used.Examples.Count)
+            output.WriteLine($"  of {run.Used.Examples.Count:N0}: as many as the time budget allows");
         PrintNotes(terminal, run.Training);
+        PrintLeftOut(terminal, run.Used);
         if (run.Testing is not null) PrintNotes(terminal, run.Testing);
+        if (run.UsedForTest is not null) PrintLeftOut(terminal, run.UsedForTest);
         foreach (string line in run.Summary.Explain()) output.WriteLine(line);
         output.WriteLine();
         output.WriteLine(run.Testing is { } testing
-            ? $"Measured on {testing.Source} ({run.Report.Count:N0} texts, not trained on):"
+            ? $"Measured on {testing.Source} ({run.Report.Count:N0} texts):"
             : $"Measured on {run.Report.Count:N0} held-out examples ({HeldOutShare:P0}, stratified) by a classifier trained on the rest; the saved " +
                 "one is trained on everything:");
         ReportText.Print(terminal, run.Report);
@@ -184,12 +197,18 @@ internal static class TrainCommand
             terminal.Output.WriteLine($"  note: {table.ConflictingTexts:N0} texts of {table.Source} occur with more than one label");
     }
 
+    private static void PrintLeftOut(Terminal terminal, UsedTexts used)
+    {
+        foreach (string reason in used.LeftOut) terminal.Output.WriteLine($"  left out of {used.Source}: {reason}");
+    }
+
     private static JsonObject ToJson(TrainingRun run, string folder)
     {
         JsonObject json = JsonNode.Parse(run.Report.ToJson())!.AsObject();
         foreach ((string name, JsonNode? value) in JsonNode.Parse(run.Summary.ToJson())!.AsObject()) json[name] = value?.DeepClone();
         json["output"] = folder;
         json["skipped_rows"] = run.Training.SkippedCount;
+        json["empty_texts"] = run.Used.EmptyTexts + (run.UsedForTest?.EmptyTexts ?? 0);
         json["measured_on"] = run.Testing?.Source ?? "held-out examples";
         json["likely_label_errors"] = ToJson(DoubtedLabels(run));
         json["training_seconds"] = Math.Round(run.TrainingTime.TotalSeconds, 3);
@@ -208,7 +227,7 @@ internal static class TrainCommand
             Training = run.Summary,
             Texts =
             [
-                .. run.Testing?.Examples.Select(example => example.Text) ?? run.Summary.HeldOutRows.Select(row => run.Training.Examples[row].Text),
+                .. run.UsedForTest?.Texts ?? run.Summary.HeldOutRows.Select(row => run.Used.Examples[row].Text),
             ],
             DoubtedLabels = DoubtedLabels(run),
         };
@@ -236,7 +255,7 @@ internal static class TrainCommand
     [
         .. errors.Select(
             error => new DoubtedLabel(
-                run.Training.Lines[error.Row], run.Training.Examples[error.Row].Text, error.Label, error.Preferred, error.Probability)),
+                run.Used.Lines[error.Row], run.Used.Examples[error.Row].Text, error.Label, error.Preferred, error.Probability)),
     ];
 
     private static JsonArray? ToJson(DoubtedLabel[]? doubted) => doubted is null ? null : new JsonArray([.. doubted.Select(text => new JsonObject
@@ -249,7 +268,14 @@ internal static class TrainCommand
     })]);
 
     private sealed record TrainingRun(
-        TextClassifier Classifier, EvaluationReport Report, LabeledTable Training, LabeledTable? Testing, TimeSpan TrainingTime, TimeSpan TotalTime)
+        TextClassifier Classifier,
+        EvaluationReport Report,
+        LabeledTable Training,
+        LabeledTable? Testing,
+        UsedTexts Used,
+        UsedTexts? UsedForTest,
+        TimeSpan TrainingTime,
+        TimeSpan TotalTime)
     {
         public TrainingSummary Summary => Classifier.Training!;
     }

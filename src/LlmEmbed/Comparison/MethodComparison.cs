@@ -5,6 +5,7 @@ using LlmEmbed.Learning;
 using LlmEmbed.Models;
 using LlmEmbed.Reading;
 using LlmEmbed.Recipes;
+using LlmEmbed.Tokenization;
 
 namespace LlmEmbed.Comparison;
 
@@ -30,7 +31,11 @@ public sealed record ComparisonOptions
 /// <summary>Methods compared on the same texts.</summary>
 /// <param name="Rows">One row for each method, the automatic recipe last.</param>
 /// <param name="LeftOut">What could not be compared and why, each as a phrase.</param>
-public sealed record ComparisonResult(IReadOnlyList<ComparisonRow> Rows, IReadOnlyList<string> LeftOut);
+public sealed record ComparisonResult(IReadOnlyList<ComparisonRow> Rows, IReadOnlyList<string> LeftOut)
+{
+    /// <summary>What the test texts share with the training texts.</summary>
+    public required TextOverlap Overlap { get; init; }
+}
 
 /// <summary>
 /// The honest table: baselines, the released recipe, its repair, prompting and the automatic recipe on the same texts of the user. Every choice is
@@ -100,7 +105,11 @@ public sealed class MethodComparison : IDisposable
         ArgumentNullException.ThrowIfNull(testing);
         runtime ??= new RuntimeOptions();
         using OpenBackbones backbones = new(runtime with { CacheFolder = null, WeightsFolder = runtime.FolderOfWeights });
-        using MethodComparison comparison = new(training, testing, options ?? new ComparisonOptions(), backbones, progress, cancellationToken);
+        options ??= new ComparisonOptions();
+        IReadOnlyList<Tokenizer> tokenizers = EmptyTexts.TokenizersOf(
+            options.Recipe.BackboneNames, name => backbones.Open(name, new Work(progress, cancellationToken)).Tokenizer);
+        foreach (IReadOnlyList<LabeledText> examples in new[] { training, testing }) EmptyTexts.Refuse(examples, tokenizers, cancellationToken);
+        using MethodComparison comparison = new(training, testing, options, backbones, progress, cancellationToken);
         return comparison.Run();
     }
 
@@ -116,7 +125,7 @@ public sealed class MethodComparison : IDisposable
         [
             .. rows.Select(row => row == rows[^1] ? row : row with { PAgainstAuto = PValue(AutoAt(row.Sample), RightOnes(row)) }),
         ];
-        return new ComparisonResult(compared, _leftOut);
+        return new ComparisonResult(compared, _leftOut) { Overlap = TextOverlap.Find(_training.Texts, _testTexts) };
     }
 
     private ComparisonRow Majority()
