@@ -135,7 +135,8 @@ public sealed class EmptyTextTests : IDisposable
     {
         (string Text, string Label)[] rows = LabeledTexts.Take(30);
         string good = _folder.Write("good.csv", LabeledTexts.Csv(rows));
-        string bad = _folder.Write("bad.jsonl", LabeledTexts.JsonLines([.. rows, ("\u200b", "01"), ("\u0001", "1"), ("</s>", "alone"), ("x", "alone")]));
+        string bad = _folder.Write(
+            "bad.jsonl", LabeledTexts.JsonLines([.. rows, ("\u200b", "01"), ("\u0001", "1"), ("</s>", "alone"), ("x", "alone")]));
         string[] train = ["train", "--data", bad, "--output", _folder.File("model"), "--backbone", Repository.Fixture("bert"), "--cache", "none"];
         Assert.Contains(
             $"{bad}, line 31: the text gives no token of its own, so the model would read nothing (2 such texts). --skip-bad-rows",
