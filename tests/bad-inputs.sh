@@ -498,6 +498,18 @@ refuse 1 "1 to 64" $embed --max-tokens 65
 start "text that gives no token"; with_data; with_backbone llama-gqa; printf 'text\na film\n""\n' >data.csv
 refuse 1 "data.csv, line 3: the text gives no token" embed --backbone llama-gqa --data data.csv --output states.safetensors --cache none
 
+start "training text of a zero-width space"; with_backbone bert; { sound_data; printf '\342\200\213,good\n'; } >data.csv
+refuse 1 "the text gives no token of its own" $(train data.csv)
+
+start "text to measure on of a zero-width space"; with_model; printf 'text,label\na film,good\n\342\200\213,good\n' >data.csv
+refuse 1 "data.csv, line 3: the text gives no token of its own" evaluate model --data data.csv --cache none
+
+start "no room for a text beside the special tokens"; with_data; with_backbone bert
+refuse 1 "A limit of 2 tokens leaves no room for a text" $embed --max-tokens 2
+
+start "test file of training texts alone, without these"; with_data; with_backbone bert
+refuse 1 "--skip-overlap leaves nothing to measure on" $(train data.csv) --test data.csv --skip-overlap
+
 start "output in a folder that is missing"; with_data; with_backbone bert
 refuse 1 "nowhere/states.safetensors: " embed --backbone bert --data data.csv --output nowhere/states.safetensors --cache none
 
@@ -671,6 +683,12 @@ refuse 2 "Pooling 'average' is not known" $embed --pooling average
 
 start "unknown head"; with_data; with_backbone bert
 refuse 2 "--head is 'forest', expected auto or linear or cooccurrence" $(train data.csv) --head forest
+
+start "--skip-overlap without --test"; with_data
+refuse 2 "--skip-overlap belongs to --test" $(train data.csv) --skip-overlap
+
+start "--skip-overlap without --trained-on"; with_model; with_data
+refuse 2 "--skip-overlap needs --trained-on" evaluate model --data data.csv --skip-overlap
 
 start "fusion for a head that fuses nothing"; with_data
 refuse 2 "--fusion belongs to --head cooccurrence" $(train data.csv) --head linear --fusion max

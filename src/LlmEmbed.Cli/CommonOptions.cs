@@ -141,6 +141,13 @@ internal static class CommonOptions
     public static Option<bool> SkipBadRows() =>
         new("--skip-bad-rows") { Description = "Leave out rows without text or label, rows that cannot be read, and classes with one example, and count them." };
 
+    /// <summary>For commands that measure on texts beside those of the training.</summary>
+    public static Option<bool> SkipOverlap() => new("--skip-overlap")
+    {
+        Description = "Measure without texts that also are training texts, are part of one, or contain one (case, punctuation and space do not " +
+            "count).",
+    };
+
     public static Option<int?> Examples() => Count("--examples", "N", "Train on a sample of N examples, the classes in their shares. Default: all.");
 
     public static Option<string?> Report() =>

@@ -23,6 +23,7 @@ internal static class CompareCommand
         Option<int?> examples = CommonOptions.Examples();
         Option<int?> seeds = CommonOptions.Count("--seeds", "N", "Trainings of each method in which chance plays a part. Default: 5.");
         Option<int> seed = new("--seed") { Description = "The first seed. Default: 0.", HelpName = "N" };
+        Option<bool> skipOverlap = CommonOptions.SkipOverlap();
         PromptingArguments promptingArguments = new();
         Option<bool> noWords = CommonOptions.NoWords();
         Option<bool> noAttention = CommonOptions.NoAttention();
@@ -35,7 +36,7 @@ internal static class CompareCommand
             terminal,
             "compare", "Compare the default recipe with baselines, the released LLMEmbed recipe and prompts: quality, uncertainty, cost.")
         {
-            data, test, output, report, examples, backbones, seeds, seed,
+            data, test, skipOverlap, output, report, examples, backbones, seeds, seed,
         };
         command.Files.Add(PathRole.Data, data, test);
         command.Files.Add(PathRole.Model, backbones, new Recipe.Automatic().Backbones);
@@ -69,13 +70,20 @@ internal static class CompareCommand
             LabeledTable train = tableArguments.ReadForTraining(terminal, parsed.GetRequiredValue(data), parsed);
             LabeledTable held = tableArguments.Read(terminal, parsed.GetRequiredValue(test), parsed);
 
-            IReadOnlyList<LabeledText> sample = (parsed.GetValue(examples) is int most ? train.Sample(most, options.Seed) : train).Examples;
+            BadRows badRows = tableArguments.BadRowsOf(parsed);
+            IReadOnlyList<int> FindEmpty(IReadOnlyList<string> texts) => TextClassifier.FindEmptyTexts(texts, recipe, runtime, cancellationToken);
+            UsedTexts sample = UsedTexts.Of(
+                parsed.GetValue(examples) is int most ? train.Sample(most, options.Seed) : train, badRows, FindEmpty, isForTraining: true);
+            UsedTexts testing = UsedTexts.Of(held, badRows, FindEmpty)
+                .ForClasses(terminal, train.Labels).Against(sample, parsed.GetValue(skipOverlap));
             ComparisonResult result = ConsoleProgress.Show(
-                terminal, progress => MethodComparison.Run(sample, held.Examples, options, runtime, progress, cancellationToken));
+                terminal, progress => MethodComparison.Run(sample.Examples, testing.Examples, options, runtime, progress, cancellationToken))
+                with
+            { Overlap = testing.Overlap! };
             foreach (string warning in result.Warnings) terminal.Error.WriteLine($"llmembed: {warning}");
-            ComparisonPage page = new(Title(sample.Count, train, held, result.Rows[0].Report.Classes.Count), result);
-            if (parsed.GetValue(json)) terminal.Output.WriteLine(TableText.AddTo(page.ToJson(), ("data", train), ("test", held)));
-            else Print(terminal, page, train, held);
+            ComparisonPage page = new(Title(sample, train, testing, result.Rows[0].Report.Classes.Count), result);
+            if (parsed.GetValue(json)) terminal.Output.WriteLine(TableText.AddTo(page.ToJson(), ("data", sample), ("test", testing)));
+            else Print(terminal, page, sample, testing);
             if (parsed.GetValue(output) is string path) AtomicFile.WriteText(path, page.ToMarkdown());
             if (parsed.GetValue(report) is string html) page.Save(html);
             return ExitCode.Success;
@@ -83,20 +91,20 @@ internal static class CompareCommand
         return command;
     }
 
-    private static void Print(Terminal terminal, ComparisonPage page, params ReadOnlySpan<LabeledTable> tables)
+    private static void Print(Terminal terminal, ComparisonPage page, params ReadOnlySpan<UsedTexts> texts)
     {
-        foreach (LabeledTable table in tables)
+        foreach (UsedTexts used in texts)
         {
-            terminal.Output.WriteLine($"{table.Source}: {table.Examples.Count:N0} texts");
-            TableText.Print(terminal, table);
+            terminal.Output.WriteLine($"{used.Source}: {used.Examples.Count:N0} texts");
+            TableText.Print(terminal, used);
         }
         terminal.Output.WriteLine();
         terminal.Output.Write(page.ToMarkdown());
     }
 
-    private static string Title(int examples, LabeledTable train, LabeledTable test, int classes)
+    private static string Title(UsedTexts sample, LabeledTable train, UsedTexts test, int classes)
     {
-        string all = examples < train.Examples.Count ? $" of {train.Examples.Count:N0}" : "";
-        return $"{examples:N0} training texts{all}, {test.Examples.Count:N0} test texts, {classes} classes";
+        string all = sample.Examples.Count < train.Examples.Count ? $" of {train.Examples.Count:N0}" : "";
+        return $"{sample.Examples.Count:N0} training texts{all}, {test.Examples.Count:N0} test texts, {classes} classes";
     }
 }

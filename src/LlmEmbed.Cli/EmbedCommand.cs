@@ -75,6 +75,10 @@ internal static class EmbedCommand
     private static void Print(Terminal terminal, TextEncoder encoder, string path, EncodingTotals totals, TableDescription description, bool asJson)
     {
         foreach (string warning in encoder.Warnings) terminal.Error.WriteLine($"llmembed: {warning}");
+        if (totals.OfSpecialTokens > 0)
+            terminal.Error.WriteLine(
+                $"llmembed: {totals.OfSpecialTokens:N0} of {totals.Texts:N0} texts are empty to the model: their states are those of its special " +
+                "tokens.");
         if (asJson)
         {
             JsonObject summary = totals.ToJson();

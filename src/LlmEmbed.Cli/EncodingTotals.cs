@@ -13,6 +13,9 @@ internal sealed class EncodingTotals
 
     public long Truncated { get; private set; }
 
+    /// <summary>Texts that gave special tokens only.</summary>
+    public long OfSpecialTokens { get; private set; }
+
     public long Tokens { get; private set; }
 
     public long PaddedTokens { get; private set; }
@@ -25,6 +28,7 @@ internal sealed class EncodingTotals
         Computed += statistics.ComputedTexts;
         Cached += statistics.CachedTexts;
         Truncated += statistics.TruncatedTexts;
+        OfSpecialTokens += statistics.TextsOfSpecialTokens.Count;
         Tokens += statistics.Tokens;
         PaddedTokens += statistics.PaddedTokens;
         Elapsed += statistics.Elapsed;
@@ -44,6 +48,7 @@ internal sealed class EncodingTotals
         ["computed"] = Computed,
         ["cached"] = Cached,
         ["truncated"] = Truncated,
+        ["special_tokens_only"] = OfSpecialTokens,
         ["tokens"] = Tokens,
         ["padded_tokens"] = PaddedTokens,
         ["seconds"] = Math.Round(Elapsed.TotalSeconds, 3),

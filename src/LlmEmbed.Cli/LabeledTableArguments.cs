@@ -40,11 +40,14 @@ internal sealed class LabeledTableArguments
         return table;
     }
 
+    /// <summary>What is done with rows that cannot be used.</summary>
+    public BadRows BadRowsOf(ParseResult parsed) => parsed.GetValue(_skipBadRows) ? BadRows.Skip : BadRows.Refuse;
+
     private LabeledTableOptions Options(ParseResult parsed) => new()
     {
         Table = _table.Read(parsed),
         TextColumn = _table.TextColumn(parsed),
         LabelColumn = parsed.GetValue(_labelColumn),
-        BadRows = parsed.GetValue(_skipBadRows) ? BadRows.Skip : BadRows.Refuse,
+        BadRows = BadRowsOf(parsed),
     };
 }

@@ -48,23 +48,29 @@ internal static class ProbeCommand
             if (parsed.GetValue(svg) is string drawing) AtomicFile.RequireWritable(drawing);
             RuntimeOptions runtime = runtimeArguments.Read(terminal, parsed);
             LabeledTable table = tableArguments.ReadForTraining(terminal, parsed.GetRequiredValue(data), parsed);
-            IReadOnlyList<LabeledText> sample = table.Sample(parsed.GetValue(examples) ?? DefaultExamples, options.Seed).Examples;
             using OpenBackbones open = new(runtime);
+            Recipe.Automatic recipe = new() { Backbones = options.Backbones };
+            UsedTexts used = UsedTexts.Of(
+                table.Sample(parsed.GetValue(examples) ?? DefaultExamples, options.Seed),
+                tableArguments.BadRowsOf(parsed),
+                texts => TextClassifier.FindEmptyTexts(texts, recipe, open.Runtime, cancellationToken),
+                isForTraining: true);
+            IReadOnlyList<LabeledText> sample = used.Examples;
             ProbeReport report = new(
                 ConsoleProgress.Show(terminal, progress => DepthProbe.Run(sample, options, open, progress, cancellationToken)), sample.Count);
             foreach (string warning in open.Warnings) terminal.Error.WriteLine($"llmembed: {warning}");
-            if (parsed.GetValue(json)) terminal.Output.WriteLine(TableText.AddTo(report.ToJson(), ("data", table)));
-            else Print(terminal, report, table);
+            if (parsed.GetValue(json)) terminal.Output.WriteLine(TableText.AddTo(report.ToJson(), ("data", used)));
+            else Print(terminal, report, used);
             if (parsed.GetValue(svg) is string path) report.SaveSvg(path);
             return ExitCode.Success;
         });
         return command;
     }
 
-    private static void Print(Terminal terminal, ProbeReport report, LabeledTable table)
+    private static void Print(Terminal terminal, ProbeReport report, UsedTexts used)
     {
-        terminal.Output.WriteLine($"{table.Source}: {table.Examples.Count:N0} texts");
-        TableText.Print(terminal, table);
+        terminal.Output.WriteLine($"{used.Source}: {used.Examples.Count:N0} texts");
+        TableText.Print(terminal, used);
         terminal.Output.WriteLine(report.ToString());
     }
 }

@@ -8,6 +8,7 @@ internal static class ReportText
 {
     public static void Print(Terminal terminal, EvaluationReport report)
     {
+        if (report.Overlap is { } overlap) terminal.Output.WriteLine($"  {overlap}");
         terminal.Output.WriteLine(
             $"  accuracy {report.Accuracy:P1} (95 % interval {report.AccuracyInterval.Low:P1} to {report.AccuracyInterval.High:P1}), macro-F1 " +
             $"{report.MacroF1:P1}, calibration error {report.ExpectedCalibrationError:P1}");

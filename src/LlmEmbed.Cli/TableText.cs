@@ -17,32 +17,34 @@ internal static class TableText
         terminal.Error.WriteLine($"llmembed: {description.Source}: {description}");
 
     /// <summary>Which columns were taken, what was left out, and what else is to know, on standard output.</summary>
-    public static void Print(Terminal terminal, LabeledTable table)
+    public static void Print(Terminal terminal, UsedTexts used)
     {
-        terminal.Output.WriteLine($"  {table.Description}");
-        foreach (SkippedRows reason in table.Skipped) terminal.Output.WriteLine($"  left out: {reason}");
-        foreach (TableNote note in table.Notes) terminal.Output.WriteLine($"  note: {note.Message}");
+        terminal.Output.WriteLine($"  {used.Table.Description}");
+        foreach (string reason in used.Table.Skipped.Select(reason => reason.ToString()).Concat(used.LeftOut))
+            terminal.Output.WriteLine($"  left out: {reason}");
+        foreach (TableNote note in used.Notes) terminal.Output.WriteLine($"  note: {note.Message}");
     }
 
     /// <summary>A JSON object with entries that say how tables were read.</summary>
-    public static string AddTo(string json, params ReadOnlySpan<(string Name, LabeledTable Table)> tables)
+    public static string AddTo(string json, params ReadOnlySpan<(string Name, UsedTexts Texts)> tables)
     {
         JsonObject result = JsonNode.Parse(json)!.AsObject();
-        foreach ((string name, LabeledTable table) in tables) result[name] = ToJson(table);
+        foreach ((string name, UsedTexts used) in tables) result[name] = ToJson(used);
         return result.ToJsonString();
     }
 
     /// <summary>The same as JSON.</summary>
-    public static JsonObject ToJson(LabeledTable table)
+    public static JsonObject ToJson(UsedTexts used)
     {
-        JsonObject json = ToJson(table.Description);
-        json["examples"] = table.Examples.Count;
-        json["skipped_rows"] = new JsonArray([.. table.Skipped.Select(reason => new JsonObject
+        JsonObject json = ToJson(used.Table.Description with { Notes = used.Notes });
+        json["examples"] = used.Examples.Count;
+        json["skipped_rows"] = new JsonArray([.. used.Table.Skipped.Select(reason => new JsonObject
         {
             ["reason"] = CommonOptions.NameOf(reason.Reason),
             ["rows"] = reason.Rows,
             ["first_line"] = reason.FirstLine,
         })]);
+        json["empty_texts"] = used.EmptyTexts;
         return json;
     }
 

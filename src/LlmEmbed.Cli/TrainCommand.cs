@@ -25,6 +25,7 @@ internal static class TrainCommand
             Description = "Labelled texts to measure on. Without it a fifth of the data is held out for measuring, then everything is trained on.",
             HelpName = "FILE",
         };
+        Option<bool> skipOverlap = CommonOptions.SkipOverlap();
         Option<string> output = new("--output") { Description = "Folder for the classifier.", HelpName = "DIR", Required = true };
         Option<string[]> backbones = CommonOptions.Backbones();
         ReferenceArguments reference = new();
@@ -44,7 +45,7 @@ internal static class TrainCommand
         RuntimeArguments runtimeArguments = new();
         ToolCommand command = new(terminal, "train", "Train a text classifier on labelled texts.")
         {
-            data, test, output, examples, backbones, head, fusion, classWeight, noWords, noAttention, budget, seed,
+            data, test, skipOverlap, output, examples, backbones, head, fusion, classWeight, noWords, noAttention, budget, seed,
         };
         command.Files.Add(PathRole.Data, data, test);
         command.Files.Add(PathRole.Classifier, output);
@@ -79,6 +80,9 @@ internal static class TrainCommand
                 Seed = parsed.GetValue(seed),
                 HeldOutShare = parsed.GetValue(test) is null ? HeldOutShare : 0,
             };
+            if (parsed.GetValue(skipOverlap) && parsed.GetValue(test) is null)
+                throw new WrongUsageException(
+                    "--skip-overlap belongs to --test: without it texts that overlap are held out together as far as possible.");
             string folder = parsed.GetRequiredValue(output);
             TextClassifier.RequireSavable(folder);
             report.RequireWritable(parsed, folder);
@@ -86,7 +90,13 @@ internal static class TrainCommand
             LabeledTable training = tableArguments.ReadForTraining(terminal, parsed.GetRequiredValue(data), parsed);
             if (parsed.GetValue(examples) is int count) training = training.Sample(count, options.Seed);
             LabeledTable? testing = parsed.GetValue(test) is string testPath ? tableArguments.Read(terminal, testPath, parsed) : null;
-            TrainingRun run = ConsoleProgress.Show(terminal, progress => Run(training, testing, options, runtime, progress, cancellationToken));
+            BadRows badRows = tableArguments.BadRowsOf(parsed);
+            IReadOnlyList<int> FindEmpty(IReadOnlyList<string> texts) => TextClassifier.FindEmptyTexts(texts, recipe, runtime, cancellationToken);
+            UsedTexts used = UsedTexts.Of(training, badRows, FindEmpty, isForTraining: true);
+            UsedTexts? usedForTest = testing is null ? null : UsedTexts.Of(testing, badRows, FindEmpty)
+                .ForClasses(terminal, training.Labels).Against(used, parsed.GetValue(skipOverlap));
+            TrainingRun run = ConsoleProgress.Show(
+                terminal, progress => Run(used, usedForTest, options, runtime, progress, cancellationToken));
             using TextClassifier classifier = run.Classifier;
             classifier.Save(folder, run.Report);
             foreach (Warning warning in run.Summary.Warnings.Where(warning => warning.Kind != WarningKind.TruncatedTexts))
@@ -139,8 +149,8 @@ internal static class TrainCommand
     }
 
     private static TrainingRun Run(
-        LabeledTable training,
-        LabeledTable? testing,
+        UsedTexts training,
+        UsedTexts? testing,
         TrainingOptions options,
         RuntimeOptions runtime,
         IProgress<WorkProgress> progress,
@@ -151,7 +161,7 @@ internal static class TrainCommand
         TimeSpan trainingTime = Stopwatch.GetElapsedTime(start);
         EvaluationReport report = testing is null
             ? classifier.Training!.HeldOut!
-            : classifier.Evaluate(testing.Examples, progress, cancellationToken);
+            : classifier.Evaluate(testing.Examples, progress, cancellationToken).With(testing.Overlap);
         return new TrainingRun(classifier, report, training, testing, trainingTime, Stopwatch.GetElapsedTime(start));
     }
 
@@ -165,7 +175,7 @@ internal static class TrainCommand
         foreach (string line in run.Summary.Explain()) output.WriteLine(line);
         output.WriteLine();
         output.WriteLine(run.Testing is { } testing
-            ? $"Measured on {testing.Source} ({run.Report.Count:N0} texts, not trained on):"
+            ? $"Measured on {testing.Source} ({run.Report.Count:N0} texts):"
             : $"Measured on {run.Report.Count:N0} held-out examples ({HeldOutShare:P0}, stratified) by a classifier trained on the rest; the saved " +
                 "one is trained on everything:");
         if (run.Testing is not null) TableText.Print(terminal, run.Testing);
@@ -206,7 +216,7 @@ internal static class TrainCommand
             Training = run.Summary,
             Texts =
             [
-                .. run.Testing?.Examples.Select(example => example.Text) ?? run.Summary.HeldOutRows.Select(row => run.Training.Examples[row].Text),
+                .. run.Testing?.Texts ?? run.Summary.HeldOutRows.Select(row => run.Training.Examples[row].Text),
             ],
             DoubtedLabels = DoubtedLabels(run),
         };
@@ -247,7 +257,12 @@ internal static class TrainCommand
     })]);
 
     private sealed record TrainingRun(
-        TextClassifier Classifier, EvaluationReport Report, LabeledTable Training, LabeledTable? Testing, TimeSpan TrainingTime, TimeSpan TotalTime)
+        TextClassifier Classifier,
+        EvaluationReport Report,
+        UsedTexts Training,
+        UsedTexts? Testing,
+        TimeSpan TrainingTime,
+        TimeSpan TotalTime)
     {
         public TrainingSummary Summary => Classifier.Training!;
     }

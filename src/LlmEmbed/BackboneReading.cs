@@ -13,6 +13,9 @@ public sealed record BackboneReading(
     /// <summary>Why <see cref="Precision"/> was chosen, in words for people; empty if it was asked for.</summary>
     public string PrecisionReason { get; init; } = "";
 
+    /// <summary>What texts were read behind, as a sentence for people; empty if they were read as they stand.</summary>
+    public string Lead { get; init; } = "";
+
     /// <summary>What deserves a word: what was passed over in a configuration, damaged files of the cache, texts that lost their end.</summary>
     public IReadOnlyList<Warning> Warnings { get; init; } = [];
 }

@@ -167,6 +167,7 @@ public sealed class Inspection
                 ["model_type"] = entry.ModelType,
                 ["views"] = new JsonArray([.. entry.Views.Select(view => (JsonNode)$"{view.Depth}:{view.Pooling}")]),
                 ["max_tokens"] = entry.MaxTokens,
+                ["lead"] = BackbonePlan.LeadOf(entry.Prompt, entry.SingleTokensBehindLineBreak ?? false) is { Length: > 0 } lead ? lead : null,
                 ["weights_sha256"] = entry.WeightsSha256,
                 ["accepted_config_keys"] = new JsonArray([.. (entry.AcceptedConfigKeys ?? []).Select(key => (JsonNode)key)]),
             })]),

@@ -20,6 +20,16 @@ public abstract record Recipe
     /// </summary>
     public int? MaxTokens { get; init; }
 
+    /// <summary>The backbones that it reads, as they are named.</summary>
+    internal IReadOnlyList<string> BackboneNames => this switch
+    {
+        Automatic recipe => recipe.Backbones,
+        Fixed recipe => recipe.Backbones,
+        Reference { Roles: var roles } => [roles.Llama, roles.Bert, roles.Roberta],
+        ReferenceRepaired { Roles: var roles } => [roles.Llama, roles.Bert, roles.Roberta],
+        _ => [],
+    };
+
     /// <summary>
     /// Chooses views, penalty, class weights and kind of head by cross-validation on the training texts, and reads the backbones no deeper than these
     /// need.

@@ -6,6 +6,7 @@ using LlmEmbed.Learning;
 using LlmEmbed.Reading;
 using LlmEmbed.Recipes;
 using LlmEmbed.Reports;
+using LlmEmbed.Tokenization;
 
 namespace LlmEmbed;
 
@@ -87,6 +88,7 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
         options ??= new TrainingOptions();
         string[] classes = ClassLabels.Of(examples);
         RecipeTraining training = RecipeTraining.For(options, classes, backbones, progress, cancellationToken);
+        training.RequireTexts(examples, options.Recipe);
         TrainingTexts texts = TrainingTexts.Of(examples, classes, training.AffordableRows(examples, classes), options.HeldOutShare, options.Seed);
         ReadingPlan plan = training.PlanReading(texts); // which views of which backbones, found out on a sample
         Features features = training.Read(texts, plan); // [N,F] of all texts
@@ -177,7 +179,7 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
     /// replaced as a whole.
     /// </summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="report">What was measured on texts that the classifier was not trained on, to be kept beside it; null takes
+    /// <param name="report">What was measured, to be kept beside it; it should be on texts that the classifier was not trained on. Null takes
     /// <see cref="TrainingSummary.HeldOut"/>.</param>
     /// <exception cref="LlmEmbedException">The folder holds something else, or cannot be written.</exception>
     public void Save(string folder, EvaluationReport? report = null) => ClassifierBundle.Save(_parts, folder, report ?? Training?.HeldOut);
@@ -219,22 +221,45 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
             cancellationToken);
     }
 
-    /// <summary>Measures the classifier on labelled texts that it was not trained on.</summary>
+    /// <summary>
+    /// The indexes of texts that are empty to the classifier, ascending: white space, and texts that give one of its backbones no token of their own,
+    /// such as a zero-width space. They get <see cref="Prediction.Empty"/>.
+    /// </summary>
+    /// <param name="texts">The texts.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public IReadOnlyList<int> FindEmptyTexts(IReadOnlyList<string> texts, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(texts);
+        return EmptyTexts.In(texts, Tokenizers, cancellationToken);
+    }
+
+    /// <summary>The indexes of texts that are empty to a backbone of a recipe, ascending; training refuses them.</summary>
+    /// <param name="texts">The texts.</param>
+    /// <param name="recipe">Names the backbones; one that is not found finds no text empty.</param>
+    /// <param name="runtime">Where backbones are looked for; null takes the defaults.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public static IReadOnlyList<int> FindEmptyTexts(
+        IReadOnlyList<string> texts, Recipe recipe, RuntimeOptions? runtime = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(texts);
+        ArgumentNullException.ThrowIfNull(recipe);
+        IReadOnlyList<string> folders = (runtime ?? new RuntimeOptions()).ModelFolders;
+        return EmptyTexts.In(texts, EmptyTexts.TokenizersOf(recipe.BackboneNames, name => Tokenizer.Load(name, folders)), cancellationToken);
+    }
+
+    /// <summary>Measures the classifier on labelled texts.</summary>
     /// <param name="examples">The texts; classes that the classifier does not know count as errors.</param>
     /// <param name="progress">Told about the reading.</param>
     /// <param name="cancellationToken">Stops the work.</param>
-    /// <exception cref="LlmEmbedException">A text gives no token.</exception>
+    /// <exception cref="LlmEmbedException">A text is empty (see <see cref="FindEmptyTexts(IReadOnlyList{string}, CancellationToken)"/>).</exception>
     public EvaluationReport Evaluate(
         IReadOnlyList<LabeledText> examples, IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(examples);
         string[] texts = [.. examples.Select(example => example.Text)];
+        EmptyTexts.Refuse(examples, Tokenizers, cancellationToken);
         (float[] probabilities, IReadOnlyList<EncodingStatistics> statistics) = _parts.Probabilities(
             _parts.Reader.Prepare(texts, cancellationToken), progress, cancellationToken);
-        if (statistics.SelectMany(part => part.TextsWithoutTokens).Order().FirstOrDefault(-1) is >= 0 and int first)
-            throw new LlmEmbedException(
-                $"Example {first + 1} of {examples.Count} (label '{examples[first].Label}') gives no token, so it has no embedding. Remove it or " +
-                "give it a text.");
         string[] labels = ClassLabels.Extend(Labels, examples);
         return EvaluationReport.Compute(labels, probabilities, ClassLabels.IndexesOf(examples, labels)).With(_parts.Reader.Describe(statistics));
     }
@@ -246,13 +271,14 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
         _owned?.Dispose();
     }
 
+    private IReadOnlyList<Tokenizer> Tokenizers => [.. _parts.Reader.Backbones.Select(backbone => backbone.Backbone.Tokenizer)];
+
     private IReadOnlyList<Prediction> Predict(PreparedRequest request, CancellationToken cancellationToken)
     {
         // [N,C]
-        (float[] probabilities, IReadOnlyList<EncodingStatistics> statistics) = _parts.Probabilities(request, progress: null, cancellationToken);
-        HashSet<int> withoutTokens = [.. statistics.SelectMany(part => part.TextsWithoutTokens)];
-        // Special tokens give even an empty text an embedding in some backbones; it would be classified by nothing but them.
-        bool IsEmpty(int text) => withoutTokens.Contains(text) || string.IsNullOrWhiteSpace(request.Texts[text]);
+        (float[] probabilities, _) = _parts.Probabilities(request, progress: null, cancellationToken);
+        // White space gives tokens in some backbones, and it is no text.
+        bool IsEmpty(int text) => request.Parts.Any(part => part.AreEmpty[text]) || string.IsNullOrWhiteSpace(request.Texts[text]);
         Prediction PredictionOf(int text) => IsEmpty(text)
             ? Prediction.Empty
             : Prediction.Of(Labels, probabilities.AsSpan(text * Labels.Count, Labels.Count), request.Parts.Any(part => part.Tokens[text].Truncated));

@@ -72,8 +72,18 @@ public sealed record EncodingStatistics(
     TimeSpan Elapsed,
     IReadOnlyList<int> TextsWithoutTokens)
 {
+    /// <summary>
+    /// Indexes of texts that gave special tokens only, such as <c>[CLS]</c> and <c>[SEP]</c> around nothing. Their rows are the states of these, and
+    /// a classifier gives them no label.
+    /// </summary>
+    public IReadOnlyList<int> TextsOfSpecialTokens { get; init; } = [];
+
     /// <summary>The same, the texts being these rows of a longer list.</summary>
-    internal EncodingStatistics AtRows(int[] rows) => this with { TextsWithoutTokens = [.. TextsWithoutTokens.Select(text => rows[text])] };
+    internal EncodingStatistics AtRows(int[] rows) => this with
+    {
+        TextsWithoutTokens = [.. TextsWithoutTokens.Select(text => rows[text])],
+        TextsOfSpecialTokens = [.. TextsOfSpecialTokens.Select(text => rows[text])],
+    };
 
     /// <summary>Two calls on two parts of one list of texts as one.</summary>
     internal EncodingStatistics Plus(EncodingStatistics other) => new(
@@ -84,5 +94,6 @@ public sealed record EncodingStatistics(
         Tokens + other.Tokens,
         PaddedTokens + other.PaddedTokens,
         Elapsed + other.Elapsed,
-        [.. TextsWithoutTokens.Concat(other.TextsWithoutTokens).Order()]);
+        [.. TextsWithoutTokens.Concat(other.TextsWithoutTokens).Order()])
+    { TextsOfSpecialTokens = [.. TextsOfSpecialTokens.Concat(other.TextsOfSpecialTokens).Order()] };
 }

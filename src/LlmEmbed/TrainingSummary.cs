@@ -82,7 +82,8 @@ public sealed record TrainingSummary
         {
             Examples = texts.Texts.Length,
             HeadTime = headTime,
-            HeldOut = heldOut,
+            HeldOut = heldOut?.With(
+                TextOverlap.Find(texts.Kept.Select(row => texts.Texts[row]), [.. texts.HeldOut.Select(row => texts.Texts[row])])),
             HeldOutRows = [.. texts.HeldOut.Select(row => texts.Places[row])],
             LabelErrors = errors is null ? null : [.. errors.Select(error => error with { Row = texts.Places[error.Row] })],
         };

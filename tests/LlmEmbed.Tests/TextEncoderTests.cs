@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Numerics.Tensors;
 using LlmEmbed.Data;
 using LlmEmbed.Reading;
 using LlmEmbed.Tests.Models;
@@ -142,23 +141,6 @@ public sealed class TextEncoderTests : IDisposable
         Assert.Contains(stores, store => store.Texts == 20);
     }
 
-    /// <summary>Its only state would be that of a first token, which for many words is tens of times as long as others.</summary>
-    [Fact]
-    public void A_decoder_reads_a_text_of_one_token_behind_another_unless_its_first_token_is_asked_for()
-    {
-        string[] texts = ["great", "terrible", "a film that is great"];
-        TextEncoder Pooled(Pooling second) =>
-            Load("smollm2-135m-instruct", new() { Views = ViewSelection.At("15", [Pooling.MeanSkipFirst, second]), Precision = Precision.Fp32 });
-        using TextEncoder encoder = Pooled(Pooling.Last), first = Pooled(Pooling.First);
-        TextEmbeddings read = Encode(encoder, texts), once = Encode(first, texts);
-        double[] lengths = [.. Enumerable.Range(0, 3).Select(text => (double)TensorPrimitives.Norm(read[text, 0]))];
-        Assert.All(lengths, length => Assert.InRange(length, lengths.Min(), 5 * lengths.Min()));
-        Assert.InRange(TensorPrimitives.CosineSimilarity(read[0, 0], read[1, 0]), -1, 0.95f);
-        Assert.Equal(read[0, 0], read[0, 1]);
-        Assert.Equal(once[0, 0], once[0, 1]);
-        Assert.InRange(TensorPrimitives.Norm(once[0, 0]), 10 * lengths.Max(), double.MaxValue);
-    }
-
     [Fact]
     public void Attention_pooling_needs_a_query_of_the_right_length()
     {
@@ -252,15 +234,6 @@ public sealed class TextEncoderTests : IDisposable
         Assert.All(new[] { 0, 2, 3 }, text => Assert.True(embeddings[text].IndexOfAnyExcept(0f) < 0));
         Assert.True(embeddings[1].IndexOfAnyExcept(0f) >= 0);
         Assert.Equal(4, Encode(encoder, ["", "", "", ""]).Statistics.TextsWithoutTokens.Count);
-    }
-
-    [Fact]
-    public void The_special_tokens_of_an_encoder_are_an_embedding_even_of_an_empty_text()
-    {
-        using TextEncoder encoder = Load(Encoder);
-        TextEmbeddings embeddings = Encode(encoder, [""]);
-        Assert.Empty(embeddings.Statistics.TextsWithoutTokens);
-        Assert.Equal(2, embeddings.Statistics.Tokens);
     }
 
     [Fact]

@@ -71,7 +71,7 @@ internal static class ClassifierBundle
     /// <summary>Writes beside the target and renames, so that the folder appears whole or not at all.</summary>
     /// <param name="classifier">The classifier.</param>
     /// <param name="folder">Where to.</param>
-    /// <param name="report">What was measured on texts that the classifier was not trained on; null if nothing was.</param>
+    /// <param name="report">What was measured; null if nothing was.</param>
     public static void Save(TrainedClassifier classifier, string folder, EvaluationReport? report)
     {
         RequireUsable(folder);
@@ -119,8 +119,13 @@ internal static class ClassifierBundle
         Manifest manifest = ReadManifest(folder);
         HeadTensor[] tensors = ReadTensors(Path.Combine(folder, HeadFile));
         FeatureReader reader = FeatureReader.Open(
-            manifest.Backbones.Select(
-                entry => (OpenBackbone(entry, folder, backbones, work), PlanOf(entry, folder, tensors))), backbones.Runtime, work);
+            manifest.Backbones.Select(entry =>
+            {
+                OpenBackbone backbone = OpenBackbone(entry, folder, backbones, work);
+                return (backbone, PlanOf(backbone, entry, folder, tensors));
+            }),
+            backbones.Runtime,
+            work);
         return Disposal.OnFailure([reader], () => new TrainedClassifier(
             reader,
             manifest.Labels,
@@ -224,6 +229,7 @@ internal static class ClassifierBundle
             plan.PadTo,
             PrecisionNames.NameOf(plan.Precision),
             plan.Prompt,
+            plan.SingleTokensBehindLineBreak,
             backbone.Checkpoint.Config.AcceptedKeys is { Count: > 0 } accepted ? accepted : null);
     }
 
@@ -292,15 +298,17 @@ internal static class ClassifierBundle
         return terms;
     }
 
-    private static BackbonePlan PlanOf(BackboneEntry entry, string folder, HeadTensor[] tensors)
+    private static BackbonePlan PlanOf(OpenBackbone backbone, BackboneEntry entry, string folder, HeadTensor[] tensors)
     {
         View[] views = [.. entry.Views.Select(view => new View(view.Depth, Poolings.Parse(view.Pooling)))];
-        return new BackbonePlan(views, entry.MaxTokens, PrecisionNames.Find(entry.Precision)!.Value)
+        BackbonePlan plan = new(views, entry.MaxTokens, PrecisionNames.Find(entry.Precision)!.Value)
         {
             AttentionQuery = views.Any(view => view.Pooling == Pooling.Attention) ? QueryOf(tensors, folder) : null,
             PadTo = entry.PadTo,
             Prompt = entry.Prompt,
         };
+        // Files of before this had a name follow the rule that was in force: the one by which training still decides.
+        return plan with { SingleTokensBehindLineBreak = entry.SingleTokensBehindLineBreak ?? plan.GainsByLineBreak(backbone) };
     }
 
     /// <summary>Looks where the training found the backbone, then by its name, and takes only the very same weights and tokenizer.</summary>
@@ -373,7 +381,8 @@ internal static class ClassifierBundle
                 CultureInfo.InvariantCulture,
                 $"\n`{TermsFile}` lists the {terms:N0} words and pairs of words, each from two training texts or more.\n");
         if (report is null) return card.ToString();
-        card.Append(CultureInfo.InvariantCulture, $"\nMeasured on {report.Count} texts that it was not trained on: {report}.\n\n");
+        if (report.Overlap is { } overlap) card.Append(CultureInfo.InvariantCulture, $"\nOf the texts that it was measured on: {overlap}.\n");
+        card.Append(CultureInfo.InvariantCulture, $"\nMeasured on {report.Count} texts: {report}.\n\n");
         card.Append("| class | precision | recall | F1 | texts |\n|---|---|---|---|---|\n");
         foreach (ClassScore score in report.Classes)
             card.Append(
@@ -402,6 +411,7 @@ internal static class ClassifierBundle
         int? PadTo,
         string Precision,
         string? Prompt = null,
+        bool? SingleTokensBehindLineBreak = null,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? AcceptedConfigKeys = null);
 
     internal sealed record ViewEntry(int Depth, string Pooling);

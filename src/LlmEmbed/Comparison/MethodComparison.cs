@@ -5,6 +5,7 @@ using LlmEmbed.Learning;
 using LlmEmbed.Models;
 using LlmEmbed.Reading;
 using LlmEmbed.Recipes;
+using LlmEmbed.Tokenization;
 
 namespace LlmEmbed.Comparison;
 
@@ -34,6 +35,9 @@ public sealed record ComparisonResult(IReadOnlyList<ComparisonRow> Rows, IReadOn
 {
     /// <summary>What a user should know of the backbones' configurations. Each is a sentence.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
+
+    /// <summary>What the test texts share with the training texts.</summary>
+    public required TextOverlap Overlap { get; init; }
 }
 
 /// <summary>
@@ -104,7 +108,11 @@ public sealed class MethodComparison : IDisposable
         ArgumentNullException.ThrowIfNull(testing);
         runtime ??= new RuntimeOptions();
         using OpenBackbones backbones = new(runtime with { CacheFolder = null, WeightsFolder = runtime.FolderOfWeights });
-        using MethodComparison comparison = new(training, testing, options ?? new ComparisonOptions(), backbones, progress, cancellationToken);
+        options ??= new ComparisonOptions();
+        IReadOnlyList<Tokenizer> tokenizers = EmptyTexts.TokenizersOf(
+            options.Recipe.BackboneNames, name => backbones.Open(name, new Work(progress, cancellationToken)).Tokenizer);
+        foreach (IReadOnlyList<LabeledText> examples in new[] { training, testing }) EmptyTexts.Refuse(examples, tokenizers, cancellationToken);
+        using MethodComparison comparison = new(training, testing, options, backbones, progress, cancellationToken);
         return comparison.Run();
     }
 
@@ -120,7 +128,11 @@ public sealed class MethodComparison : IDisposable
         [
             .. rows.Select(row => row == rows[^1] ? row : row with { PAgainstAuto = PValue(AutoAt(row.Sample), RightOnes(row)) }),
         ];
-        return new ComparisonResult(compared, _leftOut) { Warnings = _backbones.Warnings };
+        return new ComparisonResult(compared, _leftOut)
+        {
+            Overlap = TextOverlap.Find(_training.Texts, _testTexts),
+            Warnings = _backbones.Warnings,
+        };
     }
 
     private ComparisonRow Majority()

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using LlmEmbed.Data;
 
 namespace LlmEmbed.Evaluation;
 
@@ -50,8 +51,21 @@ public sealed class EvaluationReport
     /// <summary>The report with what reading its texts met and cost.</summary>
     internal EvaluationReport With(IReadOnlyList<BackboneReading> reading)
     {
-        Reading = reading;
-        return this;
+        EvaluationReport report = (EvaluationReport)MemberwiseClone();
+        report.Reading = reading;
+        return report;
+    }
+
+    /// <summary>What the texts share with those that the classifier was trained on; null where that is not known.</summary>
+    public TextOverlap? Overlap { get; private set; }
+
+    /// <summary>The report with what its texts share with those that the classifier was trained on.</summary>
+    /// <param name="overlap">Null says that it is not known.</param>
+    public EvaluationReport With(TextOverlap? overlap)
+    {
+        EvaluationReport report = (EvaluationReport)MemberwiseClone();
+        report.Overlap = overlap;
+        return report;
     }
 
     /// <summary>The number of texts.</summary>
@@ -156,6 +170,7 @@ public sealed class EvaluationReport
     internal JsonObject ToJsonObject() => new()
     {
         ["n"] = Count,
+        ["overlap"] = Overlap?.ToJsonObject(),
         ["accuracy"] = Accuracy,
         ["accuracy_low"] = AccuracyInterval.Low,
         ["accuracy_high"] = AccuracyInterval.High,

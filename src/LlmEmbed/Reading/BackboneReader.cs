@@ -100,7 +100,7 @@ internal sealed class BackboneReader : IDisposable
         // The checkpoint is mapped memory: reading it after it is unmapped would end the process.
         ObjectDisposedException.ThrowIf(_isDisposed || Backbone.IsDisposed, this);
         long start = Stopwatch.GetTimestamp();
-        (TokenizedText[] tokens, TextKey[] keys) = texts;
+        (TokenizedText[] tokens, TextKey[] keys, bool[] areEmpty) = texts;
         int[] distinct = [.. Enumerable.Range(0, keys.Length).DistinctBy(i => keys[i]).Where(i => tokens[i].Ids.Length > 0)];
         ReadingProgress reading = new(progress, $"Reading {Backbone.Name}", distinct.Length);
         StateTargets targets = new(rows, tokenRows);
@@ -114,7 +114,8 @@ internal sealed class BackboneReader : IDisposable
             cost.Tokens,
             cost.PaddedTokens,
             Stopwatch.GetElapsedTime(start),
-            [.. Enumerable.Range(0, keys.Length).Where(i => tokens[i].Ids.Length == 0)]);
+            [.. Enumerable.Range(0, keys.Length).Where(i => tokens[i].Ids.Length == 0)])
+        { TextsOfSpecialTokens = [.. Enumerable.Range(0, keys.Length).Where(i => areEmpty[i] && tokens[i].Ids.Length > 0)] };
     }
 
     /// <summary>Reads prepared texts into new rows [N,D,H].</summary>
@@ -130,6 +131,7 @@ internal sealed class BackboneReader : IDisposable
         new(Name, Plan.Views, Backbone.Model.BlockCount, Plan.MaxTokens, Plan.Precision, statistics)
         {
             PrecisionReason = PrecisionReason,
+            Lead = Plan.Lead,
             Warnings =
             [
                 .. Backbone.Checkpoint.Config.Notes.Select(note => new Warning(WarningKind.Configuration, note)),
@@ -230,9 +232,11 @@ internal sealed class BackboneReader : IDisposable
         ("pad_to", Plan.PadTo?.ToString() ?? ""),
         ("prompt", Plan.Prompt ?? ""),
         ("precision", Plan.Precision == Precision.Int8 ? $"int8, scheme {Int8Weights.Scheme}" : PrecisionNames.NameOf(Plan.Precision)),
-        // The states of tokens at a depth do not depend on the views that are kept beside them, but on what stands before a single token.
-        .. tokensAt is not null ? [("lead", _preparation.LeadToken?.ToString() ?? "")]
-            : Plan.AttentionQuery is { } query ? [("attention_query", Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes<float>(query))))]
+        // A decoder's text of one token is read in two ways: as it stands, and behind a line break.
+        .. tokensAt is not null || Backbone.Model.IsCausal ? [("lead", _preparation.LeadToken?.ToString() ?? "")] : Array.Empty<(string, string)>(),
+        // The states of tokens at a depth do not depend on the views that are kept beside them.
+        .. tokensAt is null && Plan.AttentionQuery is { } query
+            ? [("attention_query", Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes<float>(query))))]
             : Array.Empty<(string, string)>(),
     ]);
 }

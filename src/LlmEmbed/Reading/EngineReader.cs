@@ -37,7 +37,8 @@ internal sealed class EngineReader(EncoderEngine engine, Backbone model, Backbon
     /// <summary>For each batch that these texts would make the tokens of its texts.</summary>
     public IEnumerable<int[]> PlannedLengths(PreparedTexts texts)
     {
-        foreach (int[] shard in Shards(texts, [.. Enumerable.Range(0, texts.Keys.Length).DistinctBy(text => texts.Keys[text])]))
+        IEnumerable<int> wanted = Enumerable.Range(0, texts.Keys.Length).DistinctBy(text => texts.Keys[text]);
+        foreach (int[] shard in Shards(texts, [.. wanted.Where(text => texts.Tokens[text].Ids.Length > 0)]))
         {
             int[] lengths = [.. shard.Select(text => texts.Tokens[text].Ids.Length)];
             foreach (int[] batch in BatchPlanner.Plan(lengths, model.BatchTokens, plan.PadTo))

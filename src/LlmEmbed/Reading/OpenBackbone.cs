@@ -13,7 +13,10 @@ internal sealed class OpenBackbone : IDisposable
     /// <summary>
     /// What texts are read behind. The same token twice would not do for a text of one token: attention over equal values gives what it gives of one.
     /// </summary>
-    private const string Lead = "\n", LeadPrompt = Lead + "{text}";
+    private const string Lead = "\n";
+
+    /// <summary>The prompt that puts this before every text.</summary>
+    internal const string LeadPrompt = Lead + "{text}";
 
     private OpenBackbone(
         string source, string name, Checkpoint checkpoint, Backbone model, Tokenizer tokenizer, string weightsSha256, RuntimeOptions runtime)
@@ -52,10 +55,7 @@ internal sealed class OpenBackbone : IDisposable
     /// The prompt behind which a decoder's texts are better read: a line break, where its tokenizer puts nothing before a text, since the state of
     /// the first token of all says nothing of the text. Null for all other backbones.
     /// </summary>
-    public string? LineBreakPrompt => BeginsWithText ? LeadPrompt : null;
-
-    /// <summary>Whether a text's first token is the first of all to a decoder, whose state then says nothing of it.</summary>
-    public bool BeginsWithText => Model.IsCausal && Tokenizer.Frame.Before.Length == 0;
+    public string? LineBreakPrompt => Model.IsCausal && Tokenizer.Frame.Before.Length == 0 ? LeadPrompt : null;
 
     /// <summary>Whether a prompt puts more around texts than what a decoder needs before them.</summary>
     public bool IsPrompt(string? prompt) => prompt is not null && prompt != LineBreakPrompt;

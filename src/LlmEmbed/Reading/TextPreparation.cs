@@ -5,7 +5,8 @@ namespace LlmEmbed.Reading;
 /// <summary>Texts as the engine reads them, and their keys in the store.</summary>
 /// <param name="Tokens">[N], the token ids of each text, what stands around it included; none for a text that gives no token.</param>
 /// <param name="Keys">[N].</param>
-internal sealed record PreparedTexts(TokenizedText[] Tokens, TextKey[] Keys);
+/// <param name="AreEmpty">[N], whether a text gives no token of its own: none at all, or special ones only.</param>
+internal sealed record PreparedTexts(TokenizedText[] Tokens, TextKey[] Keys, bool[] AreEmpty);
 
 /// <summary>Everything that happens to a text before the engine: the prompt around it, its tokens, and the token before a single one.</summary>
 internal sealed class TextPreparation
@@ -22,9 +23,11 @@ internal sealed class TextPreparation
         (_isPrompted, _isCausal, _maxTokens, _threads) = (
             plan.Prompt is not null, backbone.Model.IsCausal, plan.MaxTokens, threads ?? Environment.ProcessorCount);
         _tokenizer = plan.Prompt is string prompt ? backbone.Tokenizer.WithPrompt(prompt) : backbone.Tokenizer;
-        _ = _tokenizer.Encode("", plan.MaxTokens); // refuses a limit that leaves no room beside the special tokens
-        bool needsLead = _isCausal && plan.PadTo is null && plan.Views.All(view => !Poolings.Of(view.Pooling).ReadsFirstToken);
-        LeadToken = needsLead ? backbone.LeadToken(plan.MaxTokens) : null;
+        if (plan.MaxTokens <= _tokenizer.Frame.Count)
+            throw new LlmEmbedException(
+                $"A limit of {plan.MaxTokens} tokens leaves no room for a text: {_tokenizer.Frame.Count} tokens stand around every text of " +
+                $"{backbone.Name}. Raise the limit.");
+        LeadToken = plan.SingleTokensBehindLineBreak ? backbone.LeadToken(plan.MaxTokens) : null;
     }
 
     /// <summary>The token that stands before a text of a single token, so that this is not the first of all; null if none does.</summary>
@@ -41,16 +44,13 @@ internal sealed class TextPreparation
 
     /// <summary>Tokenizes texts and makes their keys, which needs no engine and so can be done while one is at work.</summary>
     public PreparedTexts Prepare(IReadOnlyList<string> texts, CancellationToken cancellationToken) =>
-        new(Tokenize(texts, cancellationToken), [.. texts.Select(TextKey.Of)]);
+        new(
+            Tokenize(texts, cancellationToken),
+            [.. texts.Select(TextKey.Of)],
+            ForEach(texts, _tokenizer.IsEmpty, cancellationToken));
 
     /// <summary>Tokenizes texts, several at a time.</summary>
-    public TokenizedText[] Tokenize(IReadOnlyList<string> texts, CancellationToken cancellationToken)
-    {
-        TokenizedText[] tokens = new TokenizedText[texts.Count];
-        ParallelOptions options = new() { CancellationToken = cancellationToken, MaxDegreeOfParallelism = _threads };
-        Parallel.For(0, texts.Count, options, i => tokens[i] = Tokenize(texts[i]));
-        return tokens;
-    }
+    public TokenizedText[] Tokenize(IReadOnlyList<string> texts, CancellationToken cancellationToken) => ForEach(texts, Tokenize, cancellationToken);
 
     /// <summary>Token ids of one text with its prompt, but without the token before a single one.</summary>
     public int[] Ids(string text) => _tokenizer.Encode(text, _maxTokens).Ids;
@@ -62,12 +62,19 @@ internal sealed class TextPreparation
                 text => Prompt.Attended(text.Ids.Length, _isCausal).GetOffsetAndLength(text.Ids.Length).Length),
         ];
 
+    private T[] ForEach<T>(IReadOnlyList<string> texts, Func<string, T> make, CancellationToken cancellationToken)
+    {
+        T[] made = new T[texts.Count];
+        ParallelOptions options = new() { CancellationToken = cancellationToken, MaxDegreeOfParallelism = _threads };
+        Parallel.For(0, texts.Count, options, i => made[i] = make(texts[i]));
+        return made;
+    }
+
     private TokenizedText Tokenize(string text)
     {
         TokenizedText tokens = _tokenizer.Encode(text, _maxTokens);
         // A prompt around nothing is no text.
-        if (_isPrompted && tokens.Ids.Length == _tokenizer.Frame.Count) return tokens with { Ids = [] };
-        // The state of a decoder's first token says nothing of the text and is far from all others: a single token must not be the first.
+        if (_isPrompted && _tokenizer.IsEmpty(text)) return tokens with { Ids = [] };
         bool isFirst = Prompt.Before == 0 && tokens.Ids.Length - Prompt.After == 1 && tokens.Ids.Length < _maxTokens;
         return isFirst && LeadToken is int lead ? tokens with { Ids = [lead, .. tokens.Ids] } : tokens;
     }

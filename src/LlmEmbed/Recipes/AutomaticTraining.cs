@@ -169,7 +169,7 @@ internal sealed class AutomaticTraining(
         });
     }
 
-    private BackbonePlan PlanOf(OpenBackbone backbone, string? prompt, Precision precision) => BackbonePlan.For(backbone, new EncoderOptions
+    private BackbonePlan PlanOf(OpenBackbone backbone, string? prompt, Precision precision) => BackbonePlan.ForTraining(backbone, new EncoderOptions
     {
         Views = ViewSelection.Of(CandidateViews.Of(backbone.Model.IsCausal, backbone.Model.BlockCount)),
         Prompt = prompt,

@@ -56,6 +56,9 @@ public static class DepthProbe
         ArgumentNullException.ThrowIfNull(backbones);
         options ??= new ProbeOptions();
         string[] classes = ClassLabels.Of(examples);
+        Work work = new(progress, cancellationToken);
+        EmptyTexts.Refuse(
+            examples, EmptyTexts.TokenizersOf(options.Backbones, name => backbones.Open(name, work).Tokenizer), cancellationToken);
         TrainingTexts texts = TrainingTexts.Of(examples, classes, [.. Enumerable.Range(0, examples.Count)], heldOutShare: 0, options.Seed);
         LinearOptions linear = LinearOptions.Of(new LearningPlan(new HeadOptions.Linear())
         {
@@ -63,13 +66,13 @@ public static class DepthProbe
             Threads = backbones.Runtime.Threads ?? Environment.ProcessorCount,
         });
         List<ViewProbe> probes = [];
-        foreach (OpenBackbone backbone in options.Backbones.Select(name => backbones.Open(name, new Work(progress, cancellationToken))))
+        foreach (OpenBackbone backbone in options.Backbones.Select(name => backbones.Open(name, work)))
         {
             EncoderOptions own = options.Encoder.Views == ViewSelection.Default
                 ? options.Encoder with { Views = ViewSelection.Of(CandidateViews.Of(backbone.Model.IsCausal, backbone.Model.BlockCount)) }
                 : options.Encoder;
             using FeatureReader reader = FeatureReader.Open(
-                [(backbone, BackbonePlan.For(backbone, own))], backbones.Runtime, new Work(progress, cancellationToken));
+                [(backbone, BackbonePlan.For(backbone, own))], backbones.Runtime, work);
             FeatureLayout layout = reader.Layout;
             (float[] values, _) = reader.Read(reader.Prepare(texts.Texts, cancellationToken), progress, cancellationToken);
             HeadTrainingData data = HeadTrainingData.Of(texts, new ArrayFeatures(values, texts.Texts.Length, layout.FeatureCount), layout);

@@ -20,17 +20,6 @@ internal sealed record Features(FeatureReader Reader, FeatureMatrix Matrix, IRea
     public HeadTrainingData With(TrainingTexts texts) =>
         HeadTrainingData.Of(texts, Matrix, Reader.Layout) with { Tokens = Tokens };
 
-    /// <exception cref="LlmEmbedException">A text gave no token, so that it has no features.</exception>
-    public void RequireTokens(TrainingTexts texts)
-    {
-        foreach (EncodingStatistics part in Statistics.Concat(Selection?.Encoding.Select(part => part.Statistics) ?? []))
-            if (part.TextsWithoutTokens is [int first, ..])
-                throw new LlmEmbedException(
-                    $"Example {first + 1} of {texts.Texts.Length} (label '{texts.Classes[texts.Labels[first]]}') gives no token, so it has no " +
-                    "embedding. " +
-                    "Remove it or give it a text.");
-    }
-
     /// <summary>The backbones for prediction: those of the training, with the view that was learned.</summary>
     public FeatureReader ReaderWith(AttentionView? view, RuntimeOptions runtime)
     {

@@ -26,7 +26,10 @@ internal sealed class FixedTraining(
             Precision = recipe.Precision,
         };
         return new ReadingPlan(
-            [.. recipe.Backbones.Select(name => Backbones.Open(name, Work)).Select(backbone => (backbone, BackbonePlan.For(backbone, options)))]);
+        [
+            .. recipe.Backbones.Select(name => Backbones.Open(name, Work)).Select(
+                backbone => (backbone, BackbonePlan.ForTraining(backbone, options))),
+        ]);
     }
 
     protected override LearningPlan PlanLearning(Features features) => PlanOf(recipe.Head);

@@ -52,6 +52,11 @@ internal abstract class RecipeTraining(OpenBackbones backbones, int seed, IProgr
             _ => throw new ArgumentException($"The recipe {options.Recipe.GetType().Name} is not known.", nameof(options)),
         };
 
+    /// <summary>Refuses examples that give one of the recipe's backbones no token of their own.</summary>
+    /// <exception cref="LlmEmbedException">There is one.</exception>
+    public void RequireTexts(IReadOnlyList<LabeledText> examples, Recipe recipe) => EmptyTexts.Refuse(
+        examples, EmptyTexts.TokenizersOf(recipe.BackboneNames, name => Backbones.Open(name, Work).Tokenizer), CancellationToken);
+
     /// <summary>The examples that there is time for, ascending.</summary>
     public virtual int[] AffordableRows(IReadOnlyList<LabeledText> examples, IReadOnlyList<string> classes) =>
         [.. Enumerable.Range(0, examples.Count)];
@@ -64,11 +69,7 @@ internal abstract class RecipeTraining(OpenBackbones backbones, int seed, IProgr
     public Features Read(TrainingTexts texts, ReadingPlan plan)
     {
         Features features = plan.Read(texts, Runtime, Progress, CancellationToken);
-        return Disposal.OnFailure([features], () =>
-        {
-            features.RequireTokens(texts);
-            return Settle(texts, features);
-        });
+        return Disposal.OnFailure([features], () => Settle(texts, features));
     }
 
     /// <summary>

@@ -11,6 +11,7 @@ internal static class BackboneSentences
         string reason = reading.PrecisionReason.Length > 0 ? $" ({reading.PrecisionReason})" : "";
         string views = string.Join(", ", reading.Views.Select(Poolings.NameOf));
         yield return $"{reading.Name} (depth:pooling {views}, of {reading.BlockCount} blocks), {PrecisionNames.NameOf(reading.Precision)}{reason}";
+        if (reading.Lead.Length > 0) yield return $"  {reading.Lead}";
         yield return $"  {Cost(reading.Statistics, reading.MaxTokens)}";
     }
 
@@ -33,5 +34,6 @@ internal static class BackboneSentences
         ["seconds"] = Math.Round(reading.Statistics.Elapsed.TotalSeconds, 3),
         ["name"] = reading.Name,
         ["views"] = new JsonArray([.. reading.Views.Select(view => (JsonNode)Poolings.NameOf(view))]),
+        ["lead"] = reading.Lead.Length > 0 ? reading.Lead : null,
     };
 }

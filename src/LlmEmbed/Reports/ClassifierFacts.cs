@@ -16,7 +16,7 @@ internal static class ClassifierFacts
     private static string Describe(BackboneReader backbone)
     {
         BackbonePlan plan = backbone.Plan;
-        string lead = plan.Prompt is not null && !backbone.IsPrompted ? ", behind a line break" : "";
+        string lead = plan.Lead.Length > 0 ? $", {plan.Lead}" : "";
         return $"{string.Join(", ", plan.Views.Select(Poolings.NameOf))} (depth:pooling) of {backbone.Backbone.Model.BlockCount} blocks, " +
             $"in {PrecisionNames.NameOf(plan.Precision)}, at most {plan.MaxTokens} tokens{lead}";
     }

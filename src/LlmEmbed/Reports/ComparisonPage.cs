@@ -30,6 +30,7 @@ public sealed record ComparisonPage(string Title, ComparisonResult Result)
         IReadOnlyList<ComparisonRow> rows = Result.Rows;
         Table table = ComparisonTable.Of(rows);
         HtmlPage page = new($"Methods compared: {Title}");
+        page.Note($"Overlap: {Result.Overlap}.");
         page.Add(Accuracies(rows) with { Table = Part(table, 1..FirstCost) });
         page.Add(AccuracyOverCost(rows) with { Table = Part(table, FirstCost..) });
         if (ComparisonTable.Shares(rows) is { } shares)

@@ -67,6 +67,8 @@ internal static class ComparisonTable
         [
             $"{title}.",
             "",
+            $"Overlap: {result.Overlap}.",
+            "",
             .. ToMarkdown(Of(result.Rows)),
             "",
             .. Shares(result.Rows) is { } shares ? [SharesHeading, "", .. ToMarkdown(shares), ""] : Array.Empty<string>(),
@@ -90,6 +92,7 @@ internal static class ComparisonTable
             ["energy_with_training"] = share.EnergyWithTraining,
             ["runtime_with_training"] = share.RuntimeWithTraining,
         })]),
+        ["overlap"] = result.Overlap.ToJsonObject(),
         ["left_out"] = new JsonArray([.. result.LeftOut.Select(reason => (JsonNode)reason)]),
         ["methods"] = new JsonArray([.. result.Rows.Select(ToJson)]),
     };

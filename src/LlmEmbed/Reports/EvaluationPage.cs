@@ -8,7 +8,7 @@ namespace LlmEmbed.Reports;
 /// <param name="Line">Where it is in its file.</param>
 /// <param name="Text">The text.</param>
 /// <param name="Label">The label it has.</param>
-/// <param name="Preferred">The label that the classifier gives it without having seen it.</param>
+/// <param name="Preferred">The label that a classifier trained without it gives it.</param>
 /// <param name="Probability">Of that label.</param>
 public sealed record DoubtedLabel(long Line, string Text, string Label, string Preferred, double Probability);
 
@@ -75,6 +75,7 @@ public sealed record EvaluationPage(string Title, EvaluationReport Report)
     public string ToHtml()
     {
         HtmlPage page = new(Title);
+        if (Report.Overlap is { } overlap) page.Note($"{overlap}.");
         page.Figures(Figures());
         page.Facts("What was chosen", Choices);
         foreach (Chart chart in Charts) page.Add(chart);
@@ -122,7 +123,8 @@ public sealed record EvaluationPage(string Title, EvaluationReport Report)
         page.Heading("Likely label errors in the training data");
         string listed = doubted.Count > ListedTexts ? $"{Markup.Count(doubted.Count)} texts; the {ListedTexts} surest:" : "The surest first:";
         page.Note(
-            $"Training texts that a classifier which had not seen them puts, confidently, into another class than they are labelled with. {listed}");
+            $"Training texts that a classifier trained without their rows puts, confidently, into another class than they are labelled with. " +
+            listed);
         page.Texts(doubted.Take(ListedTexts).Select(text => (
             Markup.Shorten(text.Text, LongestText),
             $"line {text.Line}: labelled {text.Label}, rather {text.Preferred} with {Markup.Percent(text.Probability)}")));

@@ -24,7 +24,7 @@ internal static class HeadSentences
         List<string> parts = [Of(decisions.Head)];
         if (decisions.ComparedHeads.Count > 0)
             parts.Add(
-                $"log loss of other heads on unseen texts against logistic regression: {string.Join(", ", decisions.ComparedHeads.Select(Of))}");
+                $"log loss of other heads by cross-validation against logistic regression: {string.Join(", ", decisions.ComparedHeads.Select(Of))}");
         parts.AddRange(decisions.Additions.Select(Of));
         return string.Join("; ", parts);
     }
@@ -111,7 +111,7 @@ internal static class HeadSentences
             _ => (addition.Name, "adds", addition.Name),
         };
         return addition.Gain is { } gain
-            ? Invariant($"plus {gain.Weight:0.0} times {what}: accuracy on unseen texts {gain.Accuracy:P1} (without {gain.AccuracyWithout:P1})")
+            ? Invariant($"plus {gain.Weight:0.0} times {what}: accuracy by cross-validation {gain.Accuracy:P1} (without {gain.AccuracyWithout:P1})")
             : $"{subject} {verb} nothing";
     }
 

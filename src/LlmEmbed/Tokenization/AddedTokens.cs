@@ -19,6 +19,9 @@ internal sealed record AddedToken(int Id, string Content)
     /// <summary>The white space on its right belongs to it.</summary>
     public bool StripRight { get; init; }
 
+    /// <summary>The token says something about a text (where it ends, what is padding) and is no part of one.</summary>
+    public bool Special { get; init; }
+
     /// <summary>The token is normalized and then looked for in the normalized text instead of the user's text.</summary>
     public bool Normalized { get; init; }
 }

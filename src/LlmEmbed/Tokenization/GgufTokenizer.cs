@@ -100,7 +100,7 @@ internal sealed class GgufTokenizer
 
     private List<AddedToken> AddedTokens(params SentencePieceType[] types) =>
     [
-        .. _tokens.Select((token, id) => new AddedToken(id, token))
+        .. _tokens.Select((token, id) => new AddedToken(id, token) { Special = _types[id] == SentencePieceType.Control })
             .Where(token => types.Contains(_types[token.Id]) && token.Content.Length > 0),
     ];
 

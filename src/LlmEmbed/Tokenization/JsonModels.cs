@@ -7,7 +7,8 @@ namespace LlmEmbed.Tokenization;
 /// <param name="Stage">The end of the chain of steps.</param>
 /// <param name="Kind">Its name for people.</param>
 /// <param name="Vocabulary">Its tokens.</param>
-internal sealed record JsonModel(TextStage Stage, string Kind, Vocabulary Vocabulary);
+/// <param name="UnknownId">The token that stands for text which no other token covers; null if there is none.</param>
+internal sealed record JsonModel(TextStage Stage, string Kind, Vocabulary Vocabulary, int? UnknownId);
 
 /// <summary>The section <c>model</c> of a tokenizer.json. A new kind is one row.</summary>
 internal static class JsonModels
@@ -37,7 +38,7 @@ internal static class JsonModels
         int unknownId = model.RequiredId("unk_token", vocabulary);
         string prefix = model.TextOrNull("continuing_subword_prefix") ?? "##";
         int maxCharacters = model.IntOrNull("max_input_chars_per_word") ?? 100;
-        return new JsonModel(new WordPieceModel(vocabulary, unknownId, prefix, maxCharacters), "WordPiece", vocabulary);
+        return new JsonModel(new WordPieceModel(vocabulary, unknownId, prefix, maxCharacters), "WordPiece", vocabulary, unknownId);
     }
 
     private static JsonModel ReadBpe(JsonSection model)
@@ -61,7 +62,8 @@ internal static class JsonModels
             if (!TryAddMerge(merges, merge)) throw model.Wrong($"merges[{count}]", merge, "two tokens");
             count++;
         }
-        return new JsonModel(new BpeModel(vocabulary, merges, options), options.ByteFallback ? "BPE with byte fallback" : "BPE", vocabulary);
+        string kind = options.ByteFallback ? "BPE with byte fallback" : "BPE";
+        return new JsonModel(new BpeModel(vocabulary, merges, options), kind, vocabulary, options.UnknownId);
     }
 
     /// <summary>Old files write a merge as "a b", new ones as ["a", "b"].</summary>
@@ -87,6 +89,6 @@ internal static class JsonModels
         if (vocabulary.Token(unknownId) is null)
             throw model.Error($"'{model.Place("unk_id")}' is {unknownId}, expected the id of one of the {pieces.Count} tokens.");
         bool byteFallback = model.Flag("byte_fallback", fallback: false);
-        return new JsonModel(new UnigramModel(vocabulary, pieces, unknownId, byteFallback), "Unigram", vocabulary);
+        return new JsonModel(new UnigramModel(vocabulary, pieces, unknownId, byteFallback), "Unigram", vocabulary, unknownId);
     }
 }

@@ -74,7 +74,7 @@ internal sealed record SentencePieceModel(string File)
         TextStage model = BuildModel(vocabulary, unknown[0]);
         IEnumerable<AddedToken> control = Enumerable.Range(0, Pieces.Count)
             .Where(id => Pieces[id].Type is SentencePieceType.Control or SentencePieceType.Unknown && named.All(token => token.Id != id))
-            .Select(id => new AddedToken(id, Pieces[id].Text));
+            .Select(id => new AddedToken(id, Pieces[id].Text) { Special = Pieces[id].Type == SentencePieceType.Control });
         return new TokenizerParts
         {
             Kind = "SentencePiece " + (Algorithm == SentencePieceAlgorithm.Bpe ? "BPE" : "Unigram") + (ByteFallback ? " with byte fallback" : ""),

@@ -17,6 +17,7 @@ public sealed class Tokenizer
 {
     private readonly Vocabulary _vocabulary;
     private readonly Dictionary<int, string> _addedTokens;
+    private readonly HashSet<int> _specialTokens;
     private readonly TextStage _pipeline;
     private readonly TokenizerParts _parts;
 
@@ -25,6 +26,7 @@ public sealed class Tokenizer
         _parts = parts;
         _vocabulary = parts.Vocabulary;
         _addedTokens = parts.AddedTokens.DistinctBy(token => token.Id).ToDictionary(token => token.Id, token => token.Content);
+        _specialTokens = [.. parts.AddedTokens.Where(token => token.Special).Select(token => token.Id)];
         _pipeline = BuildPipeline(parts);
         VocabularySize = Math.Max(_vocabulary.Size, _addedTokens.Keys.DefaultIfEmpty(-1).Max() + 1);
         string count = VocabularySize.ToString("N0", CultureInfo.InvariantCulture);
@@ -86,6 +88,25 @@ public sealed class Tokenizer
 
         IdSink ids = Ids(text.Length > 0 ? _parts.TextLead + text : "", isTextStart: !_parts.FollowsText, room);
         return new TokenizedText([.. frame.Before, .. ids.Kept, .. frame.After], ids.IsFull);
+    }
+
+    /// <summary>
+    /// Whether a text says nothing to the model: it gives no token of its own, or only special ones that are spelled out in it. The token for unknown
+    /// text is none of these, since unknown text is text. What a prompt puts around the text does not count.
+    /// </summary>
+    internal bool IsEmpty(string text)
+    {
+        const int Few = 8; // enough for most texts, so that the rest of a long one is not looked at
+        IdSink beginning = Ids(text, isTextStart: true, Few);
+        if (HasOwnToken(beginning)) return false;
+        return !beginning.IsFull || !HasOwnToken(Ids(text, isTextStart: true));
+    }
+
+    private bool HasOwnToken(IdSink ids)
+    {
+        foreach (int id in ids.Kept)
+            if (!_specialTokens.Contains(id)) return true;
+        return false;
     }
 
     /// <summary>The token of an id as the vocabulary writes it, for example <c>##ing</c> or <c>Ġthe</c>.</summary>

@@ -115,8 +115,12 @@ internal sealed class TokenizerConfig
             if (resolved.Exists(other => other.Content == token.Content)) continue;
             resolved.Add(token with { Id = vocabulary.TryGetId(token.Content, out int id) ? id : next++ });
         }
-        return resolved;
+        return [.. resolved.Select(token => token with { Special = IsSpecial(token) })];
     }
+
+    /// <summary>Whether the configuration names a token in a role, other than that of standing for unknown text.</summary>
+    private bool IsSpecial(AddedToken token) => token.Content != Special("unk_token")
+        && (token.Special || _special.Values.Concat(_additional).Any(special => special.Content == token.Content));
 
     /// <summary>The id of a special token without which the model cannot work.</summary>
     /// <param name="file">The file of the vocabulary, for messages.</param>
@@ -158,6 +162,7 @@ internal sealed class TokenizerConfig
         StripLeft = section.Flag("lstrip", fallback: false),
         StripRight = section.Flag("rstrip", fallback: false),
         Normalized = section.Flag("normalized", fallback: !section.Flag("special", fallback: false)),
+        Special = section.Flag("special", fallback: false),
     };
 
     private void ReadIfPresent(string besideFile, string name, Action<JsonSection> read)

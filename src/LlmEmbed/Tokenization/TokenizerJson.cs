@@ -13,7 +13,7 @@ internal static class TokenizerJson
         JsonSection root = JsonSection.Open(file);
         root.Ignore("version", "decoder", "truncation", "padding");
         JsonModel model = JsonModels.Read(root.Section("model"));
-        List<AddedToken> addedTokens = ReadAddedTokens(root, model.Vocabulary);
+        List<AddedToken> addedTokens = ReadAddedTokens(root, model);
         JsonSection? preTokenizer = root.SectionOrNull("pre_tokenizer");
         string[] preTokenizers = preTokenizer is null ? [] : [.. JsonPreTokenizers.Names(preTokenizer)];
         TextNormalizer? normalizer = root.SectionOrNull("normalizer") is JsonSection section ? JsonNormalizers.Read(section) : null;
@@ -39,7 +39,7 @@ internal static class TokenizerJson
         };
     }
 
-    private static List<AddedToken> ReadAddedTokens(JsonSection root, Vocabulary vocabulary)
+    private static List<AddedToken> ReadAddedTokens(JsonSection root, JsonModel model)
     {
         List<AddedToken> tokens = [];
         foreach (JsonSection section in root.Sections("added_tokens"))
@@ -47,8 +47,8 @@ internal static class TokenizerJson
             AddedToken token = TokenizerConfig.ReadToken(section, section.Int("id"));
             section.RefuseUnread();
             if (token.Content.Length == 0) continue;
-            vocabulary.Check(token);
-            tokens.Add(token);
+            model.Vocabulary.Check(token);
+            tokens.Add(token.Id == model.UnknownId ? token with { Special = false } : token);
         }
         return tokens;
     }

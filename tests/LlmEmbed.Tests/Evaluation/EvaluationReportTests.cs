@@ -58,7 +58,7 @@ public sealed class EvaluationReportTests
         string[] expected =
         [
             "accuracy", "accuracy_high", "accuracy_low", "brier", "classes", "confusion_matrix", "coverage", "ece", "log_loss",
-            "macro_f1", "macro_f1_high", "macro_f1_low", "mcc", "micro_f1", "n", "roc_auc", "weighted_f1",
+            "macro_f1", "macro_f1_high", "macro_f1_low", "mcc", "micro_f1", "n", "overlap", "roc_auc", "weighted_f1",
         ];
         Assert.Equal(expected, json.Select(pair => pair.Key).Order(StringComparer.Ordinal));
         Assert.Equal(report.Accuracy, json["accuracy"]!.GetValue<double>());

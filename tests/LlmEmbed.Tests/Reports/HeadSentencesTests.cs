@@ -37,10 +37,10 @@ public sealed class HeadSentencesTests
     [Fact]
     public void A_sentence_names_the_head_what_it_was_compared_with_and_every_addition() => Assert.Equal(
         "logistic regression with C = 0.1 and balanced class weights, chosen among 1 by cross-validation (accuracy 80.0 % ± 2.0 %); " +
-        "log loss of other heads on unseen texts against logistic regression: nearest class mean +0.050, multi-layer perceptron +0.000; " +
+        "log loss of other heads by cross-validation against logistic regression: nearest class mean +0.050, multi-layer perceptron +0.000; " +
         "the names of the classes add nothing; " +
-        "plus 0.3 times a logistic regression on attention pooling at depth 3 of tiny: accuracy on unseen texts 85.0 % (without 80.0 %); " +
-        "plus 0.3 times a logistic regression on 1,234 words and pairs of words: accuracy on unseen texts 85.0 % (without 80.0 %)",
+        "plus 0.3 times a logistic regression on attention pooling at depth 3 of tiny: accuracy by cross-validation 85.0 % (without 80.0 %); " +
+        "plus 0.3 times a logistic regression on 1,234 words and pairs of words: accuracy by cross-validation 85.0 % (without 80.0 %)",
         HeadSentences.Of(Regression));
 
     [Theory]
