@@ -143,7 +143,7 @@ public sealed class EmptyTextTests : IDisposable
             Tool.Run(train).Refused(), StringComparison.Ordinal);
         Assert.False(Directory.Exists(_folder.File("model")));
         ToolResult trained = Tool.Run([.. train, "--skip-bad-rows", "--json"]).Succeeded();
-        Assert.Equal((32, 2), ((int)trained.Json["examples"]!, (int)trained.Json["empty_texts"]!));
+        Assert.Equal((32, 2), ((int)trained.Json["examples"]!, (int)trained.Json["data"]!["empty_texts"]!));
 
         string[] evaluate = ["evaluate", _folder.File("model"), "--data", bad, "--cache", "none"];
         Assert.Contains($"{bad}, line 31: the text gives no token", Tool.Run(evaluate).Refused(), StringComparison.Ordinal);

@@ -107,6 +107,10 @@ internal static class Tool
 /// <summary>How a run of the tool ended.</summary>
 internal sealed record ToolResult(int ExitCode, string Output, string Error)
 {
+    /// <summary>The lines of standard error, without the one that says how a file was read.</summary>
+    public static string[] Complaints(string error) =>
+        [.. error.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => !line.Contains(": text in '", StringComparison.Ordinal))];
+
     public string[] Lines => Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
     public JsonNode Json => JsonNode.Parse(Output)!;
@@ -125,7 +129,6 @@ internal sealed record ToolResult(int ExitCode, string Output, string Error)
     {
         Assert.Equal(exitCode, ExitCode);
         Assert.Empty(Output);
-        return Assert.Single(
-            Error.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => line.StartsWith("llmembed: ", StringComparison.Ordinal));
+        return Assert.Single(Complaints(Error), line => line.StartsWith("llmembed: ", StringComparison.Ordinal));
     }
 }

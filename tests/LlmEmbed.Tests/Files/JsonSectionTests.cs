@@ -37,12 +37,13 @@ public sealed class JsonSectionTests : IDisposable
     }
 
     [Fact]
-    public void Only_keys_that_nobody_asked_for_and_that_switch_something_on_are_unread()
+    public void Only_keys_that_nobody_asked_for_and_that_say_something_are_unread()
     {
         JsonSection section = Open("""{"a":1,"b":null,"c":false,"d":[],"e":{},"f":[0],"g":true}""");
         Assert.Equal("'a' (1)", section.FirstUnread());
         section.Int("a");
-        Assert.Equal("'f' ([0])", section.FirstUnread());
+        Assert.Equal("'c' (false)", section.FirstUnread());
+        Assert.Equal("'f' ([0])", section.Ignore("c").FirstUnread());
         Assert.Equal("'g' (true)", section.Ignore("f").FirstUnread());
         Assert.True(section.Has("g"));
         Assert.Null(section.FirstUnread());
