@@ -389,6 +389,9 @@ refuse 1 "9223372036854775807" $train_gguf
 
 train_llama="train --data data.csv --backbone llama-gqa --output model --cache none"
 
+start "backbone that ends in a carriage return"; with_data; with_backbone bert
+refuse 1 'Backbone '"'"'bert\u000d'"'"' was not found' train --data data.csv --backbone $'bert\r' --output model --cache none
+
 start "missing backbone"; with_data
 refuse 1 "Backbone 'bert' was not found" $(train data.csv)
 
@@ -476,6 +479,9 @@ embed="embed --backbone bert --data data.csv --output states.safetensors --cache
 
 start "depth outside of 0..L"; with_data; with_backbone bert
 refuse 1 "Depth '9' is outside 0..4" $embed --depths 9
+
+start "poolings given twice"; with_data; with_backbone bert
+refuse 2 "--pooling" $embed --pooling last --pooling mean
 
 start "depth that is no number"; with_data; with_backbone bert
 refuse 1 "'middle' in depths 'middle' is not understood" $embed --depths middle

@@ -36,6 +36,7 @@ internal static class CommonOptions
         Description = "Poolings, comma-separated: " +
             $"{string.Join("; ", LlmEmbed.Reading.Poolings.Known.Select(kind => $"{kind.Name}: {kind.Description}"))}.",
         HelpName = "LIST",
+        Arity = ArgumentArity.ExactlyOne,
         CustomParser = Parser<IReadOnlyList<Pooling>?>(value =>
             value.Split(
                 ',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(LlmEmbed.Reading.Poolings.Parse).ToArray()),
@@ -74,6 +75,7 @@ internal static class CommonOptions
         Description = "Keys of a backbone's config.json, comma-separated, that are passed over. Without it a key is refused if it is not known and " +
             "its name speaks of what a model computes. A saved classifier records them.",
         HelpName = "KEY[,KEY]",
+        Arity = ArgumentArity.ExactlyOne,
         CustomParser = Parser<IReadOnlyList<string>?>(
             value => value.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)),
     };

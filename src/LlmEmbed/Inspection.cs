@@ -202,9 +202,12 @@ public sealed class Inspection
     private static string Show(string name, JsonNode? value) => value switch
     {
         null => "none",
-        JsonArray array => array.Count == 0 ? "none" : string.Join(", ", array.Select(item => item?.ToString())),
+        JsonArray array => array.Count == 0 ? "none" : Joined([.. array.Select(item => $"{item}")]),
         _ when name.EndsWith("bytes", StringComparison.Ordinal) => $"{long.Parse(value.ToJsonString()) / 1e6:N1} MB",
         _ when long.TryParse(value.ToJsonString(), out long whole) => $"{whole:N0}",
         _ => value.ToString(),
     };
+
+    /// <summary>Words with commas between them; sentences one after the other.</summary>
+    private static string Joined(string[] items) => string.Join(items.All(item => item.EndsWith('.')) ? " " : ", ", items);
 }

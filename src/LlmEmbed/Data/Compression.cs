@@ -48,6 +48,14 @@ internal static class Compression
             ? Path.ChangeExtension(path, extension: null)
             : path;
 
+    /// <summary>The compression with whose mark a file begins; null if it begins otherwise.</summary>
+    public static string? NameOf(ReadOnlySpan<byte> head)
+    {
+        foreach ((string name, byte[] magic, _, _) in Read)
+            if (head.StartsWith(magic)) return name;
+        return null;
+    }
+
     /// <summary>The content of an input, and the name of its compression, or null if it is not compressed.</summary>
     /// <exception cref="LlmEmbedException">The input is of a kind that is not read.</exception>
     public static (Stream Content, string? Name) Unpack(Stream input, TableSource source, bool keepsOpen)

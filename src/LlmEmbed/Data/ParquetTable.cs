@@ -90,6 +90,9 @@ internal sealed class ParquetRows : ITableRows
         const int TrailerBytes = 9; // stop, length as int32, "PAR1"
         if (input.Length < TrailerBytes) throw source.Error($"the file is {input.Length} bytes long, too short for a Parquet file.");
         Span<byte> trailer = stackalloc byte[TrailerBytes];
+        input.ReadExactly(trailer);
+        if (Compression.NameOf(trailer) is string compression)
+            throw source.Error($"this is {compression} data. Unpack it: a Parquet file is read from its end, and compressed within.");
         input.Seek(-TrailerBytes, SeekOrigin.End);
         input.ReadExactly(trailer);
         input.Seek(0, SeekOrigin.Begin);

@@ -170,6 +170,14 @@ public sealed class ParquetTableReaderTests
     }
 
     [Fact]
+    public void A_compressed_file_is_said_to_be_one()
+    {
+        byte[] gzip = [0x1F, 0x8B, 8, 0, .. new byte[20]], zstd = [0x28, 0xB5, 0x2F, 0xFD, .. new byte[20]];
+        AssertError("this is gzip data. Unpack it", null, Error(gzip, TableFormat.Parquet));
+        AssertError("this is zstd data. Unpack it", null, Error(zstd, TableFormat.Parquet));
+    }
+
+    [Fact]
     public async Task A_damaged_file_is_an_error_whatever_byte_is_wrong()
     {
         ParquetSchema schema = new(new DataField<string>("text"), new DataField<int?>("n"));
