@@ -57,6 +57,7 @@ internal static class EvaluateCommand
             Print(terminal, result, used, parsed.GetValue(json));
             report.Write(parsed, new EvaluationPage($"{parsed.GetRequiredValue(model)} on {table.Source}", result)
             {
+                Notes = TableText.ForPage(used),
                 Choices = classifier.Facts,
                 Cost =
                 [

@@ -19,11 +19,19 @@ internal static class TableText
     /// <summary>Which columns were taken, what was left out, and what else is to know, on standard output.</summary>
     public static void Print(Terminal terminal, UsedTexts used)
     {
-        terminal.Output.WriteLine($"  {used.Table.Description}");
-        foreach (string reason in used.Table.Skipped.Select(reason => reason.ToString()).Concat(used.LeftOut))
-            terminal.Output.WriteLine($"  left out: {reason}");
-        foreach (TableNote note in used.Notes) terminal.Output.WriteLine($"  note: {note.Message}");
+        foreach (string line in LinesOf(used)) terminal.Output.WriteLine($"  {line}");
     }
+
+    /// <summary>The same for a page that is about several tables.</summary>
+    public static IReadOnlyList<string> ForPage(params IEnumerable<UsedTexts?> texts) =>
+        [.. texts.OfType<UsedTexts>().Select(used => $"{used.Source}: {string.Join("; ", LinesOf(used))}")];
+
+    private static IEnumerable<string> LinesOf(UsedTexts used) =>
+    [
+        $"{used.Table.Description}",
+        .. used.Table.Skipped.Select(reason => $"{reason}").Concat(used.LeftOut).Select(reason => $"left out: {reason}"),
+        .. used.Notes.Select(note => $"note: {note}"),
+    ];
 
     /// <summary>A JSON object with entries that say how tables were read.</summary>
     public static string AddTo(string json, params ReadOnlySpan<(string Name, UsedTexts Texts)> tables)

@@ -211,6 +211,7 @@ internal static class TrainCommand
         string measured = run.Testing is { } testing ? $"measured on {testing.Source}" : "measured on held-out examples";
         return new EvaluationPage($"Classifier trained on {run.Training.Source}, {measured}", run.Report)
         {
+            Notes = TableText.ForPage(run.Training, run.Testing),
             Choices = run.Classifier.Facts,
             Cost = CostOf(run),
             Training = run.Summary,

@@ -33,6 +33,9 @@ public sealed record EvaluationPage(string Title, EvaluationReport Report)
 
     internal SelectionSummary? Selection { get; init; }
 
+    /// <summary>What to know about the data before the figures are believed, each as a sentence or a phrase.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
     /// <summary>The texts of the evaluation in its order; null keeps them out of the page.</summary>
     public IReadOnlyList<string>? Texts { get; init; }
 
@@ -75,6 +78,7 @@ public sealed record EvaluationPage(string Title, EvaluationReport Report)
     public string ToHtml()
     {
         HtmlPage page = new(Title);
+        foreach (string note in Notes) page.Note(note);
         if (Report.Overlap is { } overlap) page.Note($"{overlap}.");
         page.Figures(Figures());
         page.Facts("What was chosen", Choices);

@@ -75,6 +75,29 @@ public sealed class TableTextTests(TrainedClassifier trained) : IClassFixture<Tr
     }
 
     [Fact]
+    public void Labels_that_training_never_saw_come_before_the_figures_in_output_json_and_page()
+    {
+        string page = _folder.File("page.html");
+        string[] arguments =
+        [
+            .. FastTraining(Repository.Fixture("Tables", "labels-int.csv")), "--test", Repository.Fixture("Tables", "labels-float.csv"),
+            "--report", page,
+        ];
+        ToolResult result = Tool.Run(arguments).Succeeded();
+        const string Note = "24 of 24 texts of";
+        Assert.Contains(Note, result.Error, StringComparison.Ordinal);
+        Assert.InRange(result.Output.IndexOf(Note, StringComparison.Ordinal), 1, result.Output.IndexOf("accuracy 0", StringComparison.Ordinal));
+        string html = File.ReadAllText(page);
+        Assert.InRange(html.IndexOf(Note, StringComparison.Ordinal), 1, html.IndexOf("ccuracy", StringComparison.Ordinal));
+        JsonNode json = Tool.Run([.. arguments, "--json"]).Succeeded().Json;
+        Assert.Equal("unknown-labels", (string?)json["test"]!["notes"]![0]!["kind"]);
+
+        ToolResult evaluated = Tool.Run("evaluate", _folder.File("model"), "--data", Repository.Fixture("Tables", "labels-float.csv")).Succeeded();
+        Assert.Contains(Note, evaluated.Error, StringComparison.Ordinal);
+        Assert.Contains($"note: {Note}", evaluated.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Skipped_rows_are_in_the_json_with_their_reason()
     {
         string data = Repository.Fixture("Tables", "first-record-without-label.jsonl");
