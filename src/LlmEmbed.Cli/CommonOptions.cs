@@ -141,7 +141,10 @@ internal static class CommonOptions
     };
 
     public static Option<bool> SkipBadRows() =>
-        new("--skip-bad-rows") { Description = "Leave out rows without text or label, rows that cannot be read, and classes with one example, and count them." };
+        new("--skip-bad-rows")
+        {
+            Description = "Leave out rows without text or label, rows that cannot be read, and classes with one example, and count them.",
+        };
 
     /// <summary>For commands that measure on texts beside those of the training.</summary>
     public static Option<bool> SkipOverlap() => new("--skip-overlap")

@@ -18,8 +18,8 @@ internal sealed class TableArguments
 
     private readonly Option<Quotes> _quotes = CommonOptions.Choice<Quotes>(
         "--quotes",
-        "csv and tsv: rfc4180 (fields may stand in quotes) or none (quotes are characters, every line is a row). Default: auto, which is rfc4180, and " +
-        "none for a tsv file that is sound only so.");
+        "csv and tsv: rfc4180 (fields may stand in quotes) or none (quotes are characters, every line is a row). Default: auto, which is rfc4180, " +
+        "and none for a tsv file that is sound only so.");
 
     private readonly Option<bool> _noHeader = new("--no-header")
     {

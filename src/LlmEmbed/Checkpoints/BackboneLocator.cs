@@ -23,7 +23,8 @@ internal static class BackboneLocator
         IEnumerable<string> places = Places(modelFolders);
         if (HubCache.Look(name).Place is string cache) places = places.Append($"the Hugging Face cache {cache}");
         string searched = string.Join(", ", places.DefaultIfEmpty("(none)"));
-        string message = $"Backbone '{InvisibleCharacters.Show(name)}' was not found: it is no file or folder, and none of these folders holds it: {searched}. " +
+        string message =
+            $"Backbone '{InvisibleCharacters.Show(name)}' was not found: it is no file or folder, and none of these folders holds it: {searched}. " +
             $"Give the path of a checkpoint folder or .gguf file, or name a folder of models with --models or {ModelsVariable}.";
         throw new LlmEmbedException(message) { FilePath = name };
     }

@@ -6,7 +6,7 @@ namespace LlmEmbed.Data;
 /// <summary>Makes names of columns out of the fields of a header.</summary>
 internal static class ColumnNames
 {
-    /// <summary>The names without white space and invisible characters around them. A column without a name is called by its number, from 1.</summary>
+    /// <summary>The names without white space and invisible characters around them. A column without a name is called by its number.</summary>
     /// <remarks>pandas leaves the column of its index without a name, and Excel the columns behind the last one that was used.</remarks>
     public static string[] Of(IReadOnlyList<string?> fields)
     {

@@ -19,7 +19,9 @@ internal static class Compression
     /// <summary>Files that are no text, by the bytes with which they begin.</summary>
     private static readonly (byte[] Magic, string Problem)[] Refused =
     [
-        ([.. "PK"u8, 3, 4], "this is an Excel workbook or a ZIP archive. Save the sheet as CSV UTF-8, or unpack the archive and give the file in it."),
+        (
+            [.. "PK"u8, 3, 4],
+            "this is an Excel workbook or a ZIP archive. Save the sheet as CSV UTF-8, or unpack the archive and give the file in it."),
         ([0xD0, 0xCF, 0x11, 0xE0], "this is an Excel workbook of the old kind (.xls). Save the sheet as CSV UTF-8."),
         ([.. "BZh"u8], "this is a bzip2 archive. Unpack it (bunzip2); gzip and zstd are read as they are."),
         ([0xFD, .. "7zXZ"u8], "this is an xz archive. Unpack it (unxz); gzip and zstd are read as they are."),

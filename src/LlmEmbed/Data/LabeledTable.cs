@@ -42,7 +42,8 @@ public enum SkipReason
     NoLabel,
 
     /// <summary>
-    /// The row has another number of fields than the header, is no JSON object, holds half of a surrogate pair, or has a nested value as text or label.
+    /// The row has another number of fields than the header, is no JSON object, holds half of a surrogate pair, or has a nested value as text or
+    /// label.
     /// </summary>
     Unreadable,
 
@@ -173,7 +174,9 @@ public sealed class LabeledTable
         return new LabeledTable(Description, [.. rows.Select(row => (Examples[row], Lines[row]))], Skipped) { ConflictingTexts = ConflictingTexts };
     }
 
-    /// <summary>A note on labels of this table that a classifier cannot give, with a hint where they are nearly known; null if there are none.</summary>
+    /// <summary>
+    /// A note on labels of this table that a classifier cannot give, with a hint where they are nearly known; null if there are none.
+    /// </summary>
     /// <param name="known">The classes of the classifier.</param>
     public TableNote? NoteOnUnknownLabels(IReadOnlyList<string> known)
     {

@@ -59,8 +59,9 @@ internal sealed class LabeledTableReading
         string header = _table.Columns[_labelColumn];
         if (_table.Layout.Separator is not null && _classes.ContainsKey(header))
         {
-            string problem = $"The column of the labels is called '{header}', which is one of the labels. If the file has no header, give --no-header.";
-            yield return new TableNote(TableNoteKind.HeaderLikeData, problem);
+            yield return new TableNote(
+                TableNoteKind.HeaderLikeData,
+                $"The column of the labels is called '{header}', which is one of the labels. If the file has no header, give --no-header.");
         }
         if (SimilarLabels.NoteOn(_classes.ToDictionary(item => item.Key, item => item.Value.Count, StringComparer.Ordinal)) is { } note)
             yield return note;

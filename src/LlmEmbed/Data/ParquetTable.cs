@@ -23,9 +23,9 @@ internal sealed class ParquetRows : ITableRows
     /// <summary>The types whose values become texts in <see cref="ReadColumn"/>.</summary>
     private static readonly HashSet<Type> ReadTypes =
     [
-        typeof(ReadOnlyMemory<char>), typeof(ReadOnlyMemory<byte>), typeof(bool), typeof(sbyte), typeof(byte), typeof(short), typeof(ushort), typeof(int), typeof(uint),
-        typeof(long), typeof(ulong), typeof(decimal), typeof(float), typeof(double), typeof(DateTime), typeof(DateOnly), typeof(TimeOnly),
-        typeof(TimeSpan), typeof(Guid),
+        typeof(ReadOnlyMemory<char>), typeof(ReadOnlyMemory<byte>), typeof(bool), typeof(sbyte), typeof(byte), typeof(short), typeof(ushort),
+        typeof(int), typeof(uint), typeof(long), typeof(ulong), typeof(decimal), typeof(float), typeof(double), typeof(DateTime), typeof(DateOnly),
+        typeof(TimeOnly), typeof(TimeSpan), typeof(Guid),
     ];
 
     private readonly ParquetReader _parquet;

@@ -31,7 +31,8 @@ public sealed class TableFormat
     };
 
     /// <summary>One JSON object on each line. The columns are the keys of the first 1,000 objects.</summary>
-    public static TableFormat JsonLines { get; } = new("jsonl", [".jsonl", ".ndjson", ".json"], input => new JsonLinesRows(input.OpenText(), input.Source))
+    public static TableFormat JsonLines { get; } = new(
+        "jsonl", [".jsonl", ".ndjson", ".json"], input => new JsonLinesRows(input.OpenText(), input.Source))
     {
         Write = (output, columns) => new JsonLinesOutput(output, columns),
     };

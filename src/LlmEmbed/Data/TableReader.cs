@@ -197,7 +197,10 @@ public sealed class TableReader : IDisposable
         {
             TableFormat format = options.Format!;
             if (!format.HasSeparator && (options.Separator is not null || options.Quotes != Quotes.Auto || !options.HasHeader))
-                throw source.Error($"separator, quotes and header belong to csv and tsv; the format here is {format}. Leave them out or give --format.");
+            {
+                throw source.Error(
+                    $"separator, quotes and header belong to csv and tsv; the format here is {format}. Leave them out or give --format.");
+            }
             return new TableReader(source, format.Read(new TableInput(input, source, options)));
         });
     }

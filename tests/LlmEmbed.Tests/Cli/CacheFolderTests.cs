@@ -68,7 +68,8 @@ public sealed class CacheFolderTests(TrainedClassifier trained) : IClassFixture<
     public void A_cache_that_was_asked_for_and_cannot_be_written_is_an_error_that_names_the_option(string command)
     {
         string file = _folder.Write("file", ""), below = Path.Combine(file, "cache");
-        Assert.StartsWith($"llmembed: --cache {below}: ", Tool.Run([.. Words(command, _folder.File), "--cache", below]).Refused(), StringComparison.Ordinal);
+        ToolResult result = Tool.Run([.. Words(command, _folder.File), "--cache", below]);
+        Assert.StartsWith($"llmembed: --cache {below}: ", result.Refused(), StringComparison.Ordinal);
         Assert.Equal([file], Directory.GetFileSystemEntries(_folder.Path));
     }
 

@@ -154,7 +154,8 @@ public sealed class LabeledTableReaderTests
         LlmEmbedException error = Refused(() => TableColumns.TextAndLabel(table, textName, labelName));
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
         Assert.Contains(option, error.Message, StringComparison.Ordinal);
-        Assert.Contains($"The columns are: '{header.Replace(",", "', '", StringComparison.Ordinal)}' (csv, commas,", error.Message, StringComparison.Ordinal);
+        string columns = header.Replace(",", "', '", StringComparison.Ordinal);
+        Assert.Contains($"The columns are: '{columns}' (csv, commas,", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
