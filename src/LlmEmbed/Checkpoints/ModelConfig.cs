@@ -13,8 +13,8 @@ internal sealed class ModelConfig
     /// <summary>How transformers names the classes of a <c>model_type</c>, for files that name only a class in <c>architectures</c>.</summary>
     private static readonly (string Class, string ModelType)[] Classes =
     [
-        ("Bert", "bert"), ("DistilBert", "distilbert"), ("Llama", "llama"), ("Mistral", "mistral"), ("Qwen2", "qwen2"), ("Qwen3", "qwen3"),
-        ("Roberta", "roberta"), ("XLMRoberta", "xlm-roberta"),
+        ("Bert", "bert"), ("DistilBert", "distilbert"), ("Llama", "llama"), ("Mistral", "mistral"), ("ModernBert", "modernbert"), ("MPNet", "mpnet"), ("New", "new"),
+        ("Qwen2", "qwen2"), ("Qwen3", "qwen3"), ("Roberta", "roberta"), ("XLMRoberta", "xlm-roberta"),
     ];
 
     private readonly JsonSection _section;
@@ -129,8 +129,7 @@ internal sealed class ModelConfig
     public void RefuseUnread(IReadOnlyCollection<string> accepted)
     {
         List<string> passed = [], unknown = [];
-        foreach (ModelConfig part in (ModelConfig[])[this, .. _sections.Values])
-            part.JudgeUnread(accepted, passed, unknown);
+        JudgeUnread(accepted, passed, unknown);
         AcceptedKeys = passed;
         _keyNotes = [.. NotesOn(passed, unknown).Select(sentence => $"{Source}: {sentence}")];
     }
@@ -148,6 +147,7 @@ internal sealed class ModelConfig
             else if (verdict == KeyVerdict.Unknown) unknown.Add(_section.Show(key, value));
             else throw Doubtful(key, value);
         }
+        foreach (ModelConfig section in _sections.Values) section.JudgeUnread(accepted, passed, unknown);
     }
 
     private LlmEmbedException Doubtful(string key, JsonElement value) => _section.Error(

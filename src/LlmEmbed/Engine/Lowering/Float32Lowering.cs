@@ -112,7 +112,7 @@ internal class Float32Lowering(Checkpoint checkpoint, WeightStore store) : Lower
     /// <summary>The weights of a linear layer [outputs, inputs]: the mapped file itself if it can be used as it is, else a copy.</summary>
     private WeightBuffer ReadWeight(LinearLayer layer)
     {
-        Weight weight = Checkpoint.Require($"{layer.Name}.weight", layer.Outputs, layer.Inputs);
+        Weight weight = layer.WeightIn(Checkpoint);
         if (weight.TryGetMappedFloat32(out nint address)) return WeightBuffer.View<float>(address, layer.Outputs, layer.Inputs);
         WeightBuffer buffer = WeightBuffer.Allocate<float>(layer.Outputs, layer.Inputs);
         weight.CopyTo(buffer.Span<float>());

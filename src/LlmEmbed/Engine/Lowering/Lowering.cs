@@ -102,7 +102,12 @@ internal abstract class Lowering(Checkpoint checkpoint, WeightStore store)
         return values;
     }
 
-    private float[] BiasOf(LinearLayer layer) => layer.HasBias ? Read($"{layer.Name}.bias", layer.Outputs) : new float[layer.Outputs];
+    private float[] BiasOf(LinearLayer layer)
+    {
+        float[] values = new float[layer.Outputs];
+        if (layer.HasBias) layer.BiasIn(checkpoint).CopyTo(values);
+        return values;
+    }
 
     private void Lower(OnnxNode node)
     {
