@@ -13,8 +13,9 @@ internal sealed class ModelConfig
     /// <summary>How transformers names the classes of a <c>model_type</c>, for files that name only a class in <c>architectures</c>.</summary>
     private static readonly (string Class, string ModelType)[] Classes =
     [
-        ("Bert", "bert"), ("DistilBert", "distilbert"), ("Llama", "llama"), ("Mistral", "mistral"), ("ModernBert", "modernbert"), ("MPNet", "mpnet"), ("New", "new"),
-        ("Qwen2", "qwen2"), ("Qwen3", "qwen3"), ("Roberta", "roberta"), ("XLMRoberta", "xlm-roberta"),
+        ("Bert", "bert"), ("DistilBert", "distilbert"), ("Gemma3Text", "gemma3_text"), ("Llama", "llama"), ("Mistral", "mistral"),
+        ("ModernBert", "modernbert"), ("MPNet", "mpnet"), ("New", "new"), ("Qwen2", "qwen2"), ("Qwen3", "qwen3"), ("Roberta", "roberta"),
+        ("XLMRoberta", "xlm-roberta"),
     ];
 
     private readonly JsonSection _section;

@@ -4,8 +4,8 @@ using LlmEmbed.Engine;
 namespace LlmEmbed.Models;
 
 /// <summary>
-/// GTE's encoder of 2024 (model_type <c>new</c>, code Alibaba-NLP/new-impl): BERT's order of layers with rotary positions and a gated MLP. Queries, keys
-/// and values are stored in one tensor, and so are the factor and the activated part of the MLP, in this order.
+/// GTE's encoder of 2024 (model_type <c>new</c>, code Alibaba-NLP/new-impl): BERT's order of layers with rotary positions and a gated MLP. Queries,
+/// keys and values are stored in one tensor, and so are the factor and the activated part of the MLP, in this order.
 /// </summary>
 internal sealed class Gte : PostNormEncoder
 {

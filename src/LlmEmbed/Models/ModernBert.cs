@@ -52,7 +52,7 @@ internal sealed record ModernBertConfig
 
         RotarySettings Rotary(string layerType, string baseKey, double defaultBase)
         {
-            (double ropeBase, RopeScaling? scaling) = RopeScaling.Read(config, layerType, baseKey, defaultBase);
+            (double ropeBase, RopeScaling? scaling) = RopeScaling.Read(config, layerType, baseKey, defaultBase, "rope_scaling");
             return new RotarySettings(layerType, headSize, ropeBase, Divisors: null, scaling);
         }
         return new ModernBertConfig
@@ -78,14 +78,15 @@ internal sealed record ModernBertConfig
     {
         int blocks = config.Size("num_hidden_layers"), every = config.Size("global_attn_every_n_layers", 3);
         if (config.Texts("layer_types") is not { } types) return [.. Enumerable.Range(0, blocks).Select(block => block % every == 0)];
-        if (types.Count == blocks && types.All(type => type is FullAttention or SlidingAttention)) return [.. types.Select(type => type == FullAttention)];
+        if (types.Count == blocks && types.All(type => type is FullAttention or SlidingAttention))
+            return [.. types.Select(type => type == FullAttention)];
         throw config.Wrong("layer_types", $"must name {FullAttention} or {SlidingAttention} for each of {blocks} blocks.");
     }
 }
 
 /// <summary>
-/// ModernBERT: an encoder with norms before attention and MLP, rotary positions, a gated MLP, and two kinds of blocks. In some of them a token sees all
-/// of its text, in the others only its surroundings, and the two kinds turn by frequencies of their own. Hugging Face: modeling_modernbert.py.
+/// ModernBERT: an encoder with norms before attention and MLP, rotary positions, a gated MLP, and two kinds of blocks. In some of them a token sees
+/// all of its text, in the others only its surroundings, and the two kinds turn by frequencies of their own. Hugging Face: modeling_modernbert.py.
 /// </summary>
 internal sealed class ModernBert : Backbone
 {

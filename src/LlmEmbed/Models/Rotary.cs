@@ -58,19 +58,21 @@ internal sealed record RopeScaling(double Factor, double LowFrequencyFactor, dou
     }
 
     /// <summary>
-    /// Reads what holds for the blocks of one type, where two types of blocks differ: the old style has a key for each type's base beside
-    /// <c>rope_scaling</c>, the new one an object for each type in <c>rope_parameters</c>.
+    /// Reads what holds for the blocks of one type, where two types of blocks differ: the old style has a key for each type's base beside a
+    /// scaling, the new one an object for each type in <c>rope_parameters</c>.
     /// </summary>
     /// <param name="config">The configuration.</param>
     /// <param name="layerType">The type, as <c>layer_types</c> names it.</param>
     /// <param name="baseKey">The old key.</param>
     /// <param name="defaultBase">The base if the configuration does not say it.</param>
-    public static (double Base, RopeScaling? Scaling) Read(ModelConfig config, string layerType, string baseKey, double defaultBase)
+    /// <param name="scalingKey">The old key of a scaling; null if that does not hold for this type.</param>
+    public static (double Base, RopeScaling? Scaling) Read(
+        ModelConfig config, string layerType, string baseKey, double defaultBase, string? scalingKey)
     {
         double oldBase = config.Number(baseKey, defaultBase);
         ModelConfig? section = config.Section("rope_parameters")?.Section(layerType);
         double ropeBase = section?.Number("rope_theta", oldBase) ?? oldBase;
-        section ??= config.Section("rope_scaling");
+        if (scalingKey is not null) section ??= config.Section(scalingKey);
         return (ropeBase, section is null ? null : ScalingIn(section, config));
     }
 

@@ -48,6 +48,10 @@ public sealed class ConfigVariantTests : IDisposable
     [InlineData("gte", "rope_scaling", "{\"type\":\"ntk\",\"factor\":2,\"mixed_b\":1}", "'rope_scaling.mixed_b' is 1, expected null")]
     [InlineData("gte", "logn_attention_scale", "true", "'logn_attention_scale' is true, expected false")]
     [InlineData("gte", "position_embedding_type", "\"absolute\"", "'position_embedding_type' is \"absolute\", expected rope")]
+    [InlineData("gemma3-global", "attn_logit_softcapping", "50", "'attn_logit_softcapping' is 50, expected null")]
+    [InlineData("gemma3-global", "hidden_activation", "\"gelu\"", "'hidden_activation' is \"gelu\", expected gelu_pytorch_tanh")]
+    [InlineData("gemma3-global", "num_key_value_heads", "3", "'num_attention_heads' is 4, expected a multiple of 'num_key_value_heads', which is 3")]
+    [InlineData("gemma3-global", "layer_types", "[\"chunked_attention\"]", "'layer_types' must name full_attention or sliding_attention for each")]
     public void A_configuration_that_is_not_implemented_is_refused_by_name(string fixture, string key, string json, string expected)
     {
         string folder = Changed(fixture, config => config[key] = JsonNode.Parse(json));
@@ -60,6 +64,7 @@ public sealed class ConfigVariantTests : IDisposable
     [Theory]
     [InlineData("llama3-rope")]
     [InlineData("modernbert")]
+    [InlineData("gemma3-global")]
     public void The_new_style_of_a_configuration_gives_the_bits_of_the_old(string fixture)
     {
         string folder = _folder.CopyFixture(fixture);
@@ -113,6 +118,7 @@ public sealed class ConfigVariantTests : IDisposable
         { "modernbert", "model.", "" },
         { "mpnet", "mpnet.", "" },
         { "gte", "", "new." },
+        { "gemma3-bidirectional", "", "model." },
     };
 
     [Theory]

@@ -62,8 +62,12 @@ internal sealed record LinearLayer(string Name, int Inputs, int Outputs, bool Ha
 /// <param name="Epsilon">Added to the mean square or to the variance.</param>
 internal abstract record NormLayer(string Weight, int Size, float Epsilon) : Layer;
 
-/// <summary>x / √(mean of x² + epsilon) · weight.</summary>
-internal sealed record RmsNormLayer(string Weight, int Size, float Epsilon) : NormLayer(Weight, Size, Epsilon);
+/// <summary>x / √(mean of x² + epsilon) · (weight + offset).</summary>
+internal sealed record RmsNormLayer(string Weight, int Size, float Epsilon) : NormLayer(Weight, Size, Epsilon)
+{
+    /// <summary>Added to each weight; 1 if a checkpoint stores how far weights are from 1.</summary>
+    public float WeightOffset { get; init; }
+}
 
 /// <summary>(x − mean) / √(variance + epsilon) · weight + bias.</summary>
 /// <param name="Weight">Full name of the weight [size].</param>
@@ -74,7 +78,8 @@ internal sealed record LayerNormLayer(string Weight, string? Bias, int Size, flo
 
 /// <summary>
 /// Attention. Its inputs are queries [B,T,heads·d], keys and values [B,T,kv·d], cosines and sines [positions,d/2], I32 tokens of each text [B], the
-/// keys and values [P,kv·d] of the prefix, and scores by distance [heads,2·positions − 1]. Inputs that the shape does not need are constants that nothing reads.
+/// keys and values [P,kv·d] of the prefix, and scores by distance [heads,2·positions − 1]. Inputs that the shape does not need are
+/// constants that nothing reads.
 /// </summary>
 internal sealed record AttentionLayer(AttentionShape Shape) : Layer;
 

@@ -25,7 +25,8 @@ internal readonly record struct AttentionShape(int Heads, int KeyValueHeads, int
     public int Window { get; init; }
 
     /// <summary>
-    /// Whether a number that depends on the head and on the distance of key and query is added to each score. The operator then reads a table of them.
+    /// Whether a number that depends on the head and on the distance of key and query is added to each score. The operator then reads a table of
+    /// them.
     /// </summary>
     public bool HasDistanceBias { get; init; }
 
@@ -53,7 +54,8 @@ internal readonly record struct AttentionShape(int Heads, int KeyValueHeads, int
     }
 
     /// <summary>As a vector that goes through the graph; whole numbers of this size are exact in fp32.</summary>
-    public float[] ToVector() => [Heads, KeyValueHeads, HeadSize, Scale, IsCausal ? 1 : 0, IsRotary ? 1 : 0, Window, PrefixLength, HasDistanceBias ? 1 : 0];
+    public float[] ToVector() =>
+        [Heads, KeyValueHeads, HeadSize, Scale, IsCausal ? 1 : 0, IsRotary ? 1 : 0, Window, PrefixLength, HasDistanceBias ? 1 : 0];
 
     /// <summary>The shape that <see cref="ToVector"/> wrote.</summary>
     public static AttentionShape Of(ReadOnlySpan<float> vector) => new((int)vector[0], (int)vector[1], (int)vector[2], vector[3])
