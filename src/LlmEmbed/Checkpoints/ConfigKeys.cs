@@ -112,6 +112,8 @@ internal static class ConfigKeys
                 classifier_activation classifier_bias classifier_pooling decoder_bias reference_compile repad_logits_with_grad
                 sparse_pred_ignore_index sparse_prediction
                 """),
+            // Tokens that stand for pictures, of which a text has none.
+            .. Harmless("boi_token_index eoi_token_index image_token_index mm_tokens_per_image"),
             // Exporters and trainers: sentence-transformers, transformers.js, optimum, unsloth.
             .. Harmless(
                 """

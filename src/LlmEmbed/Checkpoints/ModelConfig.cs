@@ -13,9 +13,9 @@ internal sealed class ModelConfig
     /// <summary>How transformers names the classes of a <c>model_type</c>, for files that name only a class in <c>architectures</c>.</summary>
     private static readonly (string Class, string ModelType)[] Classes =
     [
-        ("Bert", "bert"), ("DistilBert", "distilbert"), ("Gemma3Text", "gemma3_text"), ("Llama", "llama"), ("Mistral", "mistral"),
-        ("ModernBert", "modernbert"), ("MPNet", "mpnet"), ("New", "new"), ("Qwen2", "qwen2"), ("Qwen3", "qwen3"), ("Roberta", "roberta"),
-        ("XLMRoberta", "xlm-roberta"),
+        ("Bert", "bert"), ("DistilBert", "distilbert"), ("Gemma3", "gemma3_text"), ("Gemma3Text", "gemma3_text"), ("Gemma3", "gemma3"),
+        ("Llama", "llama"), ("Mistral", "mistral"), ("ModernBert", "modernbert"), ("MPNet", "mpnet"), ("New", "new"),
+        ("Qwen2", "qwen2"), ("Qwen3", "qwen3"), ("Roberta", "roberta"), ("XLMRoberta", "xlm-roberta"),
     ];
 
     private readonly JsonSection _section;
@@ -161,9 +161,9 @@ internal sealed class ModelConfig
         if (passed.Count > 0) yield return $"passed over because you accept it: {string.Join(", ", passed)}.";
         if (unknown.Count > 0)
             yield return $"not known, and passed over because the name speaks of nothing that a model computes: {string.Join(", ", unknown)}.";
-        string? known = Classes.FirstOrDefault(row => row.ModelType == ModelType).Class;
-        if (known is null || _section.KindOf("architectures") != JsonValueKind.Array) yield break;
-        string[] foreign = [.. Texts("architectures")!.Where(name => !IsClassOf(known, name))];
+        string[] known = [.. Classes.Where(row => row.ModelType == ModelType).Select(row => row.Class)];
+        if (known.Length == 0 || _section.KindOf("architectures") != JsonValueKind.Array) yield break;
+        string[] foreign = [.. Texts("architectures")!.Where(name => !known.Any(family => IsClassOf(family, name)))];
         if (foreign.Length > 0)
         {
             yield return

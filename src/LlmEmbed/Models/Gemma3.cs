@@ -47,6 +47,12 @@ internal sealed record Gemma3Config
 
     public static Gemma3Config Read(ModelConfig config)
     {
+        if (config.ModelType == "gemma3" && config.Section("text_config") is { } text)
+        {
+            _ = config.Has("vision_config"); // pictures come as tokens, of which a text has none
+            text.Require("model_type", "gemma3_text");
+            config = text;
+        }
         config.Require("hidden_activation", "gelu_pytorch_tanh");
         _ = config.Has("_sliding_window_pattern"); // transformers writes it and never reads it
         int heads = config.Size("num_attention_heads", 8), keyValueHeads = config.Size("num_key_value_heads", 4);
@@ -62,7 +68,7 @@ internal sealed record Gemma3Config
         }
         return new Gemma3Config
         {
-            VocabularySize = config.Size("vocab_size"),
+            VocabularySize = config.Size("vocab_size", 262208),
             HiddenSize = config.Size("hidden_size"),
             IntermediateSize = config.Size("intermediate_size"),
             Heads = heads,
@@ -94,7 +100,8 @@ internal sealed record Gemma3Config
 
 /// <summary>
 /// The text model of Gemma 3, also with attention in both directions (EmbeddingGemma): norms before and after attention and MLP, norms on queries and
-/// keys, grouped-query attention, a gated MLP, and two kinds of blocks, with and without a window, that turn by frequencies of their own.
+/// keys, grouped-query attention, a gated MLP, and two kinds of blocks, with and without a window, that turn by frequencies of their own. Models that
+/// read pictures too (model_type <c>gemma3</c>) nest its configuration in <c>text_config</c>.
 /// Hugging Face: modeling_gemma3.py.
 /// </summary>
 internal sealed class Gemma3 : Backbone

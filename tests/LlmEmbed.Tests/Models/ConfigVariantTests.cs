@@ -72,6 +72,19 @@ public sealed class ConfigVariantTests : IDisposable
         Assert.Equal(States(fixture), States(fixture, folder));
     }
 
+    [Theory]
+    [InlineData("modernbert")]
+    [InlineData("mpnet")]
+    [InlineData("gte")]
+    [InlineData("gemma3-global")]
+    [InlineData("gemma3-bidirectional")]
+    public void The_keys_of_a_family_are_read_without_a_word(string fixture)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture(fixture));
+        Backbone.Create(checkpoint);
+        Assert.Empty(checkpoint.Config.Notes);
+    }
+
     [Fact]
     public void Both_spellings_of_attention_in_both_directions_give_the_same_bits()
     {
