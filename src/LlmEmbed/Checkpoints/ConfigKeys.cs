@@ -106,6 +106,14 @@ internal static class ConfigKeys
                 pooler_num_fc_layers pooler_size_per_head pooler_type summary_activation summary_first_dropout summary_last_dropout summary_mode
                 summary_proj_to_labels summary_type summary_use_proj
                 """),
+            // ModernBERT's classes, its language-model head and how it was trained and compiled.
+            .. Harmless(
+                """
+                classifier_activation classifier_bias classifier_pooling decoder_bias reference_compile repad_logits_with_grad
+                sparse_pred_ignore_index sparse_prediction
+                """),
+            // Tokens that stand for pictures, of which a text has none.
+            .. Harmless("boi_token_index eoi_token_index image_token_index mm_tokens_per_image"),
             // Exporters and trainers: sentence-transformers, transformers.js, optimum, unsloth.
             .. Harmless(
                 """
@@ -113,7 +121,7 @@ internal static class ConfigKeys
                 unsloth_fixed unsloth_version
                 """),
             // Kernels that compute the same.
-            .. Harmless("deterministic_flash_attn unpad_inputs use_flash_attention use_flash_attention_2 use_memory_efficient_attention"),
+            .. Harmless("deterministic_flash_attn pack_qkv unpad_inputs use_flash_attention use_flash_attention_2 use_memory_efficient_attention"),
             // Qwen's first blocks with a window: of use only with use_sliding_window.
             .. Harmless("max_window_layers"),
 

@@ -13,8 +13,9 @@ internal sealed class ModelConfig
     /// <summary>How transformers names the classes of a <c>model_type</c>, for files that name only a class in <c>architectures</c>.</summary>
     private static readonly (string Class, string ModelType)[] Classes =
     [
-        ("Bert", "bert"), ("DistilBert", "distilbert"), ("Llama", "llama"), ("Mistral", "mistral"), ("Qwen2", "qwen2"), ("Qwen3", "qwen3"),
-        ("Roberta", "roberta"), ("XLMRoberta", "xlm-roberta"),
+        ("Bert", "bert"), ("DistilBert", "distilbert"), ("Gemma3", "gemma3_text"), ("Gemma3Text", "gemma3_text"), ("Gemma3", "gemma3"),
+        ("Llama", "llama"), ("Mistral", "mistral"), ("ModernBert", "modernbert"), ("MPNet", "mpnet"), ("New", "new"),
+        ("Qwen2", "qwen2"), ("Qwen3", "qwen3"), ("Roberta", "roberta"), ("XLMRoberta", "xlm-roberta"),
     ];
 
     private readonly JsonSection _section;
@@ -129,8 +130,7 @@ internal sealed class ModelConfig
     public void RefuseUnread(IReadOnlyCollection<string> accepted)
     {
         List<string> passed = [], unknown = [];
-        foreach (ModelConfig part in (ModelConfig[])[this, .. _sections.Values])
-            part.JudgeUnread(accepted, passed, unknown);
+        JudgeUnread(accepted, passed, unknown);
         AcceptedKeys = passed;
         _keyNotes = [.. NotesOn(passed, unknown).Select(sentence => $"{Source}: {sentence}")];
     }
@@ -148,6 +148,7 @@ internal sealed class ModelConfig
             else if (verdict == KeyVerdict.Unknown) unknown.Add(_section.Show(key, value));
             else throw Doubtful(key, value);
         }
+        foreach (ModelConfig section in _sections.Values) section.JudgeUnread(accepted, passed, unknown);
     }
 
     private LlmEmbedException Doubtful(string key, JsonElement value) => _section.Error(
@@ -160,9 +161,9 @@ internal sealed class ModelConfig
         if (passed.Count > 0) yield return $"passed over because you accept it: {string.Join(", ", passed)}.";
         if (unknown.Count > 0)
             yield return $"not known, and passed over because the name speaks of nothing that a model computes: {string.Join(", ", unknown)}.";
-        string? known = Classes.FirstOrDefault(row => row.ModelType == ModelType).Class;
-        if (known is null || _section.KindOf("architectures") != JsonValueKind.Array) yield break;
-        string[] foreign = [.. Texts("architectures")!.Where(name => !IsClassOf(known, name))];
+        string[] known = [.. Classes.Where(row => row.ModelType == ModelType).Select(row => row.Class)];
+        if (known.Length == 0 || _section.KindOf("architectures") != JsonValueKind.Array) yield break;
+        string[] foreign = [.. Texts("architectures")!.Where(name => !known.Any(family => IsClassOf(family, name)))];
         if (foreign.Length > 0)
         {
             yield return

@@ -12,6 +12,7 @@ internal sealed unsafe class Weight
     private readonly long _offset;
     private readonly NumberFormat _format;
     private readonly int _interleavedHead;
+    private long _firstRow; // of a slice, for messages
 
     /// <param name="file">The file that holds the bytes.</param>
     /// <param name="offset">Where in the file they begin.</param>
@@ -53,6 +54,20 @@ internal sealed unsafe class Weight
     /// <param name="tensor">A tensor whose <see cref="SafetensorsTensor.Format"/> is not null.</param>
     public static Weight Of(SafetensorsTensor tensor) =>
         new(tensor.File, tensor.Offset, tensor.Name, tensor.Format!, tensor.Shape.Count == 0 ? [1] : tensor.Shape);
+
+    /// <summary>Some rows of a matrix, or some values of a vector, as a weight of their own.</summary>
+    /// <param name="first">The first row or value; of a tensor with interleaved heads the first one of a head.</param>
+    /// <param name="count">How many.</param>
+    public Weight Slice(long first, long count)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(first);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Shape[0] - first);
+        long values = first * (ElementCount / Shape[0]);
+        return new Weight(_file, _offset + _format.ByteLength(values), Name, _format, [count, .. Shape.Skip(1)], _interleavedHead)
+        {
+            _firstRow = _firstRow + (IsVector ? 0 : first * (RowCount / Shape[0])),
+        };
+    }
 
     /// <summary>Widens row <paramref name="row"/> to fp32.</summary>
     /// <exception cref="LlmEmbedException">The row holds NaN or infinity.</exception>
@@ -139,5 +154,5 @@ internal sealed unsafe class Weight
         return head * _interleavedHead + 2 * pair + half;
     }
 
-    private LlmEmbedException NotFinite(long row) => TensorNames.NotFinite(_file.Path, Name, Type, row);
+    private LlmEmbedException NotFinite(long row) => TensorNames.NotFinite(_file.Path, Name, Type, _firstRow + row);
 }

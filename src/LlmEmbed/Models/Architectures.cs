@@ -15,6 +15,11 @@ internal static class Architectures
         ("roberta", checkpoint => new Bert(checkpoint)),
         ("xlm-roberta", checkpoint => new Bert(checkpoint)),
         ("distilbert", checkpoint => new DistilBert(checkpoint)),
+        ("gemma3", checkpoint => new Gemma3(checkpoint)),
+        ("gemma3_text", checkpoint => new Gemma3(checkpoint)),
+        ("mpnet", checkpoint => new MpNet(checkpoint)),
+        ("new", checkpoint => new Gte(checkpoint)),
+        ("modernbert", checkpoint => new ModernBert(checkpoint)),
     ];
 
     /// <summary>Chooses the architecture by the configuration's <c>model_type</c> and reads the configuration; weights are read later.</summary>

@@ -27,24 +27,19 @@ internal sealed class Bert : PostNormEncoder
 
     protected override LayerNormLayer EmbeddingNorm => Norm($"{Prefix}embeddings.LayerNorm");
 
-    public override string Pool(Layers layers, string firstToken)
-    {
-        // One row per text: nothing to gain from another precision.
-        LinearLayer pooler = new($"{Prefix}pooler.dense", HiddenSize, HiddenSize, HasBias: true) { StaysFloat32 = true };
-        return layers.Graph.Node("Tanh", [layers.Linear(firstToken, pooler)]);
-    }
+    public override string Pool(Layers layers, string firstToken) => Pool(layers, firstToken, $"{Prefix}pooler.dense");
 
-    protected override EncoderBlockNames NamesOf(int block)
+    protected override EncoderBlock LayersOf(int block)
     {
         string name = $"{Prefix}encoder.layer.{block}";
-        return new EncoderBlockNames(
-            Query: $"{name}.attention.self.query",
-            Key: $"{name}.attention.self.key",
-            Value: $"{name}.attention.self.value",
-            AttentionOutput: $"{name}.attention.output.dense",
+        return new EncoderBlock(
+            Query: Square($"{name}.attention.self.query"),
+            Key: Square($"{name}.attention.self.key"),
+            Value: Square($"{name}.attention.self.value"),
+            AttentionOutput: Square($"{name}.attention.output.dense"),
             AttentionNorm: Norm($"{name}.attention.output.LayerNorm"),
-            MlpInput: $"{name}.intermediate.dense",
-            MlpOutput: $"{name}.output.dense",
+            MlpInput: ToInner($"{name}.intermediate.dense"),
+            MlpOutput: FromInner($"{name}.output.dense"),
             MlpNorm: Norm($"{name}.output.LayerNorm"));
     }
 

@@ -11,17 +11,17 @@ internal sealed class DistilBert(Checkpoint checkpoint) : PostNormEncoder(checkp
 
     protected override LayerNormLayer EmbeddingNorm => Norm($"{Prefix}embeddings.LayerNorm");
 
-    protected override EncoderBlockNames NamesOf(int block)
+    protected override EncoderBlock LayersOf(int block)
     {
         string name = $"{Prefix}transformer.layer.{block}";
-        return new EncoderBlockNames(
-            Query: $"{name}.attention.q_lin",
-            Key: $"{name}.attention.k_lin",
-            Value: $"{name}.attention.v_lin",
-            AttentionOutput: $"{name}.attention.out_lin",
+        return new EncoderBlock(
+            Query: Square($"{name}.attention.q_lin"),
+            Key: Square($"{name}.attention.k_lin"),
+            Value: Square($"{name}.attention.v_lin"),
+            AttentionOutput: Square($"{name}.attention.out_lin"),
             AttentionNorm: Norm($"{name}.sa_layer_norm"),
-            MlpInput: $"{name}.ffn.lin1",
-            MlpOutput: $"{name}.ffn.lin2",
+            MlpInput: ToInner($"{name}.ffn.lin1"),
+            MlpOutput: FromInner($"{name}.ffn.lin2"),
             MlpNorm: Norm($"{name}.output_layer_norm"));
     }
 

@@ -51,16 +51,35 @@ internal sealed class Layers(Lowering lowering)
     /// <param name="lengths">I32 [B], tokens of each text; padding behind them is no key.</param>
     /// <param name="rotary">Tables of rotary positions; null if the shape has none.</param>
     /// <param name="prefix">Keys and values of the tokens before each text; null if there are none.</param>
+    /// <param name="distanceBias">Scores by distance [heads,2·positions − 1]; null if the shape has none.</param>
     /// <returns>[B,T,heads·d].</returns>
     public string Attend(
-        string query, string key, string value, AttentionShape shape, string lengths, Rotary? rotary = null, PrefixBlock? prefix = null)
+        string query,
+        string key,
+        string value,
+        AttentionShape shape,
+        string lengths,
+        Rotary? rotary = null,
+        PrefixBlock? prefix = null,
+        string? distanceBias = null)
     {
         if (shape.IsRotary != rotary is not null)
             throw new ArgumentException("Tables of positions belong to rotary attention, and to it alone.", nameof(rotary));
+        if (shape.HasDistanceBias != distanceBias is not null)
+            throw new ArgumentException("A table of scores by distance belongs to attention that adds them, and to it alone.", nameof(distanceBias));
         string unused = Graph.Constant<float>([0], 1);
         string Given(float[]? values) => values is null ? unused : Graph.Constant<float>(values, prefix!.Length, values.Length / prefix.Length);
         AttentionLayer layer = new(shape with { PrefixLength = prefix?.Length ?? 0 });
         return Graph.Node(
-            layer, query, key, value, rotary?.Cos ?? unused, rotary?.Sin ?? unused, lengths, Given(prefix?.Keys), Given(prefix?.Values));
+            layer,
+            query,
+            key,
+            value,
+            rotary?.Cos ?? unused,
+            rotary?.Sin ?? unused,
+            lengths,
+            Given(prefix?.Keys),
+            Given(prefix?.Values),
+            distanceBias ?? unused);
     }
 }

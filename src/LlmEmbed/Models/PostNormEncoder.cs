@@ -7,6 +7,9 @@ namespace LlmEmbed.Models;
 internal sealed record EncoderShape(
     int VocabularySize, int HiddenSize, int IntermediateSize, int BlockCount, int Heads, int PositionRows, float Epsilon, int PadId)
 {
+    /// <summary>Channels of a head.</summary>
+    public int HeadSize => HiddenSize / Heads;
+
     /// <summary>Refuses sizes that cannot belong together, before anything is computed with them.</summary>
     public EncoderShape Checked(string source)
     {
@@ -16,20 +19,35 @@ internal sealed record EncoderShape(
     }
 }
 
-/// <summary>The names of one encoder block's layers, without ".weight" and ".bias".</summary>
-internal sealed record EncoderBlockNames(
-    string Query,
-    string Key,
-    string Value,
-    string AttentionOutput,
+/// <summary>The layers of one encoder block.</summary>
+internal sealed record EncoderBlock(
+    LinearLayer Query,
+    LinearLayer Key,
+    LinearLayer Value,
+    LinearLayer AttentionOutput,
     LayerNormLayer AttentionNorm,
-    string MlpInput,
-    string MlpOutput,
-    LayerNormLayer MlpNorm);
+    LinearLayer MlpInput,
+    LinearLayer MlpOutput,
+    LayerNormLayer MlpNorm)
+{
+    /// <summary>In a gated MLP what the activated inner values are multiplied by; null if the MLP is not gated.</summary>
+    public LinearLayer? MlpFactor { get; init; }
+
+    /// <summary>Weights and biases.</summary>
+    public long ParameterCount =>
+        new[] { Query, Key, Value, AttentionOutput, MlpInput, MlpOutput }.Sum(layer => layer.ParameterCount)
+        + (MlpFactor?.ParameterCount ?? 0) + 2 * (AttentionNorm.Size + MlpNorm.Size);
+}
+
+/// <summary>What a run's attention reads beside queries, keys and values; the same in all blocks.</summary>
+/// <param name="Lengths">I32 [B], tokens of each text.</param>
+/// <param name="Rotary">Tables of rotary positions; null if there are none.</param>
+/// <param name="DistanceBias">Scores by distance [heads,2·positions − 1]; null if there are none.</param>
+internal sealed record EncoderPositions(string Lengths, Rotary? Rotary, string? DistanceBias);
 
 /// <summary>
-/// The encoder that BERT introduced and its relatives share: learned positions, attention in both directions, a norm after each residual sum.
-/// The relatives differ in names, in where positions start and in the pooler: each is a file of its own that supplies those.
+/// The encoder that BERT introduced and its relatives share: attention in both directions and a norm after each residual sum. The relatives differ in
+/// names, in how they tell positions and in the pooler: each is a file of its own that supplies those.
 /// </summary>
 internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shape) : Backbone(checkpoint, Words)
 {
@@ -54,43 +72,51 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
     /// <summary>The row of the position table that the first token gets.</summary>
     protected virtual int FirstPosition => 0;
 
+    /// <summary>Whether positions are learned rows that are added to the words.</summary>
+    protected virtual bool HasPositionTable => true;
+
     /// <summary>Rows of the token type table; 0 if the architecture has none.</summary>
     protected virtual int TokenTypes => 0;
 
     protected abstract LayerNormLayer EmbeddingNorm { get; }
 
-    private string Attention(Layers layers, string input, EncoderBlockNames names, string lengths)
+    private string Attention(Layers layers, string input, EncoderBlock block, EncoderPositions positions)
     {
-        int size = HiddenSize / shape.Heads;
-        string query = layers.Linear(input, Linear(names.Query)); // [B,T,H] each
-        string key = layers.Linear(input, Linear(names.Key));
-        string value = layers.Linear(input, Linear(names.Value));
-        AttentionShape attentionShape = new(shape.Heads, shape.Heads, size, 1 / MathF.Sqrt(size));
-        string attention = layers.Attend(query, key, value, attentionShape, lengths); // [B,T,H]
-        return layers.Linear(attention, Linear(names.AttentionOutput));
-
-        LinearLayer Linear(string name) => new(name, HiddenSize, HiddenSize, HasBias: true);
+        string query = layers.Linear(input, block.Query); // [B,T,H] each
+        string key = layers.Linear(input, block.Key);
+        string value = layers.Linear(input, block.Value);
+        AttentionShape attentionShape = new(shape.Heads, shape.Heads, shape.HeadSize, 1 / MathF.Sqrt(shape.HeadSize))
+        {
+            IsRotary = positions.Rotary is not null,
+            HasDistanceBias = positions.DistanceBias is not null,
+        };
+        string attention = layers.Attend(
+            query, key, value, attentionShape, positions.Lengths, positions.Rotary, distanceBias: positions.DistanceBias); // [B,T,H]
+        return layers.Linear(attention, block.AttentionOutput);
     }
 
-    private string Mlp(Layers layers, string input, EncoderBlockNames names)
+    private static string Mlp(Layers layers, string input, EncoderBlock block)
     {
-        string inner = layers.Linear(input, new(names.MlpInput, HiddenSize, shape.IntermediateSize, HasBias: true)); // [B,T,I]
-        return layers.Linear(layers.Activate(inner, Activation.Gelu), new(names.MlpOutput, shape.IntermediateSize, HiddenSize, HasBias: true));
+        string inner = layers.Activate(layers.Linear(input, block.MlpInput), Activation.Gelu); // [B,T,I]
+        if (block.MlpFactor is { } factor) inner = layers.Multiply(inner, layers.Linear(input, factor));
+        return layers.Linear(inner, block.MlpOutput);
     }
 
-    private string Block(Layers layers, string hidden, EncoderBlockNames names, string lengths)
+    private string Block(Layers layers, string hidden, EncoderBlock block, EncoderPositions positions)
     {
-        hidden = layers.Norm(layers.Add(Attention(layers, hidden, names, lengths), hidden), names.AttentionNorm);
-        return layers.Norm(layers.Add(Mlp(layers, hidden, names), hidden), names.MlpNorm);
+        hidden = layers.Norm(layers.Add(Attention(layers, hidden, block, positions), hidden), block.AttentionNorm);
+        return layers.Norm(layers.Add(Mlp(layers, hidden, block), hidden), block.MlpNorm);
     }
 
     /// <summary>
-    /// What enters is a token's row of words plus that of its position plus, if there are types, that of type 0. The norm follows in the graph.
+    /// What enters is a token's row of words plus, where there are such tables, that of its position and that of type 0. The norm follows in the
+    /// graph.
     /// </summary>
     public override void Embed(ReadOnlySpan<int> ids, Span<float> destination)
     {
         _words ??= Checkpoint.Require(Prefix + Words, shape.VocabularySize, shape.HiddenSize);
-        _positions ??= Checkpoint.Require($"{Prefix}embeddings.position_embeddings.weight", shape.PositionRows, shape.HiddenSize);
+        if (HasPositionTable)
+            _positions ??= Checkpoint.Require($"{Prefix}embeddings.position_embeddings.weight", shape.PositionRows, shape.HiddenSize);
         if (TokenTypes > 0) _types ??= Checkpoint.Require($"{Prefix}embeddings.token_type_embeddings.weight", TokenTypes, shape.HiddenSize);
 
         float[] scratch = new float[HiddenSize];
@@ -99,7 +125,7 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
         {
             Span<float> token = destination.Slice(t * HiddenSize, HiddenSize);
             _words.CopyRow(ids[t], token);
-            AddRow(_positions, PositionOf(ids[t], ref position), scratch, token);
+            if (_positions is not null) AddRow(_positions, PositionOf(ids[t], ref position), scratch, token);
             if (_types is not null) AddRow(_types, 0, scratch, token);
         }
     }
@@ -110,23 +136,42 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
         if (blocks.First == 0) keep(0, hidden = layers.Norm(hidden, EmbeddingNorm));
         if (blocks.End == blocks.First) return;
 
+        EncoderPositions positions =
+            new(inputs.Lengths, AddRotary(layers, inputs.Positions), AddDistanceBias(layers, inputs.Positions));
         for (int block = blocks.First; block < blocks.End; block++)
         {
-            hidden = Block(layers, hidden, NamesOf(block), inputs.Lengths);
+            hidden = Block(layers, hidden, LayersOf(block), positions);
             keep(block + 1, hidden);
         }
     }
 
-    public override long ParameterCount(int depth)
+    public override long ParameterCount(int depth) => 2 * shape.HiddenSize + depth * LayersOf(0).ParameterCount;
+
+    /// <summary>The layers of one block.</summary>
+    protected abstract EncoderBlock LayersOf(int block);
+
+    /// <summary>Adds tables of rotary positions to a network; null if the architecture has none.</summary>
+    protected virtual Rotary? AddRotary(Layers layers, int positions) => null;
+
+    /// <summary>Adds scores by distance [heads,2·positions − 1] to a network; null if the architecture has none.</summary>
+    protected virtual string? AddDistanceBias(Layers layers, int positions) => null;
+
+    /// <summary>BERT's pooler: a linear layer and tanh.</summary>
+    protected string Pool(Layers layers, string firstToken, string name)
     {
-        long h = shape.HiddenSize;
-        long attention = 4 * (h * h + h);
-        long mlp = 2 * h * shape.IntermediateSize + shape.IntermediateSize + h;
-        return 2 * h + depth * (attention + mlp + 4 * h);
+        // One row per text: nothing to gain from another precision.
+        LinearLayer pooler = Square(name) with { StaysFloat32 = true };
+        return layers.Graph.Node("Tanh", [layers.Linear(firstToken, pooler)]);
     }
 
-    /// <summary>The full names of one block's weights.</summary>
-    protected abstract EncoderBlockNames NamesOf(int block);
+    /// <summary>A linear layer from hidden states to hidden states.</summary>
+    protected LinearLayer Square(string name) => new(name, HiddenSize, HiddenSize, HasBias: true);
+
+    /// <summary>The first linear layer of an MLP.</summary>
+    protected LinearLayer ToInner(string name) => new(name, HiddenSize, shape.IntermediateSize, HasBias: true);
+
+    /// <summary>The last linear layer of an MLP.</summary>
+    protected LinearLayer FromInner(string name) => new(name, shape.IntermediateSize, HiddenSize, HasBias: true);
 
     /// <summary>The row of the position table for a token; <paramref name="next"/> is the row that the next counted token gets.</summary>
     protected virtual int PositionOf(int id, ref int next) => next++;

@@ -23,9 +23,9 @@ internal sealed record Rotary(string Cos, string Sin)
 /// <param name="Name">Stands for them: different settings of one checkpoint have different names.</param>
 /// <param name="Channels">r, the channels of a head that are turned.</param>
 /// <param name="Base">The frequency of pair i is base^(−2i/r), before divisors and scaling.</param>
-/// <param name="Divisors">[r/2], what each frequency is divided by.</param>
+/// <param name="Divisors">[r/2], what each frequency is divided by; null for 1.</param>
 /// <param name="Scaling">Changes the frequencies; null for none.</param>
-internal sealed record RotarySettings(string Name, int Channels, double Base, float[] Divisors, RopeScaling? Scaling)
+internal sealed record RotarySettings(string Name, int Channels, double Base, float[]? Divisors, RopeScaling? Scaling)
 {
     /// <summary>[positions,d/2]: the sine or the cosine of each angle.</summary>
     public WeightBuffer Table(int positions, int headSize, Func<(float Sin, float Cos), float> part)
@@ -36,7 +36,7 @@ internal sealed record RotarySettings(string Name, int Channels, double Base, fl
         values.Fill(part((Sin: 0, Cos: 1)));
         for (int i = 0; i < Channels / 2; i++)
         {
-            double frequency = Math.Pow(Base, -2.0 * i / Channels) / Divisors[i];
+            double frequency = Math.Pow(Base, -2.0 * i / Channels) / (Divisors?[i] ?? 1);
             float scaled = (float)(Scaling?.Apply(frequency) ?? frequency);
             // The angle is a product in fp32, as in the reference implementation.
             for (int position = 0; position < positions; position++) values[position * half + i] = part(MathF.SinCos(position * scaled));
@@ -54,11 +54,33 @@ internal sealed record RopeScaling(double Factor, double LowFrequencyFactor, dou
         ModelConfig? parameters = config.Section("rope_parameters");
         ModelConfig? section = parameters ?? config.Section("rope_scaling");
         double ropeBase = (parameters ?? config).Number("rope_theta", config.Number("rope_theta", 10000.0));
-        if (section is null) return (ropeBase, null);
+        return (ropeBase, section is null ? null : ScalingIn(section, config));
+    }
 
+    /// <summary>
+    /// Reads what holds for the blocks of one type, where two types of blocks differ: the old style has a key for each type's base beside a
+    /// scaling, the new one an object for each type in <c>rope_parameters</c>.
+    /// </summary>
+    /// <param name="config">The configuration.</param>
+    /// <param name="layerType">The type, as <c>layer_types</c> names it.</param>
+    /// <param name="baseKey">The old key.</param>
+    /// <param name="defaultBase">The base if the configuration does not say it.</param>
+    /// <param name="scalingKey">The old key of a scaling; null if that does not hold for this type.</param>
+    public static (double Base, RopeScaling? Scaling) Read(
+        ModelConfig config, string layerType, string baseKey, double defaultBase, string? scalingKey)
+    {
+        double oldBase = config.Number(baseKey, defaultBase);
+        ModelConfig? section = config.Section("rope_parameters")?.Section(layerType);
+        double ropeBase = section?.Number("rope_theta", oldBase) ?? oldBase;
+        if (scalingKey is not null) section ??= config.Section(scalingKey);
+        return (ropeBase, section is null ? null : ScalingIn(section, config));
+    }
+
+    private static RopeScaling? ScalingIn(ModelConfig section, ModelConfig config)
+    {
         section.Require("rope_type", "default", "linear", "llama3");
         section.Require("type", "default", "linear", "llama3");
-        RopeScaling? scaling = section.Text("rope_type", section.Text("type", "default")) switch
+        return section.Text("rope_type", section.Text("type", "default")) switch
         {
             "linear" => new RopeScaling(section.Number("factor"), 0, 0, 0, IsLinear: true),
             "llama3" => new RopeScaling(
@@ -69,7 +91,6 @@ internal sealed record RopeScaling(double Factor, double LowFrequencyFactor, dou
                 IsLinear: false),
             _ => null,
         };
-        return (ropeBase, scaling);
     }
 
     /// <summary>

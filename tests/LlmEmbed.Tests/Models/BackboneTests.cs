@@ -15,7 +15,8 @@ public sealed class BackboneTests
     public static TheoryData<string> Folders =>
     [
         "llama-mha", "llama-gqa", "llama3-rope", "mistral", "qwen2", "qwen3", "qwen3-bidirectional",
-        "bert", "bert-mlm", "bert-old-names", "roberta", "distilbert", "xlm-roberta",
+        "bert", "bert-mlm", "bert-old-names", "roberta", "distilbert", "xlm-roberta", "modernbert", "mpnet", "gte",
+        "gemma3-global", "gemma3-nested", "gemma3-bidirectional",
     ];
 
     [Theory]

@@ -30,6 +30,28 @@ public sealed class ConfigVariantTests : IDisposable
     [InlineData("roberta", "pad_token_id", "-4", "'pad_token_id' is -4")]
     [InlineData("distilbert", "activation", "\"gelu_new\"", "'activation' is \"gelu_new\"")]
     [InlineData("distilbert", "n_heads", "3", "'dim' is 32, expected a multiple of 'n_heads', which is 3")]
+    [InlineData("modernbert", "hidden_activation", "\"gelu_pytorch_tanh\"", "'hidden_activation' is \"gelu_pytorch_tanh\", expected gelu")]
+    [InlineData("modernbert", "layer_types", "[\"full_attention\"]", "'layer_types' must name full_attention or sliding_attention for each of 7")]
+    [InlineData("modernbert", "rope_scaling", "{\"rope_type\":\"yarn\"}", "'rope_scaling.rope_type' is \"yarn\", expected default or linear")]
+    [InlineData("modernbert", "rope_parameters", "{\"rope_type\":\"default\"}", "the key 'rope_parameters.rope_type' (\"default\") is not known")]
+    [InlineData(
+        "modernbert",
+        "rope_parameters",
+        "{\"full_attention\":{\"partial_rotary_factor\":0.5}}",
+        "'rope_parameters.full_attention.partial_rotary_factor' is 0.5, expected 1")]
+    [InlineData("modernbert", "is_causal", "true", "the key 'is_causal' (true) is not known")]
+    [InlineData("modernbert", "num_attention_heads", "32", "'num_attention_heads' gives heads of 1 channels, expected an even number")]
+    [InlineData("mpnet", "relative_attention_num_buckets", "30", "'relative_attention_num_buckets' is 30, expected a multiple of 4")]
+    [InlineData("mpnet", "hidden_act", "\"gelu_new\"", "'hidden_act' is \"gelu_new\", expected gelu")]
+    [InlineData("mpnet", "is_decoder", "true", "'is_decoder' is true")]
+    [InlineData("gte", "rope_scaling", "{\"type\":\"dynamic\",\"factor\":2}", "'rope_scaling.type' is \"dynamic\", expected ntk")]
+    [InlineData("gte", "rope_scaling", "{\"type\":\"ntk\",\"factor\":2,\"mixed_b\":1}", "'rope_scaling.mixed_b' is 1, expected null")]
+    [InlineData("gte", "logn_attention_scale", "true", "'logn_attention_scale' is true, expected false")]
+    [InlineData("gte", "position_embedding_type", "\"absolute\"", "'position_embedding_type' is \"absolute\", expected rope")]
+    [InlineData("gemma3-global", "attn_logit_softcapping", "50", "'attn_logit_softcapping' is 50, expected null")]
+    [InlineData("gemma3-global", "hidden_activation", "\"gelu\"", "'hidden_activation' is \"gelu\", expected gelu_pytorch_tanh")]
+    [InlineData("gemma3-global", "num_key_value_heads", "3", "'num_attention_heads' is 4, expected a multiple of 'num_key_value_heads', which is 3")]
+    [InlineData("gemma3-global", "layer_types", "[\"chunked_attention\"]", "'layer_types' must name full_attention or sliding_attention for each")]
     public void A_configuration_that_is_not_implemented_is_refused_by_name(string fixture, string key, string json, string expected)
     {
         string folder = Changed(fixture, config => config[key] = JsonNode.Parse(json));
@@ -39,12 +61,28 @@ public sealed class ConfigVariantTests : IDisposable
         Assert.Equal(Path.Combine(folder, "config.json"), error.FilePath);
     }
 
-    [Fact]
-    public void The_new_style_of_a_configuration_gives_the_bits_of_the_old()
+    [Theory]
+    [InlineData("llama3-rope")]
+    [InlineData("modernbert")]
+    [InlineData("gemma3-global")]
+    public void The_new_style_of_a_configuration_gives_the_bits_of_the_old(string fixture)
     {
-        string folder = _folder.CopyFixture("llama3-rope");
+        string folder = _folder.CopyFixture(fixture);
         File.Copy(Path.Combine(folder, "config.new-style.json"), Path.Combine(folder, "config.json"), overwrite: true);
-        Assert.Equal(States("llama3-rope"), States("llama3-rope", folder));
+        Assert.Equal(States(fixture), States(fixture, folder));
+    }
+
+    [Theory]
+    [InlineData("modernbert")]
+    [InlineData("mpnet")]
+    [InlineData("gte")]
+    [InlineData("gemma3-global")]
+    [InlineData("gemma3-bidirectional")]
+    public void The_keys_of_a_family_are_read_without_a_word(string fixture)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture(fixture));
+        Backbone.Create(checkpoint);
+        Assert.Empty(checkpoint.Config.Notes);
     }
 
     [Fact]
@@ -90,6 +128,10 @@ public sealed class ConfigVariantTests : IDisposable
         { "roberta", "", "roberta." },
         { "distilbert", "", "distilbert." },
         { "distilbert", "", "0.auto_model." },
+        { "modernbert", "model.", "" },
+        { "mpnet", "mpnet.", "" },
+        { "gte", "", "new." },
+        { "gemma3-bidirectional", "", "model." },
     };
 
     [Theory]

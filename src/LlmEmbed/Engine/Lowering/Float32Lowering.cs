@@ -21,7 +21,7 @@ internal class Float32Lowering(Checkpoint checkpoint, WeightStore store) : Lower
 
     protected override void Norm(OnnxNode node, NormLayer layer)
     {
-        string[] inputs = [Finished(node.Input), Vector(layer.Weight, layer.Size)];
+        string[] inputs = [Finished(node.Input), Graph.Constant<float>(WeightOf(layer), layer.Size)];
         if (layer is LayerNormLayer { Bias: string bias }) inputs = [.. inputs, Vector(bias, layer.Size)];
         if (layer is RmsNormLayer)
             Graph.Node("SimplifiedLayerNormalization", inputs, [node.Output], ("axis", -1), ("epsilon", layer.Epsilon), ("stash_type", 1));
@@ -40,7 +40,7 @@ internal class Float32Lowering(Checkpoint checkpoint, WeightStore store) : Lower
         RmsNormLayer rms = (RmsNormLayer)norm.Layer!;
         Graph.Node(
             "SkipSimplifiedLayerNormalization",
-            [Finished(add.Inputs[0]), Finished(add.Inputs[1]), Vector(rms.Weight, rms.Size)],
+            [Finished(add.Inputs[0]), Finished(add.Inputs[1]), Graph.Constant<float>(WeightOf(rms), rms.Size)],
             [norm.Output, "", "", add.Output],
             ("epsilon", rms.Epsilon));
     }
@@ -112,7 +112,7 @@ internal class Float32Lowering(Checkpoint checkpoint, WeightStore store) : Lower
     /// <summary>The weights of a linear layer [outputs, inputs]: the mapped file itself if it can be used as it is, else a copy.</summary>
     private WeightBuffer ReadWeight(LinearLayer layer)
     {
-        Weight weight = Checkpoint.Require($"{layer.Name}.weight", layer.Outputs, layer.Inputs);
+        Weight weight = layer.WeightIn(Checkpoint);
         if (weight.TryGetMappedFloat32(out nint address)) return WeightBuffer.View<float>(address, layer.Outputs, layer.Inputs);
         WeightBuffer buffer = WeightBuffer.Allocate<float>(layer.Outputs, layer.Inputs);
         weight.CopyTo(buffer.Span<float>());

@@ -181,7 +181,7 @@ internal sealed class Int8Lowering(Checkpoint checkpoint, WeightStore store, Int
     /// <summary>The norm's weight with the smoothing of its readers in it, and epsilon.</summary>
     private string[] RmsNormConstants(RmsNormLayer norm, string output)
     {
-        float[] weight = Read(norm.Weight, norm.Size);
+        float[] weight = WeightOf(norm);
         TensorPrimitives.Multiply(weight, SmoothingOf(output), weight);
         return [Graph.Constant<float>(weight, norm.Size), Epsilon(norm)];
     }

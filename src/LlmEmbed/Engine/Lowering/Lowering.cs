@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using LlmEmbed.Checkpoints;
 
 namespace LlmEmbed.Engine;
@@ -85,6 +86,14 @@ internal abstract class Lowering(Checkpoint checkpoint, WeightStore store)
     /// <summary>A vector of the checkpoint, kept inside the model.</summary>
     protected string Vector(string name, int size) => Graph.Constant<float>(Read(name, size), size);
 
+    /// <summary>What a norm multiplies by.</summary>
+    protected float[] WeightOf(NormLayer norm)
+    {
+        float[] weight = Read(norm.Weight, norm.Size);
+        if (norm is RmsNormLayer { WeightOffset: not 0 and float offset }) TensorPrimitives.Add(weight, offset, weight);
+        return weight;
+    }
+
     /// <summary>A constant vector of one value repeated.</summary>
     protected string Filled(float value, int size) => Graph.Constant<float>(Enumerable.Repeat(value, size).ToArray(), size);
 
@@ -102,7 +111,12 @@ internal abstract class Lowering(Checkpoint checkpoint, WeightStore store)
         return values;
     }
 
-    private float[] BiasOf(LinearLayer layer) => layer.HasBias ? Read($"{layer.Name}.bias", layer.Outputs) : new float[layer.Outputs];
+    private float[] BiasOf(LinearLayer layer)
+    {
+        float[] values = new float[layer.Outputs];
+        if (layer.HasBias) layer.BiasIn(checkpoint).CopyTo(values);
+        return values;
+    }
 
     private void Lower(OnnxNode node)
     {

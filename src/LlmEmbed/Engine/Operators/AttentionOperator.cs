@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
@@ -23,6 +24,12 @@ internal readonly record struct AttentionShape(int Heads, int KeyValueHeads, int
     /// </summary>
     public int Window { get; init; }
 
+    /// <summary>
+    /// Whether a number that depends on the head and on the distance of key and query is added to each score. The operator then reads a table of
+    /// them.
+    /// </summary>
+    public bool HasDistanceBias { get; init; }
+
     /// <summary>P, tokens before each text whose keys and values are given.</summary>
     public int PrefixLength { get; init; }
 
@@ -47,7 +54,8 @@ internal readonly record struct AttentionShape(int Heads, int KeyValueHeads, int
     }
 
     /// <summary>As a vector that goes through the graph; whole numbers of this size are exact in fp32.</summary>
-    public float[] ToVector() => [Heads, KeyValueHeads, HeadSize, Scale, IsCausal ? 1 : 0, IsRotary ? 1 : 0, Window, PrefixLength];
+    public float[] ToVector() =>
+        [Heads, KeyValueHeads, HeadSize, Scale, IsCausal ? 1 : 0, IsRotary ? 1 : 0, Window, PrefixLength, HasDistanceBias ? 1 : 0];
 
     /// <summary>The shape that <see cref="ToVector"/> wrote.</summary>
     public static AttentionShape Of(ReadOnlySpan<float> vector) => new((int)vector[0], (int)vector[1], (int)vector[2], vector[3])
@@ -56,6 +64,7 @@ internal readonly record struct AttentionShape(int Heads, int KeyValueHeads, int
         IsRotary = vector[5] != 0,
         Window = (int)vector[6],
         PrefixLength = (int)vector[7],
+        HasDistanceBias = vector[8] != 0,
     };
 }
 
@@ -82,7 +91,7 @@ internal static unsafe class AttentionOperator
 
     /// <summary>
     /// (query [B,T,heads·d], key [B,T,kv·d], value, their biases side by side, cos [positions,d/2], sin, tokens of each text [B], keys of the prefix
-    /// [P,kv·d], values, shape) → [B,T,heads·d].
+    /// [P,kv·d], values, scores by distance [heads,2·positions − 1], shape) → [B,T,heads·d].
     /// </summary>
     public static void OfParts(in RowArguments a, int begin, int end)
     {
@@ -200,7 +209,9 @@ internal static unsafe class AttentionOperator
         for (int token = first; token < end; token++)
         {
             float* scores = scratch.Scores + (token - first) * scratch.ScoreStride;
-            sums[token - first] = Exponentials(scores, shape.FirstKey(token, keys) - from, shape.EndOfKeys(token, keys) - from, to - from);
+            int firstKey = shape.FirstKey(token, keys), endOfKeys = shape.EndOfKeys(token, keys);
+            if (shape.HasDistanceBias) AddDistanceBias(call, scores - from, head, shape.PrefixLength + token, firstKey, endOfKeys);
+            sums[token - first] = Exponentials(scores, firstKey - from, endOfKeys - from, to - from);
         }
         float* values = scratch.Values + from * Lanes;
         Multiply(scratch.Scores, scratch.ScoreStride, values, scratch.MostKeys * Lanes, size, to - from, scratch.Outputs, scratch.OutputStride);
@@ -209,6 +220,15 @@ internal static unsafe class AttentionOperator
             float* output = call.Output + ((long)text * call.Length + token) * shape.Width + head * size;
             Scale(scratch.Outputs + (token - first) * scratch.OutputStride, 1 / sums[token - first], size, output);
         }
+    }
+
+    /// <summary>Adds to the scores of the keys from one to another what belongs to their distances, key minus query.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void AddDistanceBias(in Call call, float* scores, int head, int position, int firstKey, int endOfKeys)
+    {
+        float* ofEqualPlaces = call.DistanceBias + (long)head * call.Distances + call.Distances / 2;
+        Span<float> seen = new(scores + firstKey, endOfKeys - firstKey);
+        TensorPrimitives.Add(seen, new ReadOnlySpan<float>(ofEqualPlaces + firstKey - position, seen.Length), seen);
     }
 
     /// <summary>
@@ -396,6 +416,8 @@ internal static unsafe class AttentionOperator
         public readonly float* Cos = arguments.Pointer(firstShared + 1), Sin = arguments.Pointer(firstShared + 2);
         public readonly int* Lengths = (int*)arguments.Inputs[firstShared + 3];
         public readonly float* PrefixKeys = arguments.Pointer(firstShared + 4), PrefixValues = arguments.Pointer(firstShared + 5);
+        public readonly float* DistanceBias = arguments.Pointer(firstShared + 6);
+        public readonly int Distances = arguments.InputWidths[firstShared + 6];
         public readonly float* Output = (float*)arguments.Outputs[0];
 
         public float ScaleOf(long row) => _scales is null ? 1 : _scales[row];

@@ -33,13 +33,13 @@ internal static unsafe class FusedOperators
         new("GeluRows", [F, F], [new(F, LikeInput)], &GeluRows),
         new(
             "Attention",
-            [F, F, F, F, F, F, I, F, F, F],
+            [F, F, F, F, F, F, I, F, F, F, F],
             [new(F, AttentionOperator.Width)],
             &AttentionOperator.OfParts,
             AttentionOperator.Units),
         new(
             "AttentionOfProduct",
-            [F, F, F, F, F, I, F, F, F],
+            [F, F, F, F, F, I, F, F, F, F],
             [new(F, AttentionOperator.Width)],
             &AttentionOperator.OfProduct,
             AttentionOperator.Units),
@@ -363,7 +363,7 @@ internal sealed record FusedOutput(OnnxType Type, Func<RowArguments, int> Width)
 /// <summary>What one call of an operator works on.</summary>
 internal unsafe struct RowArguments
 {
-    private const int Most = 10;
+    private const int Most = 11;
 
     public Addresses Inputs;
     public Addresses Outputs;

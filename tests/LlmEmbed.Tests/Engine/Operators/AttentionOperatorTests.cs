@@ -11,30 +11,41 @@ public sealed class AttentionOperatorTests
     private readonly Random _random = new(3);
 
     /// <summary>Heads of whole vectors and of parts of them, groups, and each flag alone and with others.</summary>
-    public static TheoryData<int, int, int, bool, bool, int, int> Shapes => new()
+    public static TheoryData<int, int, int, bool, bool, int, int, bool> Shapes => new()
     {
-        { 2, 2, 32, false, false, 0, 0 },
-        { 3, 3, 10, false, false, 0, 0 },
-        { 6, 2, 64, true, true, 0, 0 },
-        { 4, 4, 48, true, true, 0, 0 },
-        { 4, 1, 16, true, true, 0, 3 },
-        { 2, 1, 64, true, true, 5, 0 },
-        { 2, 2, 16, true, true, 4, 20 },
-        { 3, 3, 24, false, true, 0, 0 }, // rotary positions in both directions
-        { 4, 2, 32, true, false, 0, 0 }, // causal without rotary positions
-        { 2, 2, 16, true, false, 6, 5 },
-        { 2, 2, 32, false, false, 4, 0 }, // windows to both sides
-        { 4, 2, 20, false, true, 9, 0 },
-        { 2, 2, 16, false, true, 1, 0 }, // a token sees itself alone
-        { 2, 2, 16, false, true, 40, 0 }, // a window wider than every text
+        { 2, 2, 32, false, false, 0, 0, false },
+        { 3, 3, 10, false, false, 0, 0, false },
+        { 6, 2, 64, true, true, 0, 0, false },
+        { 4, 4, 48, true, true, 0, 0, false },
+        { 4, 1, 16, true, true, 0, 3, false },
+        { 2, 1, 64, true, true, 5, 0, false },
+        { 2, 2, 16, true, true, 4, 20, false },
+        { 3, 3, 24, false, true, 0, 0, false }, // rotary positions in both directions
+        { 4, 2, 32, true, false, 0, 0, false }, // causal without rotary positions
+        { 2, 2, 16, true, false, 6, 5, false },
+        { 2, 2, 32, false, false, 4, 0, false }, // windows to both sides
+        { 4, 2, 20, false, true, 9, 0, false },
+        { 2, 2, 16, false, true, 1, 0, false }, // a token sees itself alone
+        { 2, 2, 16, false, true, 40, 0, false }, // a window wider than every text
+        { 3, 3, 20, false, false, 0, 0, true }, // scores by distance in both directions
+        { 4, 2, 16, false, true, 7, 0, true },
+        { 2, 2, 16, true, false, 0, 5, true },
+        { 4, 2, 32, true, true, 6, 20, true },
     };
 
     [Theory]
     [MemberData(nameof(Shapes))]
-    public void Each_token_weighs_the_values_it_sees(int heads, int keyValueHeads, int size, bool isCausal, bool isRotary, int window, int prefix)
+    public void Each_token_weighs_the_values_it_sees(
+        int heads, int keyValueHeads, int size, bool isCausal, bool isRotary, int window, int prefix, bool hasDistanceBias)
     {
-        AttentionShape shape =
-            new(heads, keyValueHeads, size, 0.1f) { IsCausal = isCausal, IsRotary = isRotary, Window = window, PrefixLength = prefix };
+        AttentionShape shape = new(heads, keyValueHeads, size, 0.1f)
+        {
+            IsCausal = isCausal,
+            IsRotary = isRotary,
+            Window = window,
+            PrefixLength = prefix,
+            HasDistanceBias = hasDistanceBias,
+        };
         Values values = new(this, shape, [Longest, 1, 8, 9, 36]);
         float[] ofParts = values.Run(areApart: true), ofProduct = values.Run(areApart: false);
         for (int text = 0; text < values.Lengths.Length; text++)
@@ -86,12 +97,15 @@ public sealed class AttentionOperatorTests
         float[] Cos,
         float[] Sin,
         float[] PrefixKeys,
-        float[] PrefixValues)
+        float[] PrefixValues,
+        float[] DistanceBias)
     {
+        private const int Distances = 2 * Positions - 1;
+
         private int Stride => Shape.Width + 2 * Shape.KeyValueWidth;
 
         public Values(AttentionOperatorTests test, AttentionShape shape, int[] lengths)
-            : this(shape, lengths, [], [], [], [], [], [], [])
+            : this(shape, lengths, [], [], [], [], [], [], [], [])
         {
             Product = test.Random(lengths.Length * Longest * Stride);
             Scale = [.. test.Random(lengths.Length * Longest).Select(value => Math.Abs(value) + 0.1f)];
@@ -100,6 +114,7 @@ public sealed class AttentionOperatorTests
             (Cos, Sin) = ([.. angles.Select(angle => (float)Math.Cos(angle))], [.. angles.Select(angle => (float)Math.Sin(angle))]);
             int prefix = Math.Max(1, shape.PrefixLength * shape.KeyValueWidth);
             (PrefixKeys, PrefixValues) = (test.Random(prefix), test.Random(prefix));
+            DistanceBias = test.Random(shape.Heads * Distances);
         }
 
         public Values Only(int text) => this with
@@ -145,6 +160,7 @@ public sealed class AttentionOperatorTests
                 Fed("lengths", OnnxType.Int32, Lengths, Lengths.Length),
                 graph.Constant<float>(PrefixKeys, prefix, PrefixKeys.Length / prefix),
                 graph.Constant<float>(PrefixValues, prefix, PrefixValues.Length / prefix),
+                graph.Constant<float>(DistanceBias, Shape.Heads, Distances),
                 graph.Constant<float>(Shape.ToVector(), Shape.ToVector().Length),
             ];
             graph.Output(graph.Node(areApart ? "Attention" : "AttentionOfProduct", inputs), "y", OnnxType.Float, null, null, Shape.Width);
@@ -166,7 +182,8 @@ public sealed class AttentionOperatorTests
                 int own = key - Shape.PrefixLength, at = Shape.Width + keyHead * size;
                 double[] keys = own < 0 ? Prefix(PrefixKeys, key, keyHead) : Own(text, own, at);
                 double[] values = own < 0 ? Prefix(PrefixValues, key, keyHead) : Own(text, own, at + Shape.KeyValueWidth);
-                seen.Add((Math.Exp(Shape.Scale * query.Zip(Turned(keys, key), (a, b) => a * b).Sum()), values));
+                double bias = Shape.HasDistanceBias ? DistanceBias[head * Distances + Positions - 1 + key - position] : 0;
+                seen.Add((Math.Exp(Shape.Scale * query.Zip(Turned(keys, key), (a, b) => a * b).Sum() + bias), values));
             }
             return [.. Enumerable.Range(0, size).Select(c => seen.Sum(s => s.Weight * s.Value[c]) / seen.Sum(s => s.Weight))];
         }
