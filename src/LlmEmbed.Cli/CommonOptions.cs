@@ -11,15 +11,15 @@ internal static class CommonOptions
 {
     public static Option<string[]> Backbones() => new("--backbone")
     {
-        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name[@revision] in the local Hugging Face " +
-            "cache. Repeat it to fuse several. Default: both starter backbones.",
+        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name[@revision] on the Hugging Face Hub, " +
+            "which is downloaded if it is not in the cache. Repeat it to fuse several. Default: both starter backbones.",
         HelpName = "NAME|DIR|FILE.gguf",
     };
 
     public static Option<string> Backbone() => new("--backbone")
     {
-        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name[@revision] in the local Hugging Face " +
-            "cache.",
+        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name[@revision] on the Hugging Face Hub, " +
+            "which is downloaded if it is not in the cache.",
         HelpName = "NAME|DIR|FILE.gguf",
         Required = true,
     };
@@ -107,6 +107,11 @@ internal static class CommonOptions
         CustomParser = Parser<long?>(ParseSize),
     };
 
+    public static Option<bool> Offline() => new("--offline")
+    {
+        Description = "Download nothing: a model that is neither here nor in the Hugging Face cache is an error. HF_HUB_OFFLINE=1 says the same.",
+    };
+
     public static Option<int?> Threads() => Count("--threads", "N", "Threads of the engine. Default: one for each physical core.");
 
     public static Option<string?> TextColumn() =>
@@ -141,7 +146,10 @@ internal static class CommonOptions
     };
 
     public static Option<bool> SkipBadRows() =>
-        new("--skip-bad-rows") { Description = "Leave out rows without text or label, rows that cannot be read, and classes with one example, and count them." };
+        new("--skip-bad-rows")
+        {
+            Description = "Leave out rows without text or label, rows that cannot be read, and classes with one example, and count them.",
+        };
 
     /// <summary>For commands that measure on texts beside those of the training.</summary>
     public static Option<bool> SkipOverlap() => new("--skip-overlap")
