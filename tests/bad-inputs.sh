@@ -8,6 +8,8 @@
 # behind. The script exits with 1 if a case does not.
 set -euo pipefail
 export LC_ALL=C
+# No case may ask the Hub; those about it say what happens without it.
+export HF_HUB_OFFLINE=1
 # Each case is a process of its own that lives for a moment: code that is compiled for long runs would only cost time.
 export DOTNET_TieredPGO=0
 
@@ -698,6 +700,18 @@ refuse 2 "--skip-overlap needs --trained-on" evaluate model --data data.csv --sk
 
 start "fusion for a head that fuses nothing"; with_data
 refuse 2 "--fusion belongs to --head cooccurrence" $(train data.csv) --head linear --fusion max
+
+start "a model of the Hub without network"; with_data
+refuse 1 "It was not looked for on the Hugging Face Hub because HF_HUB_OFFLINE is set" embed --backbone nobody/nothing --data data.csv --output states.safetensors --cache none
+
+start "download without network"
+refuse 1 "nothing is downloaded because HF_HUB_OFFLINE is set" download nobody/nothing
+
+start "download of what is no repository"
+refuse 1 "is no name of a repository, expected org/name or org/name@revision" download ../secrets
+
+start "removal of a model that is not in the cache"
+refuse 1 "is not in the Hugging Face cache" cache remove nobody/nothing
 
 start "unknown format"; with_data; with_backbone bert
 refuse 2 "The format 'xml' is not known" $(train data.csv) --format xml

@@ -28,6 +28,9 @@ internal enum PathRole
     /// <summary>A folder into which pictures are written.</summary>
     Pictures,
 
+    /// <summary>A folder into which files are written that are not there yet; none is replaced.</summary>
+    Additions,
+
     /// <summary>A folder that is replaced by one with a classifier.</summary>
     Classifier,
 }

@@ -75,6 +75,8 @@ internal static class CommandLine
             EmbedCommand.Create(terminal),
             TokenizeCommand.Create(terminal),
             InspectCommand.Create(terminal),
+            HubCommands.CreateDownload(terminal),
+            HubCommands.CreateCache(terminal),
         };
         // "/?" and "/h" may be texts; help has three other names.
         foreach (HelpOption help in root.Options.OfType<HelpOption>())

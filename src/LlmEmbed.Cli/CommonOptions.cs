@@ -11,15 +11,15 @@ internal static class CommonOptions
 {
     public static Option<string[]> Backbones() => new("--backbone")
     {
-        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name[@revision] in the local Hugging Face " +
-            "cache. Repeat it to fuse several. Default: both starter backbones.",
+        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name[@revision] on the Hugging Face Hub, " +
+            "which is downloaded if it is not in the cache. Repeat it to fuse several. Default: both starter backbones.",
         HelpName = "NAME|DIR|FILE.gguf",
     };
 
     public static Option<string> Backbone() => new("--backbone")
     {
-        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name[@revision] in the local Hugging Face " +
-            "cache.",
+        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name[@revision] on the Hugging Face Hub, " +
+            "which is downloaded if it is not in the cache.",
         HelpName = "NAME|DIR|FILE.gguf",
         Required = true,
     };
@@ -105,6 +105,11 @@ internal static class CommonOptions
         Description = "Memory to get along with, e.g. 4GB: backbones that need more are loaded block by block. Default: what the backbone needs.",
         HelpName = "SIZE",
         CustomParser = Parser<long?>(ParseSize),
+    };
+
+    public static Option<bool> Offline() => new("--offline")
+    {
+        Description = "Download nothing: a model that is neither here nor in the Hugging Face cache is an error. HF_HUB_OFFLINE=1 says the same.",
     };
 
     public static Option<int?> Threads() => Count("--threads", "N", "Threads of the engine. Default: one for each physical core.");

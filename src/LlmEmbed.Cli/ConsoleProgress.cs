@@ -22,12 +22,22 @@ internal static class ConsoleProgress
     /// <summary>"Reading bert: 1,024 of 7,108 texts (83/s, 512 kept from before)". A rate of percents would say nothing.</summary>
     private static string Describe(WorkProgress value, TimeSpan elapsed)
     {
+        if (value.Unit == "bytes") return DescribeBytes(value, elapsed);
         long computed = value.Done - value.Kept;
         List<string> notes = [];
         double rate = computed / elapsed.TotalSeconds;
         if (computed > 0 && double.IsFinite(rate)) notes.Add($"{rate.ToString(rate < 10 ? "0.0" : "N0")}/s");
         if (value.Kept > 0) notes.Add($"{value.Kept:N0} kept from before");
         return $"{value.Stage}: {value.Done:N0} of {value.Total:N0} {value.Unit}" + (notes.Count > 0 ? $" ({string.Join(", ", notes)})" : "");
+    }
+
+    /// <summary>"Downloading BAAI/bge-small: 12.0 of 133.5 MB (5.2 MB/s)".</summary>
+    private static string DescribeBytes(WorkProgress value, TimeSpan elapsed)
+    {
+        const double Megabyte = 1e6;
+        double rate = value.Done / Megabyte / elapsed.TotalSeconds;
+        return $"{value.Stage}: {value.Done / Megabyte:N1} of {value.Total / Megabyte:N1} MB" +
+            (value.Done > 0 && double.IsFinite(rate) ? $" ({rate:N1} MB/s)" : "");
     }
 
     /// <summary>One bar per stage.</summary>

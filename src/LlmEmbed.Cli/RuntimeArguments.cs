@@ -11,6 +11,7 @@ internal sealed class RuntimeArguments
     private readonly Option<long?> _memory = CommonOptions.Memory();
     private readonly Option<int?> _threads = CommonOptions.Threads();
     private readonly Option<IReadOnlyList<string>?> _acceptedKeys = CommonOptions.AcceptConfigKeys();
+    private readonly Option<bool> _offline = CommonOptions.Offline();
     private readonly bool _keepsEmbeddings;
 
     /// <param name="keepsEmbeddings">Whether embeddings are kept unless told otherwise. A stream of any length must need constant memory, so that
@@ -26,7 +27,7 @@ internal sealed class RuntimeArguments
     {
         command.Files.Add(PathRole.Cache, _cache, byDefault: CommonOptions.DefaultCache is string folder ? [folder] : []);
         command.Files.Add(PathRole.Models, _models);
-        foreach (Option option in new Option[] { _cache, _models, _memory, _threads, _acceptedKeys }) command.Add(option);
+        foreach (Option option in new Option[] { _cache, _models, _memory, _threads, _acceptedKeys, _offline }) command.Add(option);
     }
 
     /// <summary>To be called before any work: a cache that is asked for and cannot be written is an error.</summary>
@@ -39,6 +40,7 @@ internal sealed class RuntimeArguments
             WeightsFolder = folder,
             ModelFolders = parsed.GetValue(_models) ?? [],
             MemoryBytes = parsed.GetValue(_memory),
+            Offline = parsed.GetValue(_offline),
             Threads = parsed.GetValue(_threads),
             AcceptedConfigKeys = parsed.GetValue(_acceptedKeys) ?? [],
         };

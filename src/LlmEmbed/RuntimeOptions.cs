@@ -25,6 +25,12 @@ public sealed record RuntimeOptions
     public IReadOnlyList<string> ModelFolders { get; init; } = [];
 
     /// <summary>
+    /// Whether a backbone that is named as org/name and is neither here nor in the Hugging Face cache is an error instead of being downloaded;
+    /// HF_HUB_OFFLINE=1 says the same.
+    /// </summary>
+    public bool Offline { get; init; }
+
+    /// <summary>
     /// Keys of a backbone's config.json that are passed over though nobody knows them and their names speak of what a model computes; such keys are
     /// refused otherwise. A key inside of another is written as "rope_scaling.key". A saved classifier records those of its backbones.
     /// </summary>

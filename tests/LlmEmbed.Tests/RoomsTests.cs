@@ -19,6 +19,7 @@ public sealed partial class RoomsTests
         "Engine",
         "Tokenization",
         "Checkpoints",
+        "Hub",
         "Evaluation",
         "Data",
         "Files",

@@ -6,6 +6,7 @@ using System.Text.Json.Serialization;
 using LlmEmbed.Checkpoints;
 using LlmEmbed.Evaluation;
 using LlmEmbed.Files;
+using LlmEmbed.Hub;
 using LlmEmbed.Learning;
 using LlmEmbed.Reading;
 using LlmEmbed.Recipes;
@@ -315,11 +316,18 @@ internal static class ClassifierBundle
     private static OpenBackbone OpenBackbone(BackboneEntry entry, string folder, OpenBackbones backbones, Work work)
     {
         List<string> problems = [];
-        foreach (string place in new[] { entry.Source, entry.Name }.Distinct(StringComparer.Ordinal))
+        bool isPinned = HubName.ParseRemote(entry.Source) is { IsCommit: true };
+        IEnumerable<(string Place, bool MayDownload)> places = new[] { entry.Source, entry.Name }.Distinct(StringComparer.Ordinal).Select(
+            place => (place, false));
+        // Nothing is downloaded before all places here have been tried.
+        foreach ((string place, bool mayDownload) in isPinned ? places.Append((entry.Source, true)) : places)
         {
             try
             {
-                if (BackboneLocator.TryFind(place, backbones.Runtime.ModelFolders) is not { } located) continue;
+                LocatedBackbone? located = mayDownload
+                    ? BackboneLocator.FindOrDownload(place, backbones.Runtime, work.Progress, work.CancellationToken)
+                    : BackboneLocator.TryFind(place, backbones.Runtime.ModelFolders);
+                if (located is null) continue;
                 OpenBackbone backbone = backbones.Open(place, located, work, entry.AcceptedConfigKeys);
                 if (backbone.WeightsSha256 == entry.WeightsSha256 && backbone.TokenizerSha256 == entry.TokenizerSha256) return backbone;
                 string part = backbone.WeightsSha256 == entry.WeightsSha256 ? "tokenizer" : "weights or config.json";
@@ -331,7 +339,7 @@ internal static class ClassifierBundle
                 problems.Add(exception.Message.TrimEnd('.'));
             }
         }
-        string problem = problems.Count > 0 ? string.Join("; ", problems) : "it was not found";
+        string problem = problems.Count > 0 ? string.Join("; ", problems.Distinct(StringComparer.Ordinal)) : "it was not found";
         throw new LlmEmbedException(
             $"{folder} needs the backbone '{entry.Name}' ({entry.ModelType}, SHA-256 {entry.WeightsSha256[..12]}…, trained from {entry.Source}): " +
             $"{problem}. " +

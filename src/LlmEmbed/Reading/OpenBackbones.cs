@@ -1,4 +1,5 @@
 using LlmEmbed.Checkpoints;
+using LlmEmbed.Hub;
 
 namespace LlmEmbed.Reading;
 
@@ -52,7 +53,8 @@ public sealed class OpenBackbones : IDisposable
 
     /// <summary>The backbone of a name or path, opened if it is not.</summary>
     /// <exception cref="LlmEmbedException">It is not there, damaged or not implemented.</exception>
-    internal OpenBackbone Open(string source, Work work) => Open(source, BackboneLocator.Find(source, Runtime.ModelFolders), work);
+    internal OpenBackbone Open(string source, Work work) =>
+        Open(source, BackboneLocator.FindOrDownload(source, Runtime, work.Progress, work.CancellationToken), work);
 
     /// <param name="source">What it is asked for by.</param>
     /// <param name="located">Where it is.</param>
@@ -65,7 +67,7 @@ public sealed class OpenBackbones : IDisposable
         {
             // Whoever opened it first may have accepted more.
             if (_open.TryGetValue(located.Path, out OpenBackbone? backbone)) backbone.Checkpoint.Config.RefuseUnread(accepted);
-            else _open.Add(located.Path, backbone = OpenBackbone.Open(source, located, Runtime, accepted, work));
+            else _open.Add(located.Path, backbone = OpenBackbone.Open(HubCache.Pinned(source, located.Path), located, Runtime, accepted, work));
             return backbone;
         }
     }

@@ -160,15 +160,18 @@ public sealed class CommandFilesTests(TrainedClassifier trained) : IClassFixture
         RootCommand root = CommandLine.CreateRoot(Terminal.Of(Stream.Null, Stream.Null, TextWriter.Null));
         string[] undeclared =
         [
-            .. from command in root.Subcommands
+            .. from command in Leaves(root)
                let declared = Assert.IsType<ToolCommand>(command).Files.Declared.ToHashSet()
                from symbol in command.Options.Where(option => NamesPath(option.HelpName)).Concat<Symbol>(
-                   command.Arguments.Where(argument => argument.Name is not "TEXT"))
+                   command.Arguments.Where(argument => argument.Name is not ("TEXT" or "NAME")))
                where !declared.Contains(symbol)
                select $"{command.Name} {symbol.Name}",
         ];
         Assert.Empty(undeclared);
-        Assert.Equal(8, root.Subcommands.Count);
+        Assert.Equal(12, Leaves(root).Count());
+
+        static IEnumerable<Command> Leaves(Command command) =>
+            command.Subcommands.Count == 0 ? [command] : command.Subcommands.SelectMany(Leaves);
 
         static bool NamesPath(string? helpName) =>
             helpName is not null && helpName.Split('|').Any(part => part.StartsWith("FILE", StringComparison.Ordinal) || part == "DIR");

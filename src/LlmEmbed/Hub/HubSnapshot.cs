@@ -1,0 +1,172 @@
+using System.Text.Json;
+using LlmEmbed.Files;
+
+namespace LlmEmbed.Hub;
+
+/// <summary>
+/// Downloads a repository's model into the cache: asks which commit is meant, lists its files, fetches those that a model needs and that are missing,
+/// checks every byte against the listed hash, and records the commit.
+/// </summary>
+internal sealed class HubSnapshot
+{
+    private const int Together = 8, Attempts = 2;
+
+    private readonly HubName _name;
+    private readonly HubEnvironment _environment;
+    private readonly HubClient _client;
+    private readonly IProgress<WorkProgress>? _progress;
+    private readonly CancellationToken _cancellationToken;
+
+    private HubSnapshot(
+        HubName name, HubEnvironment environment, HubClient client, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        (_name, _environment, _client, _progress, _cancellationToken) = (name, environment, client, progress, cancellationToken);
+    }
+
+    private string Repository => Path.Combine(_environment.Cache, _name.Folder);
+
+    /// <summary>The folder with the files of a model. Nothing is sent if nothing may be, or if a commit is named that is here.</summary>
+    /// <exception cref="LlmEmbedException">It is not there and cannot be fetched.</exception>
+    public static async Task<string> DownloadAsync(
+        HubName name, HubEnvironment environment, IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        if (environment.WhyOffline is not null) return Offline(name, environment);
+        if (name.IsCommit && HubCache.Look(name, environment.Cache).Snapshot is string kept && HubListing.MissingIn(kept).Count == 0) return kept;
+        using HubClient client = new(environment);
+        try
+        {
+            return await new HubSnapshot(name, environment, client, progress, cancellationToken).FetchAsync();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw FileProblem.In(
+                environment.Cache,
+                $"{name.Id} cannot be kept in the cache: {FileProblem.Describe(exception)} Name another with HF_HUB_CACHE.",
+                exception);
+        }
+    }
+
+    private static string Offline(HubName name, HubEnvironment environment)
+    {
+        HubLookup found = HubCache.Look(name, environment.Cache);
+        string problem = found.Snapshot is null
+            ? $"it is not in the cache {found.Place}"
+            : HubListing.MissingIn(found.Snapshot) is { Count: > 0 } missing ? $"{found.Snapshot} lacks {FileProblem.List(missing)}" : "";
+        return problem.Length == 0
+            ? found.Snapshot!
+            : throw new LlmEmbedException($"{name.Id} cannot be used: {problem}, and nothing is downloaded because {environment.WhyOffline}.");
+    }
+
+    private async Task<string> FetchAsync()
+    {
+        string commit = _name.IsCommit ? _name.Revision : await CommitAsync();
+        IReadOnlyList<HubFile> files = await ListAsync(commit);
+        HubBlobs blobs = new(Repository, commit, _environment.MayLink);
+        if (HubListing.Index(files) is { } index) await FetchAsync(commit, blobs, [index]);
+        await FetchAsync(commit, blobs, [.. HubListing.Small(files), .. HubListing.Weights(_name, files, blobs.PathOf)]);
+        if (!_name.IsCommit) KeepText(HubCache.Reference(Repository, _name.Revision), commit);
+        return blobs.Snapshot;
+    }
+
+    private async Task<string> CommitAsync()
+    {
+        Uri address = _client.Address($"api/models/{_name.Id}/revision/{_name.EscapedRevision}");
+        (JsonElement value, _) = await _client.JsonAsync(new HubQuestion(_name, "the revision", address), _cancellationToken);
+        return value.ValueKind == JsonValueKind.Object && value.TryGetProperty("sha", out JsonElement sha) && sha.ValueKind == JsonValueKind.String
+            && HubName.IsCommitHash(sha.GetString()!)
+                ? sha.GetString()!
+                : throw new LlmEmbedException(
+                    $"{_name.Id}: {address.Authority} names no commit of '{_name.Revision}', expected 40 hex digits as 'sha'.");
+    }
+
+    private async Task<IReadOnlyList<HubFile>> ListAsync(string commit)
+    {
+        string kept = Path.Combine(Repository, "trees", commit + ".json");
+        if (HubListing.Read(kept) is { } known) return known;
+        List<HubFile> files = [];
+        Uri? next = _client.Address($"api/models/{_name.Id}/tree/{commit}?recursive=true&expand=false");
+        for (int pages = 0; next is not null; pages++)
+        {
+            const int Most = 1000;
+            if (pages == Most) throw new LlmEmbedException($"{_name.Id}: the list of its files has over {Most:N0} pages.");
+            (JsonElement page, next) = await _client.JsonAsync(new HubQuestion(_name, "the list of files", next), _cancellationToken);
+            files.AddRange(HubListing.Parse(_name, page));
+        }
+        KeepText(kept, HubListing.ToJson(files));
+        return files;
+    }
+
+    private async Task FetchAsync(string commit, HubBlobs blobs, IReadOnlyList<HubFile> wanted)
+    {
+        HubFile[] missing = [.. wanted.Where(file => !blobs.Has(file))];
+        if (missing.Length == 0) return;
+        RequireSpace(missing.Sum(file => file.Size));
+        DownloadProgress progress = new(_progress, $"Downloading {_name.Id}", missing);
+        ParallelOptions options = new() { MaxDegreeOfParallelism = Together, CancellationToken = _cancellationToken };
+        await Parallel.ForEachAsync(missing, options, async (file, token) => await FetchAsync(commit, blobs, file, progress, token));
+    }
+
+    private async Task FetchAsync(string commit, HubBlobs blobs, HubFile file, DownloadProgress progress, CancellationToken cancellationToken)
+    {
+        string path = string.Join('/', file.Parts.Select(Uri.EscapeDataString));
+        HubQuestion question = new(_name, file.Path, _client.Address($"{_name.Id}/resolve/{commit}/{path}"), IsContent: true);
+        for (int attempt = 0; attempt < Attempts; attempt++)
+        {
+            string own = blobs.Begin(file);
+            try
+            {
+                await _client.DownloadAsync(question, own, file.Size, bytes => progress.Set(file, bytes, isDone: false), cancellationToken);
+            }
+            catch
+            {
+                HubBlobs.GiveUp(own);
+                throw;
+            }
+            if (!blobs.Finish(own, file)) continue;
+            progress.Set(file, file.Size, isDone: true);
+            return;
+        }
+        throw new LlmEmbedException(
+            $"{_name.Id}: {file.Path} came {Attempts} times with other bytes than the Hub lists ({file.Size:N0} bytes, " +
+            $"{(file.Sha256 is null ? "git SHA-1" : "SHA-256")} {file.Hash[..12]}…). Nothing of it was kept. A proxy may change what it hands on.");
+    }
+
+    private void RequireSpace(long bytes)
+    {
+        Directory.CreateDirectory(Repository);
+        long free = new DriveInfo(Path.GetFullPath(Repository)).AvailableFreeSpace;
+        if (free < bytes)
+            throw FileProblem.In(
+                _environment.Cache, $"{_name.Id} needs {bytes / 1e6:N0} MB, but {free / 1e6:N0} MB are free. Name another folder with HF_HUB_CACHE.");
+    }
+
+    /// <summary>Writes a small file of the cache, unless it says so already: a cache that cannot be written may be complete.</summary>
+    private static void KeepText(string path, string text)
+    {
+        if (File.Exists(path) && FileProblem.WhenReading(path, File.ReadAllText) == text) return;
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        AtomicFile.WriteText(path, text);
+    }
+
+    /// <summary>The bytes of all files that are fetched together.</summary>
+    private sealed class DownloadProgress(IProgress<WorkProgress>? target, string stage, IReadOnlyList<HubFile> files)
+    {
+        private readonly Dictionary<string, long> _arrived = files.ToDictionary(file => file.Path, _ => 0L, StringComparer.Ordinal);
+        private readonly long _total = files.Sum(file => file.Size);
+        private readonly Lock _lock = new();
+        private int _left = files.Count;
+        private long _sum;
+
+        public void Set(HubFile file, long bytes, bool isDone)
+        {
+            lock (_lock)
+            {
+                _sum += Math.Min(bytes, file.Size) - _arrived[file.Path];
+                _arrived[file.Path] = Math.Min(bytes, file.Size);
+                if (isDone) _left--;
+                // The last report comes once, when the hash of the last file is right.
+                if (_sum < _total || _left == 0) target?.Report(new WorkProgress(stage, _sum, _total, "bytes"));
+            }
+        }
+    }
+}
