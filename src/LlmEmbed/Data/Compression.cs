@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using LlmEmbed.Files;
 using ZstdSharp;
 
 namespace LlmEmbed.Data;
@@ -29,9 +30,6 @@ internal static class Compression
         ([.. "%PDF"u8], "this is a PDF document, expected a table of texts."),
         ([0xFF, 0xFE], "this is UTF-16 text (it begins with the byte 0xFF). Save the file as UTF-8."),
         ([0xFE, 0xFF], "this is UTF-16 text (it begins with the byte 0xFE). Save the file as UTF-8."),
-        (
-            [.. "version https://git-lfs."u8],
-            "this is a Git LFS pointer, which stands for a file that was not fetched. Fetch it with 'git lfs pull'."),
     ];
 
     /// <summary>
@@ -63,6 +61,7 @@ internal static class Compression
     public static (Stream Content, string? Name) Unpack(Stream input, TableSource source, bool keepsOpen)
     {
         HeadStream content = new(input, keepsOpen);
+        if (GitLfsPointer.ProblemOf(content.Head) is string pointer) throw source.Error(pointer);
         foreach ((byte[] magic, string problem) in Refused)
             if (content.Head.StartsWith(magic)) throw source.Error(problem);
         foreach ((string name, byte[] magic, _, Func<Stream, bool, Stream> unpack) in Read)
@@ -71,13 +70,13 @@ internal static class Compression
     }
 
     /// <summary>A stream whose first bytes can be looked at before they are read.</summary>
-    private sealed class HeadStream(Stream input, bool keepsOpen) : Stream
+    private sealed class HeadStream(Stream input, bool keepsOpen) : ForwardStream
     {
-        private readonly byte[] _head = new byte[32];
+        private readonly byte[] _head = new byte[64];
         private int _headLength = -1;
         private int _next;
 
-        /// <summary>The first 32 bytes, or as many as there are.</summary>
+        /// <summary>The first 64 bytes, or as many as there are.</summary>
         public ReadOnlySpan<byte> Head
         {
             get
@@ -86,22 +85,6 @@ internal static class Compression
                 return _head.AsSpan(0, _headLength);
             }
         }
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
-
-        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
         public override int Read(Span<byte> buffer)
         {
@@ -112,14 +95,6 @@ internal static class Compression
             _next += count;
             return count;
         }
-
-        public override void Flush() => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
         protected override void Dispose(bool disposing)
         {

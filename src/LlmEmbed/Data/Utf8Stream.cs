@@ -12,7 +12,7 @@ namespace LlmEmbed.Data;
 /// A file has one kind of line end: LF, with or without CR before it, or CR alone if its first 64 KiB hold no LF. In a file of the first kind a CR
 /// without LF is a character. It is handed on as <see cref="LoneReturn"/>, because the readers that follow would end a line at it.
 /// </remarks>
-internal sealed class Utf8Stream(Stream input, TableSource source) : Stream
+internal sealed class Utf8Stream(Stream input, TableSource source) : ForwardStream
 {
     /// <summary>
     /// The longest line. No text to classify is longer, so a file with longer lines is no table of texts; and a line is read into memory whole.
@@ -33,22 +33,6 @@ internal sealed class Utf8Stream(Stream input, TableSource source) : Stream
     /// <summary>How the bytes were compressed, for example <c>gzip</c>; null if they were not.</summary>
     public string? Compression { get; init; }
 
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
     public override int Read(Span<byte> buffer)
     {
         while (_next == _validEnd)
@@ -64,14 +48,6 @@ internal sealed class Utf8Stream(Stream input, TableSource source) : Stream
 
     /// <summary>The line breaks in a piece of text: LF, CR LF and CR, as the readers behind this stream count them.</summary>
     public static int LineBreaks(ReadOnlySpan<byte> text) => text.Count((byte)'\n') + text.Count((byte)'\r') - text.Count("\r\n"u8);
-
-    public override void Flush() => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {

@@ -19,15 +19,20 @@ internal static class GitLfsPointer
     /// <param name="start">Its first bytes, at least <see cref="MaxBytes"/> or all of it.</param>
     public static void Refuse(string path, ReadOnlySpan<byte> start)
     {
-        if (!start.StartsWith(Beginning)) return;
+        if (ProblemOf(start) is string problem) throw FileProblem.In(path, problem);
+    }
+
+    /// <summary>What is wrong with a file that begins so, as a sentence without its path; null if it is no pointer.</summary>
+    /// <param name="start">Its first bytes, at least 64 or all of it; the size of the file itself is told if they hold it.</param>
+    public static string? ProblemOf(ReadOnlySpan<byte> start)
+    {
+        if (!start.StartsWith(Beginning)) return null;
         string text = Encoding.UTF8.GetString(start[..Math.Min(start.Length, MaxBytes)]);
         string? size = text.Split('\n').FirstOrDefault(line => line.StartsWith("size ", StringComparison.Ordinal))?[5..].Trim();
         string bytes = long.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out long length)
             ? string.Create(CultureInfo.InvariantCulture, $", which has {length:N0} bytes")
             : "";
-        throw FileProblem.In(
-            path,
-            $"this is a Git LFS pointer and not the file itself{bytes}. Run 'git lfs pull' in the repository that it lies in, or download the file " +
-            "itself.");
+        return $"this is a Git LFS pointer and not the file itself{bytes}. Run 'git lfs pull' in the repository that it lies in, or download the " +
+            "file itself.";
     }
 }

@@ -62,17 +62,7 @@ internal sealed class Gte : PostNormEncoder
         config.Require("layer_norm_type", "layer_norm");
         config.Require("logn_attention_scale", "false");
         config.Require("logn_attention_clip1", "false");
-        RequireEncoder(config);
-        config.RequireMultiple("hidden_size", "num_attention_heads");
-        EncoderShape shape = new EncoderShape(
-            config.Size("vocab_size"),
-            config.Size("hidden_size"),
-            config.Size("intermediate_size"),
-            config.Size("num_hidden_layers"),
-            config.Size("num_attention_heads"),
-            config.Size("max_position_embeddings"),
-            (float)config.Number("layer_norm_eps", 1e-12),
-            config.Int("pad_token_id", 0)).Checked(config.Source);
+        EncoderShape shape = ReadSizes(config, defaultPadId: 0);
         if (shape.HeadSize % 2 == 0) return shape;
         throw config.Wrong("num_attention_heads", $"gives heads of {shape.HeadSize} channels, expected an even number.");
     }

@@ -80,16 +80,6 @@ internal sealed class MpNet : PostNormEncoder
     private static EncoderShape ReadShape(ModelConfig config)
     {
         config.Require("hidden_act", "gelu");
-        RequireEncoder(config);
-        config.RequireMultiple("hidden_size", "num_attention_heads");
-        return new EncoderShape(
-            config.Size("vocab_size"),
-            config.Size("hidden_size"),
-            config.Size("intermediate_size"),
-            config.Size("num_hidden_layers"),
-            config.Size("num_attention_heads"),
-            config.Size("max_position_embeddings"),
-            (float)config.Number("layer_norm_eps", 1e-12),
-            config.Int("pad_token_id", 1)).Checked(config.Source);
+        return ReadSizes(config, defaultPadId: 1);
     }
 }

@@ -192,4 +192,20 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
         if (config.Flag("is_causal", false))
             config.Note($"'is_causal' is true, but a {config.ModelType} that is no decoder reads in both directions, in transformers too.");
     }
+
+    /// <summary>The sizes under BERT's keys, which most relatives kept.</summary>
+    protected static EncoderShape ReadSizes(ModelConfig config, int defaultPadId)
+    {
+        RequireEncoder(config);
+        config.RequireMultiple("hidden_size", "num_attention_heads");
+        return new EncoderShape(
+            config.Size("vocab_size"),
+            config.Size("hidden_size"),
+            config.Size("intermediate_size"),
+            config.Size("num_hidden_layers"),
+            config.Size("num_attention_heads"),
+            config.Size("max_position_embeddings"),
+            (float)config.Number("layer_norm_eps", 1e-12),
+            config.Int("pad_token_id", defaultPadId)).Checked(config.Source);
+    }
 }
