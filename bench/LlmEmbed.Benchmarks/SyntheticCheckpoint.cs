@@ -34,7 +34,8 @@ internal static class SyntheticCheckpoint
                     ("attention.o_proj", 768, 768),
                     ("mlp.up_gate_proj", 2 * 3072, 768),
                     ("mlp.down_proj", 768, 3072))),
-                .. Blocks(4, block => Biases($"encoder.layer.{block}.", ("attention.qkv_proj", 3 * 768), ("attention.o_proj", 768), ("mlp.down_proj", 768))),
+                .. Blocks(4, block => Biases(
+                    $"encoder.layer.{block}.", ("attention.qkv_proj", 3 * 768), ("attention.o_proj", 768), ("mlp.down_proj", 768))),
                 .. Blocks(4, block => Norms($"encoder.layer.{block}.", 768, "attn_ln", "mlp_ln")),
             ]),
         ["all-mpnet-base-v2"] = () => (
@@ -54,7 +55,8 @@ internal static class SyntheticCheckpoint
                      ("intermediate.dense", 3072, 768), ("output.dense", 768, 3072)])),
                 .. Blocks(4, block => Biases(
                     $"encoder.layer.{block}.",
-                    [.. new[] { "q", "k", "v", "o" }.Select(part => ($"attention.attn.{part}", 768L)), ("intermediate.dense", 3072), ("output.dense", 768)])),
+                    [.. new[] { "q", "k", "v", "o" }.Select(part => ($"attention.attn.{part}", 768L)),
+                     ("intermediate.dense", 3072), ("output.dense", 768)])),
                 .. Blocks(4, block => Norms($"encoder.layer.{block}.", 768, "attention.LayerNorm", "output.LayerNorm")),
             ]),
         ["EmbeddingGemma-300m"] = () => (
@@ -205,7 +207,8 @@ internal static class SyntheticCheckpoint
         Random random = new(1);
         Safetensors.Write(Path.Combine(folder, "model.safetensors"), tensors, name =>
             name.EndsWith("bias", StringComparison.Ordinal) ? null
-            : name.Contains("norm", StringComparison.OrdinalIgnoreCase) || name.EndsWith("_ln.weight", StringComparison.Ordinal) ? row => Array.Fill(row, Half.One)
+            : name.Contains("norm", StringComparison.OrdinalIgnoreCase) || name.Contains("_ln.", StringComparison.Ordinal)
+                ? row => Array.Fill(row, Half.One)
             : name.Contains("layer", StringComparison.Ordinal) && !fillsBlocks ? null
             : Fill);
 
