@@ -29,10 +29,7 @@ internal static class Architectures
     public static Backbone Open(Checkpoint checkpoint, IReadOnlyCollection<string> acceptedKeys)
     {
         ModelConfig config = checkpoint.Config;
-        string implemented = string.Join(", ", Table.Select(row => row.ModelType));
-        Func<Checkpoint, Backbone> open = Array.Find(Table, row => row.ModelType == config.ModelType).Open ?? throw new LlmEmbedException(
-            $"{config.Source}: model_type '{config.ModelType}' is not implemented. Implemented: {implemented}.")
-        { FilePath = config.Source };
+        Func<Checkpoint, Backbone> open = Array.Find(Table, row => row.ModelType == config.ModelType).Open ?? throw NotImplemented(config);
         Backbone backbone = open(checkpoint);
         config.RefuseUnread(acceptedKeys);
         // Blocks are listed and counted before the weights of the last one are asked for.
@@ -41,5 +38,20 @@ internal static class Architectures
                 $"{config.Source}: {backbone.BlockCount} blocks are asked for, but the checkpoint has only {checkpoint.Weights.Count} tensors.")
             { FilePath = config.Source };
         return backbone;
+    }
+
+    private static LlmEmbedException NotImplemented(ModelConfig config)
+    {
+        const int LeastCommon = 3;
+        string implemented = string.Join(", ", Table.Select(row => row.ModelType));
+        int Common(string modelType) => modelType.AsSpan().CommonPrefixLength(config.ModelType);
+        int most = Table.Max(row => Common(row.ModelType));
+        string nearest = most < LeastCommon
+            ? ""
+            : $" Nearest by name: {string.Join(", ", Table.Select(row => row.ModelType).Where(modelType => Common(modelType) == most))}.";
+        return new($"{config.Source}: model_type '{config.ModelType}' is not implemented. Implemented: {implemented}.{nearest}")
+        {
+            FilePath = config.Source,
+        };
     }
 }
