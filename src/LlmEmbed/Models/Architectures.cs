@@ -21,6 +21,7 @@ internal static class Architectures
         ("mpnet", checkpoint => new MpNet(checkpoint)),
         ("new", checkpoint => new Gte(checkpoint)),
         ("modernbert", checkpoint => new ModernBert(checkpoint)),
+        ("phi3", checkpoint => new Phi3(checkpoint)),
     ];
 
     /// <summary>Chooses the architecture by the configuration's <c>model_type</c> and reads the configuration; weights are read later.</summary>
