@@ -22,6 +22,7 @@ internal static class Architectures
         ("new", checkpoint => new Gte(checkpoint)),
         ("modernbert", checkpoint => new ModernBert(checkpoint)),
         ("phi3", checkpoint => new Phi3(checkpoint)),
+        ("smollm3", checkpoint => new SmolLm3(checkpoint)),
     ];
 
     /// <summary>Chooses the architecture by the configuration's <c>model_type</c> and reads the configuration; weights are read later.</summary>
