@@ -18,6 +18,7 @@ internal static class Architectures
         ("gemma2", checkpoint => new Gemma2(checkpoint)),
         ("gemma3", checkpoint => new Gemma3(checkpoint)),
         ("gemma3_text", checkpoint => new Gemma3(checkpoint)),
+        ("granite", checkpoint => new Granite(checkpoint)),
         ("mpnet", checkpoint => new MpNet(checkpoint)),
         ("new", checkpoint => new Gte(checkpoint)),
         ("modernbert", checkpoint => new ModernBert(checkpoint)),

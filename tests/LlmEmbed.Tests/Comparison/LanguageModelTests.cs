@@ -20,7 +20,7 @@ public sealed class LanguageModelTests
     /// </summary>
     public static TheoryData<string> Folders =>
     [
-        "llama-mha", "llama-gqa", "llama3-rope", "mistral", "qwen2", "qwen3", "phi3", "phi3-longrope", "smollm3",
+        "llama-mha", "llama-gqa", "llama3-rope", "mistral", "qwen2", "qwen3", "phi3", "phi3-longrope", "smollm3", "granite",
         "gemma3-global",
     ];
 
@@ -115,7 +115,7 @@ public sealed class LanguageModelTests
             string head = _checkpoint.Weights.ContainsKey("lm_head.weight") ? "lm_head.weight" : "model.embed_tokens.weight";
             float[] values = new float[Backbone.VocabularySize * Backbone.HiddenSize];
             _checkpoint.Require(head, Backbone.VocabularySize, Backbone.HiddenSize).CopyTo(values);
-            if (_checkpoint.Config.ModelType == ) TensorPrimitives.Divide(values, 8, values); // its logits_scaling
+            if (_checkpoint.Config.ModelType == "granite") TensorPrimitives.Divide(values, 8, values); // its logits_scaling
             _head = [.. values.Chunk(Backbone.HiddenSize)];
         }
 
