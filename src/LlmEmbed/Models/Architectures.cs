@@ -22,6 +22,8 @@ internal static class Architectures
         ("mpnet", checkpoint => new MpNet(checkpoint)),
         ("new", checkpoint => new Gte(checkpoint)),
         ("modernbert", checkpoint => new ModernBert(checkpoint)),
+        ("olmo2", checkpoint => new Olmo2(checkpoint)),
+        ("olmo3", checkpoint => new Olmo2(checkpoint)),
         ("phi3", checkpoint => new Phi3(checkpoint)),
         ("smollm3", checkpoint => new SmolLm3(checkpoint)),
     ];
