@@ -15,6 +15,7 @@ internal static class Architectures
         ("roberta", checkpoint => new Bert(checkpoint)),
         ("xlm-roberta", checkpoint => new Bert(checkpoint)),
         ("distilbert", checkpoint => new DistilBert(checkpoint)),
+        ("eurobert", checkpoint => new EuroBert(checkpoint)),
         ("gemma2", checkpoint => new Gemma2(checkpoint)),
         ("gemma3", checkpoint => new Gemma3(checkpoint)),
         ("gemma3_text", checkpoint => new Gemma3(checkpoint)),
