@@ -23,6 +23,7 @@ internal static class Architectures
         ("mpnet", checkpoint => new MpNet(checkpoint)),
         ("new", checkpoint => new Gte(checkpoint)),
         ("modernbert", checkpoint => new ModernBert(checkpoint)),
+        ("nomic_bert", checkpoint => new NomicBert(checkpoint)),
         ("olmo2", checkpoint => new Olmo2(checkpoint)),
         ("olmo3", checkpoint => new Olmo2(checkpoint)),
         ("phi3", checkpoint => new Phi3(checkpoint)),
