@@ -13,9 +13,10 @@ internal sealed class ModelConfig
     /// <summary>How transformers names the classes of a <c>model_type</c>, for files that name only a class in <c>architectures</c>.</summary>
     private static readonly (string Class, string ModelType)[] Classes =
     [
-        ("Bert", "bert"), ("DistilBert", "distilbert"), ("Gemma3", "gemma3_text"), ("Gemma3Text", "gemma3_text"), ("Gemma3", "gemma3"),
-        ("Llama", "llama"), ("Mistral", "mistral"), ("ModernBert", "modernbert"), ("MPNet", "mpnet"), ("New", "new"),
-        ("Qwen2", "qwen2"), ("Qwen3", "qwen3"), ("Roberta", "roberta"), ("XLMRoberta", "xlm-roberta"),
+        ("Bert", "bert"), ("DistilBert", "distilbert"), ("EuroBert", "eurobert"), ("Gemma2", "gemma2"), ("Gemma3", "gemma3_text"),
+        ("Gemma3Text", "gemma3_text"), ("Gemma3", "gemma3"), ("Granite", "granite"), ("Llama", "llama"), ("Mistral", "mistral"),
+        ("ModernBert", "modernbert"), ("MPNet", "mpnet"), ("New", "new"), ("NomicBert", "nomic_bert"), ("Olmo2", "olmo2"), ("Olmo3", "olmo3"),
+        ("Phi3", "phi3"), ("Qwen2", "qwen2"), ("Qwen3", "qwen3"), ("Roberta", "roberta"), ("SmolLM3", "smollm3"), ("XLMRoberta", "xlm-roberta"),
     ];
 
     private readonly JsonSection _section;
@@ -102,6 +103,16 @@ internal sealed class ModelConfig
 
     /// <summary>The strings of an array, or null if it is absent or null.</summary>
     public IReadOnlyList<string>? Texts(string key) => _section.TextsOrNull(key);
+
+    /// <summary>The whole numbers of an array, or null if it is absent or null.</summary>
+    public int[]? Ints(string key) => Has(key) ? _section.Ints(key) : null;
+
+    /// <summary>The numbers of an array, or null if it is absent or null.</summary>
+    public float[]? Numbers(string key) => Has(key)
+        ? [.. _section.Array(key).EnumerateArray().Select(item => item.ValueKind == JsonValueKind.Number
+            ? item.GetSingle()
+            : throw _section.Wrong(key, item, "numbers"))]
+        : null;
 
     /// <summary>
     /// Refuses every value of <paramref name="key"/> but those whose mathematics is implemented. A key that is absent or null passes.

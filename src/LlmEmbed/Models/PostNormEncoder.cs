@@ -30,6 +30,8 @@ internal sealed record EncoderBlock(
     LinearLayer MlpOutput,
     LayerNormLayer MlpNorm)
 {
+    public Activation Activation { get; init; } = Activation.Gelu;
+
     /// <summary>In a gated MLP what the activated inner values are multiplied by; null if the MLP is not gated.</summary>
     public LinearLayer? MlpFactor { get; init; }
 
@@ -97,7 +99,7 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
 
     private static string Mlp(Layers layers, string input, EncoderBlock block)
     {
-        string inner = layers.Activate(layers.Linear(input, block.MlpInput), Activation.Gelu); // [B,T,I]
+        string inner = layers.Activate(layers.Linear(input, block.MlpInput), block.Activation); // [B,T,I]
         if (block.MlpFactor is { } factor) inner = layers.Multiply(inner, layers.Linear(input, factor));
         return layers.Linear(inner, block.MlpOutput);
     }

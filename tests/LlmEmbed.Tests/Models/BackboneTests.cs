@@ -16,7 +16,8 @@ public sealed class BackboneTests
     [
         "llama-mha", "llama-gqa", "llama3-rope", "mistral", "qwen2", "qwen3", "qwen3-bidirectional",
         "bert", "bert-mlm", "bert-old-names", "roberta", "distilbert", "xlm-roberta", "modernbert", "mpnet", "gte",
-        "gemma3-global", "gemma3-nested", "gemma3-bidirectional",
+        "gemma3-global", "gemma3-nested", "gemma3-bidirectional", "gemma2", "phi3", "phi3-longrope", "smollm3", "granite", "olmo2", "olmo3", "eurobert",
+        "nomic-bert",
     ];
 
     [Theory]

@@ -20,6 +20,9 @@ internal sealed record LinearLayer(string Name, int Inputs, int Outputs, bool Ha
     /// <summary>Whether it is computed in fp32 in every precision, as a layer is that reads one row per text only.</summary>
     public bool StaysFloat32 { get; init; }
 
+    /// <summary>What its output is multiplied by; weights and biases are, when they are read.</summary>
+    public float Factor { get; init; } = 1;
+
     /// <summary>Where its rows lie, if the checkpoint stores several layers in one tensor; else null.</summary>
     private StoredTogether? Together { get; init; }
 
@@ -41,17 +44,17 @@ internal sealed record LinearLayer(string Name, int Inputs, int Outputs, bool Ha
         return [.. Enumerable.Range(0, parts.Length).Select(LayerAt)];
     }
 
-    /// <summary>W.</summary>
+    /// <summary>W, times the factor.</summary>
     /// <exception cref="LlmEmbedException">It is missing or has another shape.</exception>
-    public Weight WeightIn(Checkpoint checkpoint) => Together is { } stored
+    public Weight WeightIn(Checkpoint checkpoint) => (Together is { } stored
         ? checkpoint.Require($"{stored.Name}.weight", stored.Rows, Inputs).Slice(stored.First, Outputs)
-        : checkpoint.Require($"{Name}.weight", Outputs, Inputs);
+        : checkpoint.Require($"{Name}.weight", Outputs, Inputs)).Times(Factor);
 
-    /// <summary>b.</summary>
+    /// <summary>b, times the factor.</summary>
     /// <exception cref="LlmEmbedException">It is missing or has another shape.</exception>
-    public Weight BiasIn(Checkpoint checkpoint) => Together is { } stored
+    public Weight BiasIn(Checkpoint checkpoint) => (Together is { } stored
         ? checkpoint.Require($"{stored.Name}.bias", stored.Rows).Slice(stored.First, Outputs)
-        : checkpoint.Require($"{Name}.bias", Outputs);
+        : checkpoint.Require($"{Name}.bias", Outputs)).Times(Factor);
 
     private sealed record StoredTogether(string Name, int First, int Rows);
 }
@@ -60,7 +63,11 @@ internal sealed record LinearLayer(string Name, int Inputs, int Outputs, bool Ha
 /// <param name="Weight">Full name of the weight [size].</param>
 /// <param name="Size">Channels.</param>
 /// <param name="Epsilon">Added to the mean square or to the variance.</param>
-internal abstract record NormLayer(string Weight, int Size, float Epsilon) : Layer;
+internal abstract record NormLayer(string Weight, int Size, float Epsilon) : Layer
+{
+    /// <summary>Weights and biases.</summary>
+    public virtual long ParameterCount => Size;
+}
 
 /// <summary>x / √(mean of x² + epsilon) · (weight + offset).</summary>
 internal sealed record RmsNormLayer(string Weight, int Size, float Epsilon) : NormLayer(Weight, Size, Epsilon)
@@ -74,10 +81,13 @@ internal sealed record RmsNormLayer(string Weight, int Size, float Epsilon) : No
 /// <param name="Bias">Full name of the bias [size]; null if the norm has none.</param>
 /// <param name="Size">Channels.</param>
 /// <param name="Epsilon">Added to the variance.</param>
-internal sealed record LayerNormLayer(string Weight, string? Bias, int Size, float Epsilon) : NormLayer(Weight, Size, Epsilon);
+internal sealed record LayerNormLayer(string Weight, string? Bias, int Size, float Epsilon) : NormLayer(Weight, Size, Epsilon)
+{
+    public override long ParameterCount => Bias is null ? Size : 2 * Size;
+}
 
 /// <summary>
-/// Attention. Its inputs are queries [B,T,heads·d], keys and values [B,T,kv·d], cosines and sines [positions,d/2], I32 tokens of each text [B], the
+/// Attention. Its inputs are queries [B,T,heads·d], keys and values [B,T,kv·d], cosines and sines [positions,r/2], I32 tokens of each text [B], the
 /// keys and values [P,kv·d] of the prefix, and scores by distance [heads,2·positions − 1]. Inputs that the shape does not need are
 /// constants that nothing reads.
 /// </summary>
