@@ -20,6 +20,10 @@ internal static class Architectures
         ("mpnet", checkpoint => new MpNet(checkpoint)),
         ("new", checkpoint => new Gte(checkpoint)),
         ("modernbert", checkpoint => new ModernBert(checkpoint)),
+        ("electra", checkpoint => new Electra(checkpoint)),
+        ("albert", checkpoint => new Albert(checkpoint)),
+        ("gpt2", checkpoint => new Gpt2(checkpoint)),
+        ("gpt_neox", checkpoint => new GptNeoX(checkpoint)),
     ];
 
     /// <summary>Chooses the architecture by the configuration's <c>model_type</c> and reads the configuration; weights are read later.</summary>

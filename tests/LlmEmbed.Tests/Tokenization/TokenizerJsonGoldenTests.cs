@@ -7,7 +7,8 @@ public sealed class TokenizerJsonGoldenTests
 {
     public static TheoryData<string> Fixtures { get; } =
     [
-        "bert", "bert-mlm", "bert-old-names", "distilbert", "gemma3-bidirectional", "gemma3-global", "gemma3-nested", "gte", "llama-gqa",
+        "albert", "bert", "bert-mlm", "bert-old-names", "distilbert", "electra", "gemma3-bidirectional", "gemma3-global", "gemma3-nested",
+        "gpt-neox", "gpt2", "gte", "llama-gqa",
         "llama-mha", "llama3-rope", "mistral", "modernbert", "mpnet", "qwen2", "qwen3", "roberta", "xlm-roberta",
     ];
 
