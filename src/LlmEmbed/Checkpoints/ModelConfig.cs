@@ -13,10 +13,11 @@ internal sealed class ModelConfig
     /// <summary>How transformers names the classes of a <c>model_type</c>, for files that name only a class in <c>architectures</c>.</summary>
     private static readonly (string Class, string ModelType)[] Classes =
     [
-        ("Bert", "bert"), ("DistilBert", "distilbert"), ("EuroBert", "eurobert"), ("Gemma2", "gemma2"), ("Gemma3", "gemma3_text"),
-        ("Gemma3Text", "gemma3_text"), ("Gemma3", "gemma3"), ("Granite", "granite"), ("Llama", "llama"), ("Mistral", "mistral"),
-        ("ModernBert", "modernbert"), ("MPNet", "mpnet"), ("New", "new"), ("NomicBert", "nomic_bert"), ("Olmo2", "olmo2"), ("Olmo3", "olmo3"),
-        ("Phi3", "phi3"), ("Qwen2", "qwen2"), ("Qwen3", "qwen3"), ("Roberta", "roberta"), ("SmolLM3", "smollm3"), ("XLMRoberta", "xlm-roberta"),
+        ("Albert", "albert"), ("Bert", "bert"), ("DistilBert", "distilbert"), ("Electra", "electra"), ("EuroBert", "eurobert"),
+        ("Gemma2", "gemma2"), ("Gemma3", "gemma3_text"), ("Gemma3Text", "gemma3_text"), ("Gemma3", "gemma3"), ("GPT2", "gpt2"),
+        ("GPTNeoX", "gpt_neox"), ("Granite", "granite"), ("Llama", "llama"), ("Mistral", "mistral"), ("ModernBert", "modernbert"),
+        ("MPNet", "mpnet"), ("New", "new"), ("NomicBert", "nomic_bert"), ("Olmo2", "olmo2"), ("Olmo3", "olmo3"), ("Phi3", "phi3"),
+        ("Qwen2", "qwen2"), ("Qwen3", "qwen3"), ("Roberta", "roberta"), ("SmolLM3", "smollm3"), ("XLMRoberta", "xlm-roberta"),
     ];
 
     private readonly JsonSection _section;

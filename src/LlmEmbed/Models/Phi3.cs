@@ -26,7 +26,7 @@ internal sealed class Phi3(Checkpoint checkpoint) : Llama(checkpoint, ReadConfig
             ("key", apart.Key.Outputs),
             ("value", apart.Value.Outputs));
         LinearLayer[] mlp = LinearLayer.StoredIn(
-            $"{NameOf(block)}.mlp.gate_up_proj", HiddenSize, hasBias: false, ("gate", apart.Gate.Outputs), ("up", apart.Up.Outputs));
+            $"{NameOf(block)}.mlp.gate_up_proj", HiddenSize, hasBias: false, ("gate", apart.Gate.Outputs), ("up", apart.Gate.Outputs));
         return apart with { Query = attention[0], Key = attention[1], Value = attention[2], Gate = mlp[0], Up = mlp[1] };
     }
 }

@@ -4,7 +4,7 @@ using LlmEmbed.Engine;
 namespace LlmEmbed.Models;
 
 /// <summary>
-/// The layers of one block: attention and a gated MLP, each of which reads the residual sum through a norm, may have a norm of its own behind it, and
+/// The layers of one block: attention and an MLP, gated or not, each of which reads the residual sum through a norm, may have a norm of its own behind it, and
 /// is added to the sum. A norm that is null is not there.
 /// </summary>
 internal sealed record ResidualBlock(
@@ -13,9 +13,12 @@ internal sealed record ResidualBlock(
     LinearLayer Value,
     LinearLayer AttentionOutput,
     LinearLayer Gate,
-    LinearLayer Up,
+    LinearLayer? Up,
     LinearLayer MlpOutput)
 {
+    /// <summary>Whether the MLP reads the same residual sum as the attention, and not the one with the attention in it.</summary>
+    public bool IsParallel { get; init; }
+
     public NormLayer? AttentionInputNorm { get; init; }
 
     public NormLayer? AttentionOutputNorm { get; init; }
@@ -36,12 +39,12 @@ internal sealed record ResidualBlock(
     /// <summary>How queries and keys are turned; null if they are not.</summary>
     public required RotarySettings? Rotary { get; init; }
 
-    /// <summary>The function of the gate.</summary>
+    /// <summary>The function of the gate, or of the only layer in its place if there is no <see cref="Up"/>.</summary>
     public required Activation Activation { get; init; }
 
     /// <summary>Weights and biases.</summary>
     public long ParameterCount =>
-        new[] { Query, Key, Value, AttentionOutput, Gate, Up, MlpOutput }.Sum(layer => layer.ParameterCount)
+        new[] { Query, Key, Value, AttentionOutput, Gate, Up, MlpOutput }.Sum(layer => layer?.ParameterCount ?? 0)
         + new[] { AttentionInputNorm, AttentionOutputNorm, MlpInputNorm, MlpOutputNorm, QueryNorm, KeyNorm }.Sum(norm => norm?.ParameterCount ?? 0);
 }
 
@@ -78,7 +81,7 @@ internal abstract class ResidualBackbone : Backbone
     /// <summary>The layers of one block.</summary>
     protected abstract ResidualBlock LayersOf(int block);
 
-    public sealed override void Embed(ReadOnlySpan<int> ids, Span<float> destination)
+    public override void Embed(ReadOnlySpan<int> ids, Span<float> destination)
     {
         for (int t = 0; t < ids.Length; t++) _words.CopyRow(ids[t], destination.Slice(t * HiddenSize, HiddenSize));
     }
@@ -113,9 +116,9 @@ internal abstract class ResidualBackbone : Backbone
     private static string Block(Layers layers, string hidden, int block, ResidualBlock parts, AttentionInputs inputs, Rotary? rotary)
     {
         string attention = Attention(layers, Normed(layers, hidden, parts.AttentionInputNorm), block, parts, inputs, rotary);
-        hidden = layers.Add(Normed(layers, attention, parts.AttentionOutputNorm), hidden);
-        string mlp = Mlp(layers, Normed(layers, hidden, parts.MlpInputNorm), parts);
-        return layers.Add(Normed(layers, mlp, parts.MlpOutputNorm), hidden);
+        string sum = layers.Add(Normed(layers, attention, parts.AttentionOutputNorm), hidden);
+        string mlp = Mlp(layers, Normed(layers, parts.IsParallel ? hidden : sum, parts.MlpInputNorm), parts);
+        return layers.Add(Normed(layers, mlp, parts.MlpOutputNorm), sum);
     }
 
     private static string Attention(Layers layers, string input, int block, ResidualBlock parts, AttentionInputs inputs, Rotary? rotary)
@@ -135,9 +138,9 @@ internal abstract class ResidualBackbone : Backbone
 
     private static string Mlp(Layers layers, string input, ResidualBlock parts)
     {
-        string gate = layers.Linear(input, parts.Gate); // [B,T,I]
-        string up = layers.Linear(input, parts.Up); // [B,T,I]
-        return layers.Linear(layers.Multiply(layers.Activate(gate, parts.Activation), up), parts.MlpOutput);
+        string inner = layers.Activate(layers.Linear(input, parts.Gate), parts.Activation); // [B,T,I]
+        if (parts.Up is { } up) inner = layers.Multiply(inner, layers.Linear(input, up));
+        return layers.Linear(inner, parts.MlpOutput);
     }
 
     private static string Normed(Layers layers, string value, NormLayer? norm) => norm is null ? value : layers.Norm(value, norm);

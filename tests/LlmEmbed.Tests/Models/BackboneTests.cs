@@ -17,7 +17,7 @@ public sealed class BackboneTests
         "llama-mha", "llama-gqa", "llama3-rope", "mistral", "qwen2", "qwen3", "qwen3-bidirectional",
         "bert", "bert-mlm", "bert-old-names", "roberta", "distilbert", "xlm-roberta", "modernbert", "mpnet", "gte",
         "gemma3-global", "gemma3-nested", "gemma3-bidirectional", "gemma2", "phi3", "phi3-longrope", "smollm3", "granite", "olmo2", "olmo3", "eurobert",
-        "nomic-bert",
+        "nomic-bert", "electra", "albert", "gpt2", "gpt-neox",
     ];
 
     [Theory]
@@ -39,6 +39,7 @@ public sealed class BackboneTests
     [InlineData("bert-old-names")]
     [InlineData("roberta")]
     [InlineData("xlm-roberta")]
+    [InlineData("albert")]
     public void The_pooler_equals_the_golden_pooler_output(string folder)
     {
         using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture(folder));

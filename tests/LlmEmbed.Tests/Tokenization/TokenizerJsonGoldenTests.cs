@@ -7,9 +7,9 @@ public sealed class TokenizerJsonGoldenTests
 {
     public static TheoryData<string> Fixtures { get; } =
     [
-        "bert", "bert-mlm", "bert-old-names", "distilbert", "eurobert", "gemma2", "gemma3-bidirectional", "gemma3-global", "gemma3-nested",
-        "granite", "gte", "llama-gqa", "llama-mha", "llama3-rope", "mistral", "modernbert", "mpnet", "nomic-bert", "olmo2", "olmo3", "phi3",
-        "phi3-longrope", "qwen2", "qwen3", "roberta", "smollm3", "xlm-roberta",
+        "albert", "bert", "bert-mlm", "bert-old-names", "distilbert", "electra", "eurobert", "gemma2", "gemma3-bidirectional", "gemma3-global",
+        "gemma3-nested", "gpt-neox", "gpt2", "granite", "gte", "llama-gqa", "llama-mha", "llama3-rope", "mistral", "modernbert", "mpnet",
+        "nomic-bert", "olmo2", "olmo3", "phi3", "phi3-longrope", "qwen2", "qwen3", "roberta", "smollm3", "xlm-roberta",
     ];
 
     public static TheoryData<string> Published { get; } = ["llama2", "llama3", "minilm", "qwen3", "smollm2-digits", "smollm2-gguf-derived"];
