@@ -31,8 +31,6 @@ internal sealed class Albert : PostNormEncoder
 
     protected override int TokenTypes => _tokenTypes;
 
-    protected override Activation Activation => _activation;
-
     protected override LayerNormLayer EmbeddingNorm => Norm($"{Prefix}embeddings.LayerNorm", EmbeddingSize);
 
     /// <summary>It is there even if embeddings are as wide as hidden states.</summary>
@@ -56,7 +54,8 @@ internal sealed class Albert : PostNormEncoder
             AttentionNorm: Norm($"{name}.attention.LayerNorm"),
             MlpInput: OfBlock(ToInner($"{name}.ffn")),
             MlpOutput: OfBlock(FromInner($"{name}.ffn_output")),
-            MlpNorm: Norm($"{name}.full_layer_layer_norm"));
+            MlpNorm: Norm($"{name}.full_layer_layer_norm"))
+        { Activation = _activation };
     }
 
     private static EncoderShape ReadShape(ModelConfig config)

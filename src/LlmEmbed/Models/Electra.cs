@@ -26,14 +26,12 @@ internal sealed class Electra : PostNormEncoder
 
     protected override int TokenTypes => _tokenTypes;
 
-    protected override Activation Activation => _activation;
-
     protected override LayerNormLayer EmbeddingNorm => Norm($"{Prefix}embeddings.LayerNorm", EmbeddingSize);
 
     protected override LinearLayer? EmbeddingProjection =>
         EmbeddingSize == HiddenSize ? null : new LinearLayer($"{Prefix}embeddings_project", EmbeddingSize, HiddenSize, HasBias: true);
 
-    protected override EncoderBlock LayersOf(int block) => BertBlock($"{Prefix}encoder.layer.{block}");
+    protected override EncoderBlock LayersOf(int block) => BertBlock($"{Prefix}encoder.layer.{block}") with { Activation = _activation };
 
     private static EncoderShape ReadShape(ModelConfig config)
     {
