@@ -19,7 +19,6 @@ internal static class SentencePieceFile
     [
         ("bos_token", AddedToken.Of("[CLS]")), ("eos_token", AddedToken.Of("[SEP]")), ("unk_token", AddedToken.Of("[UNK]")),
         ("sep_token", AddedToken.Of("[SEP]")), ("pad_token", AddedToken.Of("[PAD]")), ("cls_token", AddedToken.Of("[CLS]")),
-        ("mask_token", AddedToken.Of("[MASK]")),
     ];
 
     public static TokenizerParts Read(string file)
@@ -67,7 +66,8 @@ internal static class SentencePieceFile
         if (config.SplitsPunctuation)
             throw FileProblem.In(model.File, "'split_by_punct' in tokenizer_config.json beside it is true, which is not implemented.");
         Vocabulary vocabulary = model.ToVocabulary();
-        config.AddClassDefaults(vocabulary, DebertaTokens, addsMissing: true);
+        config.AddClassDefaults(vocabulary, DebertaTokens);
+        config.AddClassDefaults(vocabulary, [("mask_token", AddedToken.Of("[MASK]"))], addsMissing: true);
         List<AddedToken> addedTokens = config.ResolveAddedTokens(vocabulary);
         List<TextNormalizer> steps = [new StripNormalizer(left: true, right: true)];
         if (config.LowerCaseIfGiven == true) steps.Insert(0, new LowercaseNormalizer());
