@@ -98,13 +98,14 @@ internal static class ConfigKeys
                 return_dict_in_generate suppress_tokens temperature top_k top_p typical_p
                 """),
             // How a model was trained.
-            .. Harmless("init_std initializer_cutoff_factor initializer_factor initializer_range max_sequence_length seq_length use_flash_attn"),
+            .. Harmless(
+                "init_std initializer_cutoff_factor initializer_factor initializer_range max_sequence_length n_ctx seq_length use_flash_attn"),
             // What stands above the last hidden state: classes, summaries, pooling of other kinds, the language-model head.
             .. Harmless(
                 """
-                emb_size final_logit_softcapping language logits_scaling matryoshka_dimensions name pooler_fc_size pooler_num_attention_heads
-                pooler_num_fc_layers pooler_size_per_head pooler_type summary_activation summary_first_dropout summary_last_dropout summary_mode
-                summary_proj_to_labels summary_type summary_use_proj
+                emb_size final_logit_softcapping language logits_scaling matryoshka_dimensions name pooler_fc_size pooler_hidden_act
+                pooler_hidden_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type summary_activation
+                summary_first_dropout summary_last_dropout summary_mode summary_proj_to_labels summary_type summary_use_proj
                 """),
             // ModernBERT's classes, its language-model head and how it was trained and compiled.
             .. Harmless(

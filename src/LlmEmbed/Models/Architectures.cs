@@ -32,6 +32,8 @@ internal static class Architectures
         ("albert", checkpoint => new Albert(checkpoint)),
         ("gpt2", checkpoint => new Gpt2(checkpoint)),
         ("gpt_neox", checkpoint => new GptNeoX(checkpoint)),
+        ("t5", checkpoint => new T5Encoder(checkpoint)),
+        ("deberta-v2", checkpoint => new DebertaV2(checkpoint)),
     ];
 
     /// <summary>Chooses the architecture by the configuration's <c>model_type</c> and reads the configuration; weights are read later.</summary>

@@ -59,11 +59,11 @@ internal sealed record GptNeoXConfig
 
     private static RotarySettings ReadRotary(ModelConfig config, int headSize)
     {
-        (double ropeBase, RopeScaling? scaling) = RopeScaling.Read(config);
-        ModelConfig? parameters = config.Section("rope_parameters");
-        if (parameters?.Has("rope_theta") != true) ropeBase = OfEither(config, "rotary_emb_base", "rope_theta", 10000);
+        (_, RopeScaling? scaling) = RopeScaling.Read(config);
+        double ropeBase = OfEither(config, "rotary_emb_base", "rope_theta", 10000);
         double share = OfEither(config, "rotary_pct", "partial_rotary_factor", 0.25);
-        share = parameters?.Number("partial_rotary_factor", share) ?? share;
+        if (config.Section("rope_parameters") is { } parameters)
+            (ropeBase, share) = (parameters.Number("rope_theta", ropeBase), parameters.Number("partial_rotary_factor", share));
         int turned = (int)(headSize * share);
         if (headSize % 2 != 0) throw config.Wrong("num_attention_heads", $"gives heads of {headSize} channels, expected an even number.");
         if (turned <= 0 || turned > headSize || turned % 2 != 0)

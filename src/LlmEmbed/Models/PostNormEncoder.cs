@@ -45,7 +45,8 @@ internal sealed record EncoderBlock(
 /// <param name="Lengths">I32 [B], tokens of each text.</param>
 /// <param name="Rotary">Tables of rotary positions; null if there are none.</param>
 /// <param name="DistanceBias">Scores by distance [heads,2·positions − 1]; null if there are none.</param>
-internal sealed record EncoderPositions(string Lengths, Rotary? Rotary, string? DistanceBias);
+/// <param name="Positions">The longest T of any run.</param>
+internal sealed record EncoderPositions(string Lengths, Rotary? Rotary, string? DistanceBias, int Positions);
 
 /// <summary>
 /// The encoder that BERT introduced and its relatives share: attention in both directions and a norm after each residual sum. The relatives differ in
@@ -85,19 +86,33 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
     /// <summary>What makes hidden states of normed embeddings, which may be narrower; null if they are hidden states already.</summary>
     protected virtual LinearLayer? EmbeddingProjection => null;
 
-    private string Attention(Layers layers, string input, EncoderBlock block, EncoderPositions positions)
+    /// <summary>The attention itself, between its linear layers.</summary>
+    /// <param name="layers">The network.</param>
+    /// <param name="block">The block's layers.</param>
+    /// <param name="queryKeyValue">[B,T,H] each.</param>
+    /// <param name="positions">What the run's attention reads beside them.</param>
+    /// <returns>[B,T,H].</returns>
+    protected virtual string Attend(Layers layers, EncoderBlock block, string[] queryKeyValue, EncoderPositions positions)
     {
-        string query = layers.Linear(input, block.Query); // [B,T,H] each
-        string key = layers.Linear(input, block.Key);
-        string value = layers.Linear(input, block.Value);
         AttentionShape attentionShape = new(shape.Heads, shape.Heads, shape.HeadSize, 1 / MathF.Sqrt(shape.HeadSize))
         {
             IsRotary = positions.Rotary is not null,
             HasDistanceBias = positions.DistanceBias is not null,
         };
-        string attention = layers.Attend(
-            query, key, value, attentionShape, positions.Lengths, positions.Rotary, distanceBias: positions.DistanceBias); // [B,T,H]
-        return layers.Linear(attention, block.AttentionOutput);
+        return layers.Attend(
+            queryKeyValue[0],
+            queryKeyValue[1],
+            queryKeyValue[2],
+            attentionShape,
+            positions.Lengths,
+            positions.Rotary,
+            distanceBias: positions.DistanceBias);
+    }
+
+    private string Attention(Layers layers, string input, EncoderBlock block, EncoderPositions positions)
+    {
+        string[] queryKeyValue = [layers.Linear(input, block.Query), layers.Linear(input, block.Key), layers.Linear(input, block.Value)];
+        return layers.Linear(Attend(layers, block, queryKeyValue, positions), block.AttentionOutput);
     }
 
     private static string Mlp(Layers layers, string input, EncoderBlock block)
@@ -147,7 +162,7 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
         if (blocks.End == blocks.First) return;
 
         EncoderPositions positions =
-            new(inputs.Lengths, AddRotary(layers, inputs.Positions), AddDistanceBias(layers, inputs.Positions));
+            new(inputs.Lengths, AddRotary(layers, inputs.Positions), AddDistanceBias(layers, inputs.Positions), inputs.Positions);
         for (int block = blocks.First; block < blocks.End; block++)
         {
             hidden = Block(layers, hidden, LayersOf(block), positions);
