@@ -10,6 +10,7 @@ return args switch
 {
     ["hardware", "shapes"] => Hardware.RunShapes(),
     ["hardware", .. string[] rest] => Hardware.Run(rest),
+    ["golden", string fixtures] => GoldenStates.Run(fixtures),
     ["llama.cpp", .. string[] rest] => LlamaCpp.Run(rest),
     ["write-gguf", string format, string file] => GgufCopy.Write(format, file),
     ["onnxruntime"] => OnnxRuntime.Run(),
@@ -47,6 +48,7 @@ static int Usage()
                                      checkpoints, each with the depth to cut at
           hardware shapes            the same for some blocks of the shapes of ModernBERT-base, gte-base, all-mpnet-base-v2, EmbeddingGemma-300m
                                      and Qwen3-0.6B
+          golden FIXTURES            largest difference from golden states in fp32 and cosine of int8, for each checkpoint of a folder
           llama.cpp [FILE.gguf]...   tokens per second beside llama.cpp on the starter's file and on others (after: npm install --prefix bench/peers)
           write-gguf FORMAT FILE     the starter's file as Q8_0, Q5_0, Q4_0 or F16, for that
           onnxruntime                all-MiniLM-L6-v2 beside onnxruntime-node on a graph as exporters write it
