@@ -140,8 +140,9 @@ internal sealed class GgufTokenizer
         float[] scores = Scores();
         if (!Flag("remove_extra_whitespaces", fallback: true)) throw Error("'remove_extra_whitespaces' is false, which is not implemented here.");
         byte[]? map = Optional<byte[]>("precompiled_charsmap", "an array of bytes");
-        Vocabulary vocabulary =
-            new(_file, [.. _tokens.Select((token, id) => KeyValuePair.Create(token, id)).Where(pair => _types[pair.Value] != SentencePieceType.Unused)]);
+        IEnumerable<KeyValuePair<string, int>> used = _tokens.Select((token, id) => KeyValuePair.Create(token, id))
+            .Where(pair => _types[pair.Value] != SentencePieceType.Unused);
+        Vocabulary vocabulary = new(_file, [.. used]);
         (string Token, double Score)[] pieces =
             [.. _tokens.Select((token, id) => (token, (double)scores[id])).Where((_, id) => _types[id] == SentencePieceType.Normal)];
         if (pieces.Length == 0) throw Error("no token stands for text. The file is damaged or incomplete.");

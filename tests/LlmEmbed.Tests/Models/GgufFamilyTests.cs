@@ -1,5 +1,6 @@
 using LlmEmbed.Checkpoints;
 using LlmEmbed.Models;
+using LlmEmbed.Tests.Checkpoints;
 using LlmEmbed.Tests.Tokenization;
 using LlmEmbed.Tokenization;
 using Xunit;
@@ -7,8 +8,12 @@ using Xunit;
 namespace LlmEmbed.Tests.Models;
 
 /// <summary>GGUF files of all architectures but LLaMA's: their own tokenizers, and hidden states, against golden values.</summary>
-public sealed class GgufFamilyTests
+public sealed class GgufFamilyTests : IDisposable
 {
+    private readonly TemporaryFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
     /// <summary>The states that a file without golden states of its own gives.</summary>
     private static readonly Dictionary<string, string> SameStates = new(StringComparer.Ordinal) { ["bert-oldkeys-F32"] = "bert-F32" };
 
@@ -56,6 +61,22 @@ public sealed class GgufFamilyTests
         using Golden golden = GoldenOf(file);
         foreach (Precision precision in new[] { Precision.Fp32, Precision.Int8 })
             BackboneTests.AssertBatchInvariant(checkpoint, golden.Ids, precision);
+    }
+
+    [Fact]
+    public void Training_on_a_folder_and_on_the_GGUF_file_made_from_it_gives_the_same_classifier()
+    {
+        string gguf = _folder.Write("bert.gguf", GgufOfBert.Convert(Repository.Fixture("bert")));
+        string[] heads = [.. new[] { "bert", gguf }.Select(HeadOf)];
+        Assert.Equal(File.ReadAllBytes(heads[0]), File.ReadAllBytes(heads[1]));
+
+        string HeadOf(string backbone)
+        {
+            using TextClassifier classifier = Requests.Train(Requests.Generate(60), Requests.Options(backbone));
+            string saved = _folder.File(Path.GetFileName(backbone) + "-classifier");
+            classifier.Save(saved);
+            return Path.Combine(saved, "head.safetensors");
+        }
     }
 
     private static string PathOf(string file) => Repository.Fixture("gguf-families", $"{file}.gguf");
