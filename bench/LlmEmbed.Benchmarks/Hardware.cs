@@ -5,8 +5,24 @@ namespace LlmEmbed.Benchmarks;
 /// <summary>The share of the matrix product rate that reading reaches on texts of about 64 tokens. The two are measured in turn.</summary>
 internal static class Hardware
 {
+    /// <summary>Some blocks of published models' shapes with random weights, all of them read.</summary>
+    public static int RunShapes()
+    {
+        string folder = Directory.CreateTempSubdirectory("llmembed-shapes").FullName;
+        try
+        {
+            foreach (string shape in SyntheticCheckpoint.ShapeNames) SyntheticCheckpoint.Write(shape, Path.Combine(folder, shape));
+            return Run([.. SyntheticCheckpoint.ShapeNames.Select(shape => $"{Path.Combine(folder, shape)}:-1")], textsOfCheckpoint: 160);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     /// <param name="checkpoints">As PATH:DEPTH; none for the starters at their default views.</param>
-    public static int Run(string[] checkpoints)
+    /// <param name="textsOfCheckpoint">How many texts a checkpoint reads in a repetition.</param>
+    public static int Run(string[] checkpoints, int textsOfCheckpoint = 40)
     {
         List<string[]> rows = [];
         IEnumerable<(string, string?)> starters = Bench.Starters.Select(name => (name, (string?)null));
@@ -16,7 +32,7 @@ internal static class Hardware
             Dictionary<Precision, Measurement> shares = new() { [Precision.Fp32] = new(), [Precision.Int8] = new() };
             double flops = (double)Bench.Inspect(backbone, ViewSelection.At(depths), Bench.Runtime)["flops_per_token"]!;
             using TextEncoder fp32 = Bench.Load(backbone, Precision.Fp32, depths), int8 = Bench.Load(backbone, Precision.Int8, depths);
-            string[] texts = Bench.Texts(depths is null ? 600 : 40, 50);
+            string[] texts = Bench.Texts(depths is null ? 600 : textsOfCheckpoint, 50);
             for (int i = 0; i < Bench.Repetitions; i++)
             {
                 foreach (TextEncoder encoder in new[] { fp32, int8 })

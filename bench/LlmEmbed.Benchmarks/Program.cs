@@ -8,6 +8,7 @@ if (args is ["--repetitions", string repetitions, ..])
 }
 return args switch
 {
+    ["hardware", "shapes"] => Hardware.RunShapes(),
     ["hardware", .. string[] rest] => Hardware.Run(rest),
     ["llama.cpp", .. string[] rest] => LlamaCpp.Run(rest),
     ["write-gguf", string format, string file] => GgufCopy.Write(format, file),
@@ -44,6 +45,8 @@ static int Usage()
         dotnet run --configuration Release --project bench/LlmEmbed.Benchmarks -- [--repetitions N] BENCHMARK
           hardware [PATH:DEPTH]...   share of the machine's matrix product rate that reading reaches, fp32 and int8; of the starters, or of
                                      checkpoints, each with the depth to cut at
+          hardware shapes            the same for some blocks of the shapes of ModernBERT-base, gte-base, all-mpnet-base-v2, EmbeddingGemma-300m
+                                     and Qwen3-0.6B
           llama.cpp [FILE.gguf]...   tokens per second beside llama.cpp on the starter's file and on others (after: npm install --prefix bench/peers)
           write-gguf FORMAT FILE     the starter's file as Q8_0, Q5_0, Q4_0 or F16, for that
           onnxruntime                all-MiniLM-L6-v2 beside onnxruntime-node on a graph as exporters write it

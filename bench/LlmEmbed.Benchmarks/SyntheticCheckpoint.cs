@@ -3,6 +3,127 @@ namespace LlmEmbed.Benchmarks;
 /// <summary>Checkpoints of a given shape, for measurements in which the values of the weights do not matter.</summary>
 internal static class SyntheticCheckpoint
 {
+    /// <summary>The shapes of published encoders and of a small decoder, each with a few of its blocks.</summary>
+    private static readonly Dictionary<string, Func<(string Config, List<(string Name, long[] Shape)> Tensors)>> Shapes = new()
+    {
+        ["ModernBERT-base"] = () => (
+            """
+            {"model_type": "modernbert", "vocab_size": 50368, "hidden_size": 768, "intermediate_size": 1152, "num_hidden_layers": 6,
+             "num_attention_heads": 12, "pad_token_id": 50283}
+            """,
+            [
+                ("model.embeddings.tok_embeddings.weight", [50368, 768]),
+                .. Vectors(768, "model.embeddings.norm.weight", "model.final_norm.weight"),
+                .. Blocks(6, block => Vectors(768, block == 0 ? [] : [$"model.layers.{block}.attn_norm.weight"])),
+                .. Blocks(6, block => Matrices(
+                    $"model.layers.{block}.", ("attn.Wqkv", 3 * 768, 768), ("attn.Wo", 768, 768), ("mlp.Wi", 2 * 1152, 768), ("mlp.Wo", 768, 1152))),
+                .. Blocks(6, block => Vectors(768, $"model.layers.{block}.mlp_norm.weight")),
+            ]),
+        ["gte-base"] = () => (
+            """
+            {"model_type": "new", "vocab_size": 30528, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 4,
+             "num_attention_heads": 12, "max_position_embeddings": 8192, "type_vocab_size": 0, "hidden_act": "gelu", "layer_norm_type": "layer_norm",
+             "layer_norm_eps": 1e-12, "position_embedding_type": "rope", "rope_theta": 500000}
+            """,
+            [
+                ("embeddings.word_embeddings.weight", [30528, 768]),
+                .. Vectors(768, "embeddings.LayerNorm.weight", "embeddings.LayerNorm.bias"),
+                .. Blocks(4, block => Matrices(
+                    $"encoder.layer.{block}.",
+                    ("attention.qkv_proj", 3 * 768, 768),
+                    ("attention.o_proj", 768, 768),
+                    ("mlp.up_gate_proj", 2 * 3072, 768),
+                    ("mlp.down_proj", 768, 3072))),
+                .. Blocks(4, block => Biases(
+                    $"encoder.layer.{block}.", ("attention.qkv_proj", 3 * 768), ("attention.o_proj", 768), ("mlp.down_proj", 768))),
+                .. Blocks(4, block => Norms($"encoder.layer.{block}.", 768, "attn_ln", "mlp_ln")),
+            ]),
+        ["all-mpnet-base-v2"] = () => (
+            """
+            {"model_type": "mpnet", "vocab_size": 30527, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 4,
+             "num_attention_heads": 12, "max_position_embeddings": 514, "hidden_act": "gelu", "layer_norm_eps": 1e-5,
+             "relative_attention_num_buckets": 32, "pad_token_id": 1}
+            """,
+            [
+                ("embeddings.word_embeddings.weight", [30527, 768]),
+                ("embeddings.position_embeddings.weight", [514, 768]),
+                ("encoder.relative_attention_bias.weight", [32, 12]),
+                .. Norms("embeddings.", 768, "LayerNorm"),
+                .. Blocks(4, block => Matrices(
+                    $"encoder.layer.{block}.",
+                    [.. new[] { "q", "k", "v", "o" }.Select(part => ($"attention.attn.{part}", 768L, 768L)),
+                     ("intermediate.dense", 3072, 768), ("output.dense", 768, 3072)])),
+                .. Blocks(4, block => Biases(
+                    $"encoder.layer.{block}.",
+                    [.. new[] { "q", "k", "v", "o" }.Select(part => ($"attention.attn.{part}", 768L)),
+                     ("intermediate.dense", 3072), ("output.dense", 768)])),
+                .. Blocks(4, block => Norms($"encoder.layer.{block}.", 768, "attention.LayerNorm", "output.LayerNorm")),
+            ]),
+        ["EmbeddingGemma-300m"] = () => (
+            """
+            {"model_type": "gemma3_text", "vocab_size": 49152, "hidden_size": 768, "intermediate_size": 1152, "num_hidden_layers": 6,
+             "num_attention_heads": 3, "num_key_value_heads": 1, "head_dim": 256, "max_position_embeddings": 2048, "query_pre_attn_scalar": 256,
+             "sliding_window": 512, "hidden_activation": "gelu_pytorch_tanh", "use_bidirectional_attention": true}
+            """,
+            Decoder(
+                hidden: 768, intermediate: 1152, queries: 768, keys: 256, head: 256, blocks: 6, prefix: "",
+                ["input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm"])),
+        ["Qwen3-0.6B"] = () => (
+            """
+            {"model_type": "qwen3", "vocab_size": 49152, "hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 4,
+             "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128, "max_position_embeddings": 4096, "rms_norm_eps": 1e-6,
+             "rope_theta": 1000000, "hidden_act": "silu", "tie_word_embeddings": true}
+            """,
+            Decoder(
+                hidden: 1024, intermediate: 3072, queries: 2048, keys: 1024, head: 128, blocks: 4, prefix: "model.",
+                ["input_layernorm", "post_attention_layernorm"])),
+    };
+
+    public static IEnumerable<string> ShapeNames => Shapes.Keys;
+
+    /// <summary>Writes a checkpoint of a published model's shape, with random weights and the starter's tokenizer.</summary>
+    public static void Write(string shape, string folder)
+    {
+        (string config, List<(string Name, long[] Shape)> tensors) = Shapes[shape]();
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(Path.Combine(folder, "config.json"), config);
+        File.Copy(Path.Combine(Bench.Root(), "models", Bench.Starters[1], "tokenizer.json"), Path.Combine(folder, "tokenizer.json"), overwrite: true);
+        Write(folder, tensors, fillsBlocks: true);
+    }
+
+    private static IEnumerable<(string, long[])> Blocks(int count, Func<int, IEnumerable<(string, long[])>> tensorsOf) =>
+        Enumerable.Range(0, count).SelectMany(tensorsOf);
+
+    private static IEnumerable<(string, long[])> Vectors(long size, params string[] names) => names.Select(name => (name, new[] { size }));
+
+    private static IEnumerable<(string, long[])> Norms(string prefix, long size, params string[] names) =>
+        names.SelectMany(name => Vectors(size, $"{prefix}{name}.weight", $"{prefix}{name}.bias"));
+
+    private static IEnumerable<(string, long[])> Matrices(string prefix, params (string Name, long Outputs, long Inputs)[] matrices) =>
+        matrices.Select(matrix => ($"{prefix}{matrix.Name}.weight", new[] { matrix.Outputs, matrix.Inputs }));
+
+    private static IEnumerable<(string, long[])> Biases(string prefix, params (string Name, long Size)[] biases) =>
+        biases.Select(bias => ($"{prefix}{bias.Name}.bias", new[] { bias.Size }));
+
+    private static List<(string, long[])> Decoder(
+        long hidden, long intermediate, long queries, long keys, long head, int blocks, string prefix, string[] norms) =>
+        [
+            ($"{prefix}embed_tokens.weight", [49152, hidden]),
+            ($"{prefix}norm.weight", [hidden]),
+            .. Blocks(blocks, block => Matrices(
+                $"{prefix}layers.{block}.",
+                ("self_attn.q_proj", queries, hidden),
+                ("self_attn.k_proj", keys, hidden),
+                ("self_attn.v_proj", keys, hidden),
+                ("self_attn.o_proj", hidden, queries),
+                ("mlp.gate_proj", intermediate, hidden),
+                ("mlp.up_proj", intermediate, hidden),
+                ("mlp.down_proj", hidden, intermediate))),
+            .. Blocks(blocks, block => Vectors(hidden, [.. norms.Select(norm => $"{prefix}layers.{block}.{norm}.weight")])),
+            .. Blocks(blocks, block => Vectors(
+                head, $"{prefix}layers.{block}.self_attn.q_norm.weight", $"{prefix}layers.{block}.self_attn.k_norm.weight")),
+        ];
+
     /// <summary>Writes a decoder with the architecture of LLaMA, all but its tokenizer.</summary>
     /// <param name="folder">The folder, which is made.</param>
     /// <param name="vocabulary">The number of token ids.</param>
@@ -86,7 +207,8 @@ internal static class SyntheticCheckpoint
         Random random = new(1);
         Safetensors.Write(Path.Combine(folder, "model.safetensors"), tensors, name =>
             name.EndsWith("bias", StringComparison.Ordinal) ? null
-            : name.Contains("norm", StringComparison.OrdinalIgnoreCase) ? row => Array.Fill(row, Half.One)
+            : name.Contains("norm", StringComparison.OrdinalIgnoreCase) || name.Contains("_ln.", StringComparison.Ordinal)
+                ? row => Array.Fill(row, Half.One)
             : name.Contains("layer", StringComparison.Ordinal) && !fillsBlocks ? null
             : Fill);
 

@@ -84,6 +84,8 @@ internal static class EmbedCommand
             JsonObject summary = totals.ToJson();
             summary["data"] = TableText.ToJson(description);
             summary["output"] = path;
+            summary["precision"] = CommonOptions.NameOf(encoder.Precision);
+            if (encoder.PrecisionReason.Length > 0) summary["precision_reason"] = encoder.PrecisionReason;
             summary["shape"] = new JsonArray(totals.Texts, encoder.Views.Count, encoder.HiddenSize);
             terminal.Output.WriteLine(summary.ToJsonString());
             return;
@@ -91,6 +93,8 @@ internal static class EmbedCommand
         TableText.PrintNotes(terminal, description.Source, description.Notes);
         terminal.Output.WriteLine($"{description.Source}: {description}");
         terminal.Output.WriteLine($"{path}: {totals.Texts:N0} texts × {encoder.Views.Count} views × {encoder.HiddenSize}");
+        if (encoder.PrecisionReason.Length > 0)
+            terminal.Output.WriteLine($"{encoder.Name}: {CommonOptions.NameOf(encoder.Precision)} ({encoder.PrecisionReason})");
         terminal.Output.WriteLine(totals.Describe(encoder.MaxTokens));
     }
 }

@@ -18,8 +18,10 @@ internal sealed class PrecisionChoice(OpenBackbone backbone, BackbonePlan plan, 
     {
         if (plan.Depth == 0) return (Precision.Fp32, "no block runs");
         double least = (Kept() ?? Measure(run)).Min();
-        Precision precision = least >= Calibration.LeastSimilarity ? Precision.Int8 : Precision.Fp32;
-        return (precision, string.Create(CultureInfo.InvariantCulture, $"centred cosine of int8 with fp32 {least:0.0000}"));
+        bool holds = least >= Calibration.LeastSimilarity;
+        string judgement = holds ? "" : string.Create(CultureInfo.InvariantCulture, $", less than {Calibration.LeastSimilarity}");
+        string reason = string.Create(CultureInfo.InvariantCulture, $"centred cosine of int8 with fp32 {least:0.0000}{judgement}");
+        return (holds ? Precision.Int8 : Precision.Fp32, reason);
     }
 
     /// <summary>

@@ -30,6 +30,22 @@ public sealed class EmbedCommandTests : IDisposable
         AssertGolden(golden, Embed(Repository.Fixture(folder), golden, "last,first,max,mean-skip-first"), "last", "first", "max", "mean-skip-first");
     }
 
+    [Fact]
+    public void The_precision_that_auto_took_is_said_with_its_reason()
+    {
+        string data = _folder.Write("texts.txt", "A parcel that never came\nso funny\n");
+        string[] arguments =
+        [
+            "embed", "--backbone", Repository.Fixture("gemma3-nested"), "--data", data, "--output", _folder.File("states.safetensors"),
+            "--precision", "auto", "--depths", "all",
+        ];
+        const string Reason = @"centred cosine of int8 with fp32 0\.98\d\d, less than 0\.99";
+        Assert.Matches($@"gemma3-nested: fp32 \({Reason}\)", Tool.Run(arguments).Succeeded().Output);
+        JsonElement summary = JsonDocument.Parse(Tool.Run([.. arguments, "--json"]).Succeeded().Output).RootElement;
+        Assert.Equal("fp32", summary.GetProperty("precision").GetString());
+        Assert.Matches(Reason, summary.GetProperty("precision_reason").GetString());
+    }
+
     [Theory]
     [InlineData("bert")]
     [InlineData("bert-old-names")]

@@ -30,6 +30,15 @@ public sealed class EncoderEngineTests : IDisposable
     }
 
     [Fact]
+    public void Auto_takes_fp32_where_int8_is_too_far_off_and_says_so()
+    {
+        using TextEncoder encoder = Requests.LoadEncoder(Repository.Fixture("gemma3-nested"));
+        Assert.Equal(Precision.Fp32, encoder.Precision);
+        Assert.StartsWith("centred cosine of int8 with fp32 0.98", encoder.PrecisionReason, StringComparison.Ordinal);
+        Assert.EndsWith(", less than 0.99", encoder.PrecisionReason, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Auto_takes_fp32_where_no_block_runs()
     {
         using TextEncoder encoder = Requests.LoadEncoder(Repository.Fixture("bert"), new() { Views = ViewSelection.At("0") });

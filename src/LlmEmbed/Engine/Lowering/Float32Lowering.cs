@@ -31,6 +31,12 @@ internal class Float32Lowering(Checkpoint checkpoint, WeightStore store) : Lower
 
     protected override void AddAndNorm(OnnxNode add, OnnxNode norm)
     {
+        if (norm.Layer is LayerNormLayer several && Flow.OnlyReaderOf(add.Output) is null)
+        {
+            Add(add);
+            Norm(norm, several);
+            return;
+        }
         if (norm.Layer is LayerNormLayer layer)
         {
             (string value, string bias, string residual) = WithBias(add, layer.Size);

@@ -84,6 +84,12 @@ internal sealed class Int8Lowering(Checkpoint checkpoint, WeightStore store, Int
             return;
         }
         LayerNormLayer layer = (LayerNormLayer)norm.Layer!;
+        if (Flow.OnlyReaderOf(add.Output) is null)
+        {
+            string[] constants = [Smoothed(WeightOf(layer), norm.Output), Smoothed(BiasOf(layer), norm.Output), Epsilon(layer)];
+            Graph.Node("AddPreLayerNormQuantize", [.. sum, .. constants], [.. NewRows(norm.Output), add.Output]);
+            return;
+        }
         // No linear layer reads the state behind the last block. It is quantized nevertheless, since no operator does the rest alone in one pass.
         bool isQuantized = Flow.LinearReadersOf(norm.Output).Any();
         string smoothing = isQuantized ? Smoothing(norm.Output) : Filled(1, layer.Size);
@@ -100,10 +106,11 @@ internal sealed class Int8Lowering(Checkpoint checkpoint, WeightStore store, Int
 
     protected override void Multiply(OnnxNode node)
     {
-        if (GateAndUp(node) is (Product gate, Product up))
+        if (GateAndUp(node) is (Activation function, Product gate, Product up))
         {
             IEnumerable<OnnxNode> linears = gate == up ? gate.Linears : [.. gate.Linears, .. up.Linears];
-            Graph.Node("SwiGluQuantize", [gate.Value, up.Value, gate.Scale, Biases(linears), Smoothing(node.Output)], NewRows(node.Output));
+            string[] inputs = [gate.Value, up.Value, gate.Scale, Biases(linears), Smoothing(node.Output)];
+            Graph.Node(FusedOperators.GateQuantize(function), inputs, NewRows(node.Output));
         }
         else
         {
@@ -115,10 +122,15 @@ internal sealed class Int8Lowering(Checkpoint checkpoint, WeightStore store, Int
     {
         // The pass of a gated unit, which begins at its multiplication, computes this function too.
         if (Flow.OnlyReaderOf(node.Output) is { Layer: MultiplyLayer } multiply && GateAndUp(multiply) is not null) return;
-        if (layer.Function == Activation.Gelu && UnfinishedOf(node.Input) is { IsFloat32: false, IsAlone: true } product
-            && Flow.IsReadByLinearsOnly(node.Output))
-            Graph.Node("GeluQuantize", [product.Value, product.Scale, Biases(product.Linears), Smoothing(node.Output)], NewRows(node.Output));
-        else base.Activate(node, layer);
+        if (UnfinishedOf(node.Input) is { IsFloat32: false, IsAlone: true } product && Flow.IsReadByLinearsOnly(node.Output))
+        {
+            string[] inputs = [product.Value, product.Scale, Biases(product.Linears), Smoothing(node.Output)];
+            Graph.Node(FusedOperators.ActivateQuantize(layer.Function), inputs, NewRows(node.Output));
+        }
+        else
+        {
+            base.Activate(node, layer);
+        }
     }
 
     protected override void Attend(OnnxNode node, AttentionLayer layer)
@@ -141,20 +153,20 @@ internal sealed class Int8Lowering(Checkpoint checkpoint, WeightStore store, Int
     }
 
     /// <summary>
-    /// The products of SiLU(gate)·up, if linear layers alone read that and one pass can compute it. Both are one product, or one each.
+    /// The products of f(gate)·up, if linear layers alone read that and one pass can compute it. Both are one product, or one each.
     /// </summary>
-    private (Product Gate, Product Up)? GateAndUp(OnnxNode multiply)
+    private (Activation Function, Product Gate, Product Up)? GateAndUp(OnnxNode multiply)
     {
         if (!Flow.IsReadByLinearsOnly(multiply.Output)) return null;
         for (int operand = 0; operand < 2; operand++)
         {
-            if (Flow.ProducerOf(multiply.Inputs[operand]) is not { Layer: ActivationLayer { Function: Activation.Silu } } silu) continue;
-            if (Flow.OnlyReaderOf(silu.Output) is null) continue;
-            (string gateValue, string upValue) = (silu.Input, multiply.Inputs[1 - operand]);
+            if (Flow.ProducerOf(multiply.Inputs[operand]) is not { Layer: ActivationLayer { Function: var function } } activation) continue;
+            if (Flow.OnlyReaderOf(activation.Output) is null) continue;
+            (string gateValue, string upValue) = (activation.Input, multiply.Inputs[1 - operand]);
             if (UnfinishedOf(gateValue) is not { IsFloat32: false } gate || UnfinishedOf(upValue) is not { IsFloat32: false } up) continue;
             if (gate.Scale != up.Scale) continue;
             bool isTogether = gate.Linears is [OnnxNode first, OnnxNode second] && first.Output == gateValue && second.Output == upValue;
-            if (isTogether || (gate.IsAlone && up.IsAlone)) return (gate, up);
+            if (isTogether || (gate.IsAlone && up.IsAlone)) return (function, gate, up);
         }
         return null;
     }
@@ -179,11 +191,13 @@ internal sealed class Int8Lowering(Checkpoint checkpoint, WeightStore store, Int
     }
 
     /// <summary>The norm's weight with the smoothing of its readers in it, and epsilon.</summary>
-    private string[] RmsNormConstants(RmsNormLayer norm, string output)
+    private string[] RmsNormConstants(RmsNormLayer norm, string output) => [Smoothed(WeightOf(norm), output), Epsilon(norm)];
+
+    /// <summary>A vector that a norm applies, with the smoothing of the norm's readers in it.</summary>
+    private string Smoothed(float[] vector, string output)
     {
-        float[] weight = WeightOf(norm);
-        TensorPrimitives.Multiply(weight, SmoothingOf(output), weight);
-        return [Graph.Constant<float>(weight, norm.Size), Epsilon(norm)];
+        TensorPrimitives.Multiply(vector, SmoothingOf(output), vector);
+        return Graph.Constant<float>(vector, vector.Length);
     }
 
     private string Smoothing(string value) => Graph.Constant<float>(SmoothingOf(value), SmoothingOf(value).Length);

@@ -94,6 +94,9 @@ internal abstract class Lowering(Checkpoint checkpoint, WeightStore store)
         return weight;
     }
 
+    /// <summary>What a layer norm adds.</summary>
+    protected float[] BiasOf(LayerNormLayer norm) => norm.Bias is string bias ? Read(bias, norm.Size) : new float[norm.Size];
+
     /// <summary>A constant vector of one value repeated.</summary>
     protected string Filled(float value, int size) => Graph.Constant<float>(Enumerable.Repeat(value, size).ToArray(), size);
 
@@ -154,9 +157,9 @@ internal abstract class Lowering(Checkpoint checkpoint, WeightStore store)
     /// <summary>The norm of a sum that one pass can compute with the sum; null if there is none.</summary>
     private OnnxNode? NormOf(OnnxNode add)
     {
-        // The pass over a layer norm gives no sum. The one over a root-mean-square norm does, and its norm is there for linear layers alone.
+        // Behind a residual sum stands a layer norm that alone reads it, or a norm for linear layers alone, whose pass gives the sum too.
         if (Flow.OnlyReaderOf(add.Output) is { Layer: LayerNormLayer } only) return only;
-        return Flow.ReadersOf(add.Output).FirstOrDefault(reader => reader.Layer is RmsNormLayer && Flow.IsReadByLinearsOnly(reader.Output));
+        return Flow.ReadersOf(add.Output).FirstOrDefault(reader => reader.Layer is NormLayer && Flow.IsReadByLinearsOnly(reader.Output));
     }
 }
 

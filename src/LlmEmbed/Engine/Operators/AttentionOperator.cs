@@ -290,7 +290,7 @@ internal static unsafe class AttentionOperator
         for (int key = 0; key < width; key += Lanes)
         {
             Vector512<float> exponential = Vector512.ConditionalSelect(
-                Between(key, from, to), FusedOperators.Exp(Vector512.Load(scores + key) - largest), Vector512<float>.Zero);
+                Between(key, from, to), Exponential.Of(Vector512.Load(scores + key) - largest), Vector512<float>.Zero);
             exponential.Store(scores + key);
             sum += exponential;
         }

@@ -27,8 +27,11 @@ internal static unsafe class FusedOperators
         new("RmsNormQuantize", [F, F, F], [new(Q, LikeInput), new(F, One)], &RmsNormQuantize),
         new("AddRmsNormQuantize", [F, F, F, F, F, F], [new(Q, LikeInput), new(F, One), new(F, LikeInput)], &AddRmsNormQuantize),
         new("AddLayerNormQuantize", [F, F, F, F, F, F, F, F], [new(Q, LikeInput), new(F, One), new(F, LikeInput)], &AddLayerNormQuantize),
-        new("SwiGluQuantize", [F, F, F, F, F], [new(Q, a => a.InputWidths[4]), new(F, One)], &SwiGluQuantize),
-        new("GeluQuantize", [F, F, F, F], [new(Q, LikeInput), new(F, One)], &GeluQuantize),
+        new("AddPreLayerNormQuantize", [F, F, F, F, F, F, F], [new(Q, LikeInput), new(F, One), new(F, LikeInput)], &AddPreLayerNormQuantize),
+        .. OperatorsOf<Silu>(Activation.Silu),
+        .. OperatorsOf<Gelu>(Activation.Gelu),
+        .. OperatorsOf<TanhGelu>(Activation.TanhGelu),
+        .. OperatorsOf<Relu>(Activation.Relu),
         new("AddLayerNorm", [F, F, F, F, F, F], [new(F, LikeInput)], &AddLayerNorm),
         new("GeluRows", [F, F], [new(F, LikeInput)], &GeluRows),
         new(
@@ -44,6 +47,19 @@ internal static unsafe class FusedOperators
             &AttentionOperator.OfProduct,
             AttentionOperator.Units),
     ];
+
+    /// <summary>The operator that applies a function to what a linear layer computed and quantizes the result.</summary>
+    public static string ActivateQuantize(Activation function) => $"{function}Quantize";
+
+    /// <summary>The operator that multiplies a function of a gate by another value and quantizes the product.</summary>
+    public static string GateQuantize(Activation function) => $"{function}GateQuantize";
+
+    private static FusedOperator[] OperatorsOf<TActivation>(Activation function)
+        where TActivation : IActivation =>
+        [
+            new(ActivateQuantize(function), [F, F, F, F], [new(Q, LikeInput), new(F, One)], &ActivateQuantize<TActivation>),
+            new(GateQuantize(function), [F, F, F, F, F], [new(Q, a => a.InputWidths[4]), new(F, One)], &GateQuantize<TActivation>),
+        ];
 
     private static int LikeInput(RowArguments arguments) => arguments.InputWidths[0];
 
@@ -135,15 +151,35 @@ internal static unsafe class FusedOperators
         {
             Span<float> output = a.Output(2, row);
             float mean = Sum(a.Row(0, row), a.Row(1, row)[0], a.Vector(2), a.Row(3, row), output) / width;
-            LayerNorm(output, mean, a.Vector(4), a.Vector(5), epsilon);
+            LayerNorm(output, mean, a.Vector(4), a.Vector(5), epsilon, output);
             Scale(output, 1, a.Vector(6), scratch);
             Quantize(scratch, a.Bytes(0, row), out a.Scalar(1, row));
         }
     }
 
-    /// <summary>The layer norm of a row, in place.</summary>
+    /// <summary>
+    /// (product [.,H], scale [.,1], bias [H], residual [.,H], weight · smoothing [H], bias of the norm · smoothing [H], epsilon [1]) → u8 [.,H],
+    /// scale [.,1], residual sum [.,H].
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void LayerNorm(Span<float> values, float mean, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, float epsilon)
+    private static void AddPreLayerNormQuantize(in RowArguments a, int begin, int end)
+    {
+        int width = a.InputWidths[0];
+        Span<float> scratch = new float[width];
+        float epsilon = a.Vector(6)[0];
+        for (int row = begin; row < end; row++)
+        {
+            Span<float> sum = a.Output(2, row);
+            float mean = Sum(a.Row(0, row), a.Row(1, row)[0], a.Vector(2), a.Row(3, row), sum) / width;
+            LayerNorm(sum, mean, a.Vector(4), a.Vector(5), epsilon, scratch);
+            Quantize(scratch, a.Bytes(0, row), out a.Scalar(1, row));
+        }
+    }
+
+    /// <summary>The layer norm of a row. Both rows may be the same one.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void LayerNorm(
+        ReadOnlySpan<float> values, float mean, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, float epsilon, Span<float> destination)
     {
         Vector512<float> means = Vector512.Create(mean), squares = Vector512<float>.Zero;
         int i = 0;
@@ -156,8 +192,8 @@ internal static unsafe class FusedOperators
         for (; i < values.Length; i++) sum += (values[i] - mean) * (values[i] - mean);
         float norm = 1 / MathF.Sqrt(sum / values.Length + epsilon);
         for (i = 0; i <= values.Length - Lanes; i += Lanes)
-            Vector512.FusedMultiplyAdd((Load(values, i) - means) * norm, Load(weight, i), Load(bias, i)).StoreUnsafe(ref values[i]);
-        for (; i < values.Length; i++) values[i] = MathF.FusedMultiplyAdd((values[i] - mean) * norm, weight[i], bias[i]);
+            Vector512.FusedMultiplyAdd((Load(values, i) - means) * norm, Load(weight, i), Load(bias, i)).StoreUnsafe(ref destination[i]);
+        for (; i < values.Length; i++) destination[i] = MathF.FusedMultiplyAdd((values[i] - mean) * norm, weight[i], bias[i]);
     }
 
     /// <summary>(product [.,H], bias [H], residual [.,H], weight [H], bias of the norm [H], epsilon [1]) → the layer norm of their sum.</summary>
@@ -168,7 +204,7 @@ internal static unsafe class FusedOperators
         {
             Span<float> output = a.Output(0, row);
             float mean = Sum(a.Row(0, row), 1, a.Vector(1), a.Row(2, row), output) / output.Length;
-            LayerNorm(output, mean, a.Vector(3), a.Vector(4), a.Vector(5)[0]);
+            LayerNorm(output, mean, a.Vector(3), a.Vector(4), a.Vector(5)[0], output);
         }
     }
 
@@ -182,17 +218,18 @@ internal static unsafe class FusedOperators
             ReadOnlySpan<float> product = a.Row(0, row);
             Span<float> output = a.Output(0, row);
             int i = 0;
-            for (; i <= output.Length - Lanes; i += Lanes) Gelu(Load(product, i) + Load(bias, i)).StoreUnsafe(ref output[i]);
-            for (; i < output.Length; i++) output[i] = Gelu(Vector512.Create(product[i] + bias[i]))[0];
+            for (; i <= output.Length - Lanes; i += Lanes) Gelu.Of(Load(product, i) + Load(bias, i)).StoreUnsafe(ref output[i]);
+            for (; i < output.Length; i++) output[i] = Gelu.Of(Vector512.Create(product[i] + bias[i]))[0];
         }
     }
 
     /// <summary>
-    /// (product whose first I columns are gate, product whose last I columns are up, scale [.,1], bias [2I], smoothing [I]) → SiLU(gate) · up as
+    /// (product whose first I columns are gate, product whose last I columns are up, scale [.,1], bias [2I], smoothing [I]) → f(gate) · up as
     /// u8 [.,I], scale [.,1]. Both products may be the same one [.,2I], or be [.,I] each.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void SwiGluQuantize(in RowArguments a, int begin, int end)
+    private static void GateQuantize<TActivation>(in RowArguments a, int begin, int end)
+        where TActivation : IActivation
     {
         int width = a.OutputWidths[0];
         Span<float> scratch = new float[width];
@@ -206,32 +243,38 @@ internal static unsafe class FusedOperators
             {
                 Vector512<float> gates = Vector512.FusedMultiplyAdd(Load(gate, i), scale, Load(gateBias, i));
                 Vector512<float> ups = Vector512.FusedMultiplyAdd(Load(up, i), scale, Load(upBias, i));
-                SwiGlu(gates, ups, Load(smoothing, i)).StoreUnsafe(ref scratch[i]);
+                TActivation.Gate(gates, ups, Load(smoothing, i)).StoreUnsafe(ref scratch[i]);
             }
             for (; i < width; i++)
             {
                 Vector512<float> gates = Vector512.Create(gate[i] * scale[0] + gateBias[i]), ups = Vector512.Create(up[i] * scale[0] + upBias[i]);
-                scratch[i] = SwiGlu(gates, ups, Vector512.Create(smoothing[i]))[0];
+                scratch[i] = TActivation.Gate(gates, ups, Vector512.Create(smoothing[i]))[0];
             }
             Quantize(scratch, a.Bytes(0, row), out a.Scalar(1, row));
         }
     }
 
-    /// <summary>(product [.,I], scale [.,1], bias [I], smoothing [I]) → GELU as u8 [.,I], scale [.,1].</summary>
+    /// <summary>(product [.,I], scale [.,1], bias [I], smoothing [I]) → f(product) as u8 [.,I], scale [.,1].</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void GeluQuantize(in RowArguments a, int begin, int end)
+    private static void ActivateQuantize<TActivation>(in RowArguments a, int begin, int end)
+        where TActivation : IActivation
     {
         int width = a.InputWidths[0];
         Span<float> scratch = new float[width];
         ReadOnlySpan<float> bias = a.Vector(2), smoothing = a.Vector(3);
+        Vector512<float> one = Vector512<float>.One;
         for (int row = begin; row < end; row++)
         {
             Vector512<float> scale = Vector512.Create(a.Row(1, row)[0]);
             ReadOnlySpan<float> product = a.Row(0, row);
             int i = 0;
             for (; i <= width - Lanes; i += Lanes)
-                (Gelu(Vector512.FusedMultiplyAdd(Load(product, i), scale, Load(bias, i))) * Load(smoothing, i)).StoreUnsafe(ref scratch[i]);
-            for (; i < width; i++) scratch[i] = Gelu(Vector512.Create(product[i] * scale[0] + bias[i]))[0] * smoothing[i];
+            {
+                Vector512<float> values = Vector512.FusedMultiplyAdd(Load(product, i), scale, Load(bias, i));
+                TActivation.Gate(values, one, Load(smoothing, i)).StoreUnsafe(ref scratch[i]);
+            }
+            for (; i < width; i++)
+                scratch[i] = TActivation.Gate(Vector512.Create(product[i] * scale[0] + bias[i]), one, Vector512.Create(smoothing[i]))[0];
             Quantize(scratch, a.Bytes(0, row), out a.Scalar(1, row));
         }
     }
@@ -267,44 +310,6 @@ internal static unsafe class FusedOperators
         int i = 0;
         for (; i <= values.Length - Lanes; i += Lanes) (Load(values, i) * factor * Load(weights, i)).StoreUnsafe(ref destination[i]);
         for (; i < values.Length; i++) destination[i] = values[i] * factor * weights[i];
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> SwiGlu(Vector512<float> gate, Vector512<float> up, Vector512<float> smoothing) =>
-        gate * up * smoothing / (Vector512<float>.One + Exp(-gate));
-
-    /// <summary>x·(1 + erf(x/√2))/2, with erf by Abramowitz and Stegun 7.1.26: off by 1.5e-7 at most, far below a quantization step.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Gelu(Vector512<float> x)
-    {
-        Vector512<float> z = Vector512.Abs(x) * 0.70710678f;
-        Vector512<float> t = Vector512<float>.One / Vector512.FusedMultiplyAdd(z, Vector512.Create(0.3275911f), Vector512<float>.One);
-        Vector512<float> series = Vector512.FusedMultiplyAdd(t, Vector512.Create(1.061405429f), Vector512.Create(-1.453152027f));
-        series = Vector512.FusedMultiplyAdd(series, t, Vector512.Create(1.421413741f));
-        series = Vector512.FusedMultiplyAdd(series, t, Vector512.Create(-0.284496736f));
-        series = Vector512.FusedMultiplyAdd(series, t, Vector512.Create(0.254829592f)) * t;
-        Vector512<float> erf = Vector512<float>.One - series * Exp(-(z * z));
-        return Vector512.FusedMultiplyAdd(Vector512.Abs(x), erf, x) * 0.5f; // x·erf(x/√2) = |x|·erf(|x|/√2)
-    }
-
-    /// <summary>
-    /// eˣ with a relative error of at most 2e-7, as 2ⁿ·2ʳ with a whole n, |r| ≤ 1/2 and the Taylor series of 2ʳ. .NET's own function computes in fp64
-    /// and takes several times as long.
-    /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> Exp(Vector512<float> x)
-    {
-        const float Round = 12582912f; // 1.5·2²³: adding it leaves the rounded number in the low bits
-        Vector512<float> power = Vector512.Min(Vector512.Max(x * 1.44269504f, Vector512.Create(-126f)), Vector512.Create(126f));
-        Vector512<float> rounded = power + Vector512.Create(Round);
-        Vector512<float> r = power - (rounded - Vector512.Create(Round));
-        Vector512<float> series = Vector512.FusedMultiplyAdd(r, Vector512.Create(1.54035304e-4f), Vector512.Create(1.33335581e-3f));
-        series = Vector512.FusedMultiplyAdd(series, r, Vector512.Create(9.61812911e-3f));
-        series = Vector512.FusedMultiplyAdd(series, r, Vector512.Create(5.55041087e-2f));
-        series = Vector512.FusedMultiplyAdd(series, r, Vector512.Create(2.40226507e-1f));
-        series = Vector512.FusedMultiplyAdd(series, r, Vector512.Create(6.93147181e-1f));
-        series = Vector512.FusedMultiplyAdd(series, r, Vector512<float>.One);
-        return (series.AsInt32() + Vector512.ShiftLeft(rounded.AsInt32(), 23)).AsSingle();
     }
 
     /// <summary>Rotates a row in place, scales it so that its largest magnitude becomes 127 and rounds to the nearest step.</summary>

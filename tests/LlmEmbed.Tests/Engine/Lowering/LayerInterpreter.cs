@@ -51,7 +51,7 @@ internal static class LayerInterpreter
         return [.. row.Zip(Read(checkpoint, norm.Weight, norm.Size), bias).Select(t => (t.First - mean) / root * t.Second + t.Third)];
     }
 
-    private static double Activate(double x, Activation function) => function switch
+    public static double Activate(double x, Activation function) => function switch
     {
         Activation.Silu => x / (1 + Math.Exp(-x)),
         Activation.Gelu => x * FusedOperatorsTests.NormalDistribution(x),

@@ -50,7 +50,7 @@ public sealed class LoweringTests : IDisposable
         Assert.Equal(
             [
                 "RmsNormQuantize", "MatMulIntegerToFloat", "AttentionOfProduct", "QuantizeRows", "MatMulIntegerToFloat", "AddRmsNormQuantize",
-                "MatMulIntegerToFloat", "SwiGluQuantize", "MatMulIntegerToFloat", "AddRows", "Identity",
+                "MatMulIntegerToFloat", "SiluGateQuantize", "MatMulIntegerToFloat", "AddRows", "Identity",
             ],
             Int8Operators(Block));
     }
@@ -77,6 +77,29 @@ public sealed class LoweringTests : IDisposable
                 "MatMulIntegerToFloat", "GeluQuantize", "MatMulIntegerToFloat", "AddLayerNormQuantize", "Identity",
             ],
             Int8Operators(Block));
+    }
+
+    [Theory]
+    [InlineData(nameof(Activation.Silu))]
+    [InlineData(nameof(Activation.Gelu))]
+    [InlineData(nameof(Activation.TanhGelu))]
+    [InlineData(nameof(Activation.Relu))]
+    public void A_gated_unit_with_a_layer_norm_in_front_takes_one_pass_between_two_products(string function)
+    {
+        string Block(Layers layers, string x)
+        {
+            string hidden = layers.Add(layers.Linear(x, Linear(3)), x);
+            string rows = layers.Norm(hidden, NoBias(1));
+            string gate = layers.Activate(layers.Linear(rows, Linear(4)), Enum.Parse<Activation>(function)), up = layers.Linear(rows, Linear(5));
+            return layers.Add(layers.Linear(layers.Multiply(gate, up), Linear(6)), hidden);
+        }
+        Assert.Equal(
+            [
+                "QuantizeRows", "MatMulIntegerToFloat", "AddPreLayerNormQuantize", "MatMulIntegerToFloat", $"{function}GateQuantize",
+                "MatMulIntegerToFloat", "AddRows", "Identity",
+            ],
+            Int8Operators(Block));
+        AssertComputes(Block, function);
     }
 
     /// <summary>Each of these breaks one condition of a pattern.</summary>

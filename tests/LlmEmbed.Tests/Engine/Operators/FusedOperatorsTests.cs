@@ -22,10 +22,13 @@ public sealed class FusedOperatorsTests
         AssertQuantized("QuantizeRows", width, (row, i) => x[row * width + i] * smoothing[i], [(x, width), (smoothing, 0)]);
     }
 
+    public static MatrixTheoryData<string, int> FunctionsAndWidths => new(Enum.GetNames<Activation>(), [1, 15, 64, 100, 576]);
+
     [Theory]
-    [MemberData(nameof(Widths))]
-    public void The_gated_unit_is_silu_of_the_gate_times_up(int width)
+    [MemberData(nameof(FunctionsAndWidths))]
+    public void The_gated_unit_is_the_function_of_the_gate_times_up(string name, int width)
     {
+        Activation function = Enum.Parse<Activation>(name);
         float[] product = Values(Rows * 2 * width), scale = Positive(Rows), bias = Values(2 * width), smoothing = Positive(width);
         product[0] = 1e4f; // e^x beyond what a float holds
         product[1] = -1e4f;
@@ -34,25 +37,23 @@ public sealed class FusedOperatorsTests
         {
             double gate = product[row * 2 * width + i] * scale[row] + bias[i],
                 up = product[row * 2 * width + width + i] * scale[row] + bias[width + i];
-            return gate / (1 + Math.Exp(-gate)) * up * smoothing[i];
+            return LayerInterpreter.Activate(gate, function) * up * smoothing[i];
         }
-        AssertQuantized("SwiGluQuantize", width, Expected, [(product, 2 * width), (product, 2 * width), (scale, 1), (bias, 0), (smoothing, 0)]);
-        AssertQuantized("SwiGluQuantize", width, Expected, [(Half(0), width), (Half(width), width), (scale, 1), (bias, 0), (smoothing, 0)]);
+        string unit = FusedOperators.GateQuantize(function);
+        AssertQuantized(unit, width, Expected, [(product, 2 * width), (product, 2 * width), (scale, 1), (bias, 0), (smoothing, 0)]);
+        AssertQuantized(unit, width, Expected, [(Half(0), width), (Half(width), width), (scale, 1), (bias, 0), (smoothing, 0)]);
     }
 
     [Theory]
-    [MemberData(nameof(Widths))]
-    public void Gelu_is_the_one_with_the_error_function(int width)
+    [MemberData(nameof(FunctionsAndWidths))]
+    public void Functions_behind_a_product_are_quantized(string name, int width)
     {
+        Activation function = Enum.Parse<Activation>(name);
         float[] product = Values(Rows * width), scale = Positive(Rows), bias = Values(width), smoothing = Positive(width);
         AssertQuantized(
-            "GeluQuantize",
+            FusedOperators.ActivateQuantize(function),
             width,
-            (row, i) =>
-            {
-                double x = product[row * width + i] * scale[row] + bias[i];
-                return x * NormalDistribution(x) * smoothing[i];
-            },
+            (row, i) => LayerInterpreter.Activate(product[row * width + i] * scale[row] + bias[i], function) * smoothing[i],
             [(product, width), (scale, 1), (bias, 0), (smoothing, 0)]);
     }
 
@@ -88,6 +89,21 @@ public sealed class FusedOperatorsTests
             (row, i) => Normalized(row, i) * smoothing[i],
             [(product, width), (scale, 1), (bias, 0), (residual, width), (weight, 0), (shift, 0), (smoothing, 0), ([Epsilon], 0)]);
         for (int i = 0; i < normalized.Length; i += 7) Assert.Equal(Normalized(i / width, i % width), normalized[i], 1e-3);
+    }
+
+    [Theory]
+    [MemberData(nameof(Widths))]
+    public void The_layer_norm_in_front_of_products_keeps_the_residual_sum(int width)
+    {
+        float[] product = Values(Rows * width), scale = Positive(Rows), bias = Values(width), residual = Values(Rows * width),
+            weight = Positive(width), shift = Values(width);
+        double Sum(int row, int i) => product[row * width + i] * scale[row] + bias[i] + residual[row * width + i];
+        float[] sums = AssertQuantized(
+            "AddPreLayerNormQuantize",
+            width,
+            (row, i) => LayerNorm(width, i, j => Sum(row, j), weight, shift),
+            [(product, width), (scale, 1), (bias, 0), (residual, width), (weight, 0), (shift, 0), ([Epsilon], 0)]);
+        for (int i = 0; i < sums.Length; i++) Assert.Equal(Sum(i / width, i % width), sums[i], 1e-4);
     }
 
     [Theory]
@@ -166,7 +182,7 @@ public sealed class FusedOperatorsTests
         {
             double[] rotated = RotationTests.ByDefinition([.. Enumerable.Range(0, width).Select(i => expected(row, i))]);
             double largest = rotated.Max(Math.Abs);
-            Assert.Equal(largest / 127, scales[row], largest * 1e-5);
+            Assert.Equal(largest / 127, scales[row], largest * 1e-5 + 1e-8); // GELU is exact to 1.5e-7
             for (int i = 0; i < width; i += 3)
                 Assert.Equal(rotated[i], (quantized[row * width + i] - FusedOperators.ZeroPoint) * scales[row], scales[row] * 0.51 + 1e-5);
         }
