@@ -19,6 +19,11 @@ internal sealed class GgufCheckpoint
         "vocab_size", "pooling_type", "tensor_data_layout", "rope.scaling.original_context_length", "rope.scaling.finetuned",
     ];
 
+    /// <summary>llama.cpp's poolings by their numbers, as sentence-transformers names them; null for none.</summary>
+    private static readonly string?[] PoolingModes = [null, "mean", "cls", "lasttoken"];
+
+    private static readonly string[] DenseLayers = ["dense_2.weight", "dense_3.weight"];
+
     private readonly GgufFile _file;
     private readonly GgufArchitecture _architecture;
     private readonly GgufMetadata _metadata;
@@ -46,14 +51,26 @@ internal sealed class GgufCheckpoint
         {
             GgufCheckpoint translation = new(file);
             IEnumerable<IGrouping<string, GgufTensor>> types = file.Tensors.Values.GroupBy(tensor => tensor.Format.Name);
+            Dictionary<string, Weight> weights =
+                file.Tensors.Values.Select(translation.ToWeight).ToDictionary(weight => weight.Name, StringComparer.Ordinal);
             return new CheckpointContent([file])
             {
                 Config = translation.Config,
                 Files = [path],
-                Weights = file.Tensors.Values.Select(translation.ToWeight).ToDictionary(weight => weight.Name, StringComparer.Ordinal),
+                Weights = weights,
+                Pooling = translation.PoolingWith(weights),
                 Format = $"GGUF v{file.Version}, {types.MaxBy(type => type.Sum(tensor => tensor.ByteLength))!.Key}",
             };
         });
+    }
+
+    private StoredPooling? PoolingWith(Dictionary<string, Weight> weights)
+    {
+        string key = $"{_architecture.Name}.pooling_type";
+        if (_metadata.WholeNumber(key, least: 0) is not int number) return null;
+        if (number >= PoolingModes.Length) throw Wrong($"'{key}' is {number}, expected 0 to 3: none, mean, CLS or last token.");
+        if (PoolingModes[number] is not string mode) return null;
+        return new StoredPooling(mode, [.. DenseLayers.Where(weights.ContainsKey).Select(name => weights[name])]);
     }
 
     private static GgufArchitecture ArchitectureOf(GgufFile file)

@@ -283,6 +283,20 @@ public sealed class GgufCheckpointTests : IDisposable
         Assert.Equal(2, padded.Config.Int("pad_token_id"));
     }
 
+    [Theory]
+    [InlineData(0, null)]
+    [InlineData(1, "mean")]
+    [InlineData(2, "cls")]
+    [InlineData(3, "lasttoken")]
+    public void The_pooling_of_the_file_has_the_name_that_sentence_transformers_gives_it(uint number, string? mode)
+    {
+        using Checkpoint checkpoint = Open(TinyBert().UInt32("bert.pooling_type", number));
+        Assert.Equal(mode, checkpoint.Pooling?.Mode);
+        using Checkpoint silent = Open(TinyBert());
+        Assert.Null(silent.Pooling);
+        AssertRefused("'bert.pooling_type' is 4, expected 0 to 3: none, mean, CLS or last token", TinyBert().UInt32("bert.pooling_type", 4));
+    }
+
     [Fact]
     public void The_scale_of_Gemma_3_follows_from_the_head_size_and_with_62_blocks_from_the_hidden_size()
     {

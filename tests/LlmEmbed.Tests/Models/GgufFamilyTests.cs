@@ -63,6 +63,27 @@ public sealed class GgufFamilyTests : IDisposable
             BackboneTests.AssertBatchInvariant(checkpoint, golden.Ids, precision);
     }
 
+    public static TheoryData<string> FilesWithPooling => [.. Files.Select(row => row.Data).Where(HasPooling)];
+
+    [Theory]
+    [MemberData(nameof(FilesWithPooling))]
+    public void The_pooling_and_the_dense_layers_of_the_file_give_the_golden_vectors(string file)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(PathOf(file));
+        Backbone backbone = Backbone.Create(checkpoint);
+        using Golden golden = GoldenOf(file);
+        Pooling pooling = checkpoint.Pooling!.Mode switch
+        {
+            "mean" => Pooling.Mean,
+            "cls" => Pooling.First,
+            _ => Pooling.Last,
+        };
+        float[] vectors = BackboneTests.Run(checkpoint, backbone, [new View(backbone.BlockCount, pooling)], golden.Ids);
+        foreach (Weight dense in checkpoint.Pooling.Dense)
+            vectors = [.. vectors.Chunk(dense.RowLength).SelectMany(vector => Multiply(dense, vector))];
+        Vectors.AssertClose(golden.Tensor("pooled"), vectors, 2e-4f, file);
+    }
+
     [Fact]
     public void Training_on_a_folder_and_on_the_GGUF_file_made_from_it_gives_the_same_classifier()
     {
@@ -77,6 +98,19 @@ public sealed class GgufFamilyTests : IDisposable
             classifier.Save(saved);
             return Path.Combine(saved, "head.safetensors");
         }
+    }
+
+    /// <summary>The files of language models name no pooling.</summary>
+    private static bool HasPooling(string file) => GoldenTexts.Section<int?>(JsonOf(file), "pooling_type") is not null;
+
+    private static float[] Multiply(Weight matrix, float[] vector)
+    {
+        float[] row = new float[vector.Length];
+        return [.. Enumerable.Range(0, (int)matrix.Shape[0]).Select(i =>
+        {
+            matrix.CopyRow(i, row);
+            return row.Zip(vector, (a, b) => a * b).Sum();
+        })];
     }
 
     private static string PathOf(string file) => Repository.Fixture("gguf-families", $"{file}.gguf");
