@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics.Tensors;
 using System.Text.Json.Nodes;
 using LlmEmbed.Files;
 
@@ -96,9 +97,20 @@ internal sealed class GgufCheckpoint
     {
         string name = Translate(tensor.Name);
         long[] shape = [.. tensor.Dimensions.Reverse()];
-        float added = tensor.Name.EndsWith("norm.weight", StringComparison.Ordinal) ? _architecture.AddedToNorms : 0;
-        return new Weight(_file.File, tensor.Offset, name, tensor.Format, shape, InterleavedHead(tensor.Name, shape), added);
+        bool isShifted = _architecture.AddedToNorms != 0 && tensor.Name.EndsWith("norm.weight", StringComparison.Ordinal);
+        NumberFormat format = isShifted ? Less(tensor.Format, _architecture.AddedToNorms) : tensor.Format;
+        return new Weight(_file.File, tensor.Offset, name, format, shape, InterleavedHead(tensor.Name, shape));
     }
+
+    /// <summary>The same format, whose values are read less what the file has added to them.</summary>
+    private static NumberFormat Less(NumberFormat format, float added) => format with
+    {
+        Widen = (stored, values) =>
+        {
+            format.Widen(stored, values);
+            TensorPrimitives.Subtract(values, added, values);
+        },
+    };
 
     private string Translate(string name)
     {

@@ -12,7 +12,6 @@ internal sealed unsafe class Weight
     private readonly long _offset;
     private readonly NumberFormat _format;
     private readonly int _interleavedHead;
-    private readonly float _added;
     private long _firstRow; // of a slice, for messages
 
     /// <param name="file">The file that holds the bytes.</param>
@@ -23,11 +22,9 @@ internal sealed unsafe class Weight
     /// <param name="interleavedHead">
     /// The size of a head, if the outputs of each head are stored in interleaved rotary order (GGUF's architecture llama); 0 otherwise.
     /// </param>
-    /// <param name="added">What the file has added to every value, so that it is taken away when values are read.</param>
-    public Weight(
-        MappedFile file, long offset, string name, NumberFormat format, IReadOnlyList<long> shape, int interleavedHead = 0, float added = 0)
+    public Weight(MappedFile file, long offset, string name, NumberFormat format, IReadOnlyList<long> shape, int interleavedHead = 0)
     {
-        (_file, _offset, _format, _interleavedHead, _added) = (file, offset, format, interleavedHead, added);
+        (_file, _offset, _format, _interleavedHead) = (file, offset, format, interleavedHead);
         (Name, Shape) = (name, shape);
         ByteLength = format.ByteLength(ElementCount);
     }
@@ -66,7 +63,7 @@ internal sealed unsafe class Weight
         ArgumentOutOfRangeException.ThrowIfNegative(first);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(count, Shape[0] - first);
         long values = first * (ElementCount / Shape[0]);
-        return new Weight(_file, _offset + _format.ByteLength(values), Name, _format, [count, .. Shape.Skip(1)], _interleavedHead, _added)
+        return new Weight(_file, _offset + _format.ByteLength(values), Name, _format, [count, .. Shape.Skip(1)], _interleavedHead)
         {
             _firstRow = _firstRow + (IsVector ? 0 : first * (RowCount / Shape[0])),
         };
@@ -101,7 +98,7 @@ internal sealed unsafe class Weight
     public bool TryGetMappedFloat32(out nint address)
     {
         address = _file.Address(_offset, ByteLength);
-        if (_format != NumberFormat.F32 || _interleavedHead != 0 || _added != 0 || address % sizeof(float) != 0) return false;
+        if (_format != NumberFormat.F32 || _interleavedHead != 0 || address % sizeof(float) != 0) return false;
         nint start = address;
         CheckRows(row => TensorPrimitives.IsFiniteAll(new ReadOnlySpan<float>((float*)start + row * RowLength, RowLength)));
         return true;
@@ -133,7 +130,6 @@ internal sealed unsafe class Weight
         long storedRow = IsVector ? row : StoredIndex(row);
         _format.Widen(_file.Span(_offset + storedRow * rowBytes, checked((int)rowBytes)), values);
         if (IsVector && _interleavedHead != 0) Deinterleave(values);
-        if (_added != 0) TensorPrimitives.Subtract(values, _added, values);
         return TensorPrimitives.IsFiniteAll<float>(values);
     }
 
