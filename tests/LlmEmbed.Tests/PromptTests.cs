@@ -17,7 +17,7 @@ public sealed class PromptTests : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
-    public static TheoryData<string> Decoders => ["llama-gqa", "qwen2", "qwen3", "smollm2-135m-instruct"];
+    public static TheoryData<string> Decoders => ["llama-gqa", "qwen2", "qwen3", "smollm2-135m-instruct", "gpt2", "gpt-neox"];
 
     public void Dispose() => _folder.Dispose();
 
@@ -128,6 +128,7 @@ public sealed class PromptTests : IDisposable
     [Theory]
     [InlineData("llama-gqa", "\n{text}")]
     [InlineData("qwen2", "\n{text}")]
+    [InlineData("gpt2", "\n{text}")]
     [InlineData("llama-mha", null)]
     [InlineData("bert", null)]
     public void Training_reads_a_decoder_behind_a_line_break_where_its_tokenizer_puts_nothing_before_texts(string backbone, string? prompt)

@@ -85,9 +85,9 @@ internal static class ConfigKeys
             // Tokens, which the tokenizer's own files decide.
             .. Harmless(
                 """
-                bos_token bos_token_id bos_token_ids cls_token_id decoder_start_token_id eos_token eos_token_id eos_token_ids forced_bos_token_id
-                forced_eos_token_id mask_token_id model_max_length pad_token pad_token_id pad_token_ids padding_side sep_token_id
-                tokenizer_model_max_length tokenizer_padding_side unk_token_id
+                bos_token bos_token_id bos_token_ids cls_token cls_token_id decoder_start_token_id eos_token eos_token_id eos_token_ids forced_bos_token_id
+                forced_eos_token_id mask_token mask_token_id model_max_length pad_token pad_token_id pad_token_ids padding_side sep_token sep_token_id
+                tokenizer_model_max_length tokenizer_padding_side unk_token unk_token_id
                 """),
             // How text is generated, which versions 2 to 4 of transformers wrote into every config.json.
             .. Harmless(
@@ -98,19 +98,28 @@ internal static class ConfigKeys
                 return_dict_in_generate suppress_tokens temperature top_k top_p typical_p
                 """),
             // How a model was trained.
-            .. Harmless("init_std initializer_cutoff_factor initializer_factor initializer_range max_sequence_length seq_length use_flash_attn"),
+            .. Harmless(
+                "init_std initializer_cutoff_factor initializer_factor initializer_range max_sequence_length n_ctx seq_length use_flash_attn"),
             // What stands above the last hidden state: classes, summaries, pooling of other kinds, the language-model head.
             .. Harmless(
                 """
-                emb_size final_logit_softcapping language logits_scaling matryoshka_dimensions name pooler_fc_size pooler_num_attention_heads
-                pooler_num_fc_layers pooler_size_per_head pooler_type summary_activation summary_first_dropout summary_last_dropout summary_mode
-                summary_proj_to_labels summary_type summary_use_proj
+                emb_size final_logit_softcapping language logits_scaling matryoshka_dimensions name pooler_fc_size pooler_hidden_act
+                pooler_hidden_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type summary_activation
+                summary_first_dropout summary_last_dropout summary_mode summary_proj_to_labels summary_type summary_use_proj
                 """),
             // ModernBERT's classes, its language-model head and how it was trained and compiled.
             .. Harmless(
                 """
                 classifier_activation classifier_bias classifier_pooling decoder_bias reference_compile repad_logits_with_grad
                 sparse_pred_ignore_index sparse_prediction
+                """),
+            // EuroBERT's classes.
+            .. Harmless("clf_pooling"),
+            // How Nomic BERT's own code computes the same, and how it was trained.
+            .. Harmless(
+                """
+                dense_seq_output fused_bias_fc fused_dropout_add_ln pad_vocab_size_multiple parallel_block_tied_norm reorder_and_upcast_attn
+                use_xentropy
                 """),
             // Tokens that stand for pictures, of which a text has none.
             .. Harmless("boi_token_index eoi_token_index image_token_index mm_tokens_per_image"),
@@ -134,8 +143,11 @@ internal static class ConfigKeys
             ("directionality", ["\"bidi\""]),
             ("embedding_multiplier", ["1"]),
             ("full_attention", ["{}"]), // rope_parameters by layer type
+            ("full_attn_mod", ["1"]), // Phi-4-mini
+            ("interpolate_factor", ["1"]), // Phi-4-mini
             ("is_decoder", ["false"]),
             ("is_encoder_decoder", ["false"]),
+            ("lm_head_bias", ["false"]),
             ("mrope_section", ["null"]),
             ("num_experts", ["0"]),
             ("num_local_experts", ["0"]),

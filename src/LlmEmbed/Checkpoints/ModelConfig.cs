@@ -13,9 +13,12 @@ internal sealed class ModelConfig
     /// <summary>How transformers names the classes of a <c>model_type</c>, for files that name only a class in <c>architectures</c>.</summary>
     private static readonly (string Class, string ModelType)[] Classes =
     [
-        ("Bert", "bert"), ("DistilBert", "distilbert"), ("Gemma3", "gemma3_text"), ("Gemma3Text", "gemma3_text"), ("Gemma3", "gemma3"),
-        ("Llama", "llama"), ("Mistral", "mistral"), ("ModernBert", "modernbert"), ("MPNet", "mpnet"), ("New", "new"),
-        ("Qwen2", "qwen2"), ("Qwen3", "qwen3"), ("Roberta", "roberta"), ("XLMRoberta", "xlm-roberta"),
+        ("Albert", "albert"), ("Bert", "bert"), ("DebertaV2", "deberta-v2"), ("DistilBert", "distilbert"), ("Electra", "electra"),
+        ("EuroBert", "eurobert"), ("Gemma2", "gemma2"), ("Gemma3", "gemma3_text"), ("Gemma3Text", "gemma3_text"), ("Gemma3", "gemma3"),
+        ("GPT2", "gpt2"), ("GPTNeoX", "gpt_neox"), ("Granite", "granite"), ("Llama", "llama"), ("Mistral", "mistral"),
+        ("ModernBert", "modernbert"), ("MPNet", "mpnet"), ("New", "new"), ("NomicBert", "nomic_bert"), ("Olmo2", "olmo2"), ("Olmo3", "olmo3"),
+        ("Phi3", "phi3"), ("Qwen2", "qwen2"), ("Qwen3", "qwen3"), ("Roberta", "roberta"), ("SmolLM3", "smollm3"), ("T5", "t5"),
+        ("T5Encoder", "t5"), ("T5With", "t5"), ("XLMRoberta", "xlm-roberta"),
     ];
 
     private readonly JsonSection _section;
@@ -102,6 +105,20 @@ internal sealed class ModelConfig
 
     /// <summary>The strings of an array, or null if it is absent or null.</summary>
     public IReadOnlyList<string>? Texts(string key) => _section.TextsOrNull(key);
+
+    /// <summary>The whole numbers of an array, or null if it is absent or null.</summary>
+    public int[]? Ints(string key) => Has(key) ? _section.Ints(key) : null;
+
+    /// <summary>The numbers of an array, or null if it is absent or null.</summary>
+    public float[]? Numbers(string key) => Has(key)
+        ? [.. _section.Array(key).EnumerateArray().Select(item => item.ValueKind == JsonValueKind.Number
+            ? item.GetSingle()
+            : throw _section.Wrong(key, item, "numbers"))]
+        : null;
+
+    /// <summary>The strings of an array, or the parts of one string; null if it is absent or null.</summary>
+    public IReadOnlyList<string>? Texts(string key, char separator) =>
+        _section.KindOf(key) == JsonValueKind.String ? Text(key).Split(separator) : Texts(key);
 
     /// <summary>
     /// Refuses every value of <paramref name="key"/> but those whose mathematics is implemented. A key that is absent or null passes.

@@ -13,6 +13,7 @@ internal sealed unsafe class Weight
     private readonly NumberFormat _format;
     private readonly int _interleavedHead;
     private long _firstRow; // of a slice, for messages
+    private float _factor = 1;
 
     /// <param name="file">The file that holds the bytes.</param>
     /// <param name="offset">Where in the file they begin.</param>
@@ -66,8 +67,13 @@ internal sealed unsafe class Weight
         return new Weight(_file, _offset + _format.ByteLength(values), Name, _format, [count, .. Shape.Skip(1)], _interleavedHead)
         {
             _firstRow = _firstRow + (IsVector ? 0 : first * (RowCount / Shape[0])),
+            _factor = _factor,
         };
     }
+
+    /// <summary>The same weight, whose values are multiplied in fp32 when they are read.</summary>
+    public Weight Times(float factor) =>
+        factor == 1 ? this : new Weight(_file, _offset, Name, _format, Shape, _interleavedHead) { _firstRow = _firstRow, _factor = _factor * factor };
 
     /// <summary>Widens row <paramref name="row"/> to fp32.</summary>
     /// <exception cref="LlmEmbedException">The row holds NaN or infinity.</exception>
@@ -98,7 +104,7 @@ internal sealed unsafe class Weight
     public bool TryGetMappedFloat32(out nint address)
     {
         address = _file.Address(_offset, ByteLength);
-        if (_format != NumberFormat.F32 || _interleavedHead != 0 || address % sizeof(float) != 0) return false;
+        if (_format != NumberFormat.F32 || _interleavedHead != 0 || _factor != 1 || address % sizeof(float) != 0) return false;
         nint start = address;
         CheckRows(row => TensorPrimitives.IsFiniteAll(new ReadOnlySpan<float>((float*)start + row * RowLength, RowLength)));
         return true;
@@ -130,6 +136,7 @@ internal sealed unsafe class Weight
         long storedRow = IsVector ? row : StoredIndex(row);
         _format.Widen(_file.Span(_offset + storedRow * rowBytes, checked((int)rowBytes)), values);
         if (IsVector && _interleavedHead != 0) Deinterleave(values);
+        if (_factor != 1) TensorPrimitives.Multiply(values, _factor, values);
         return TensorPrimitives.IsFiniteAll<float>(values);
     }
 

@@ -20,6 +20,9 @@ internal abstract class Backbone
     /// <summary>H.</summary>
     public abstract int HiddenSize { get; }
 
+    /// <summary>E, the width of what <see cref="Embed"/> writes: H unless the graph widens it.</summary>
+    public virtual int EmbeddingSize => HiddenSize;
+
     public abstract int VocabularySize { get; }
 
     /// <summary>The longest input, in tokens, that the model has positions for.</summary>
@@ -52,14 +55,20 @@ internal abstract class Backbone
     public static Backbone Create(Checkpoint checkpoint, IReadOnlyCollection<string>? acceptedKeys = null) =>
         Architectures.Open(checkpoint, acceptedKeys ?? []);
 
-    /// <summary>Writes what enters the first block for each token: [T,H], row after row.</summary>
+    /// <summary>Writes what enters the graph for each token: [T,E], row after row.</summary>
     public abstract void Embed(ReadOnlySpan<int> ids, Span<float> destination);
+
+    /// <summary>The same for tokens that stand behind others, which matters where the table of positions is read here.</summary>
+    /// <param name="before">How many tokens stand before them.</param>
+    /// <param name="ids">The tokens.</param>
+    /// <param name="destination">[T,E].</param>
+    public virtual void EmbedBehind(int before, ReadOnlySpan<int> ids, Span<float> destination) => Embed(ids, destination);
 
     /// <summary>Adds the forward pass of some blocks to a network.</summary>
     /// <param name="layers">The network.</param>
     /// <param name="inputs">The values that each run feeds.</param>
-    /// <param name="blocks">The blocks. If the first block of all is among them, token embeddings enter; else the hidden state before the first one
-    /// here.</param>
+    /// <param name="blocks">The blocks. If the first block of all is among them, token embeddings [B,T,E] enter; else the hidden state before the
+    /// first one here.</param>
     /// <param name="keep">Called with each depth that is reached, depth 0 included if it is among them, and the name of its hidden state
     /// [B,T,H].</param>
     public abstract void Forward(Layers layers, AttentionInputs inputs, BlockRange blocks, Action<int, string> keep);
@@ -85,7 +94,7 @@ internal abstract class Backbone
 internal readonly record struct BlockRange(int First, int End);
 
 /// <summary>Names of the values that a run feeds to a backbone's graph.</summary>
-/// <param name="Embeddings">What enters the first block: token embeddings or an earlier block's hidden state, F32 [B,T,H].</param>
+/// <param name="Embeddings">What enters the graph: token embeddings F32 [B,T,E] or an earlier block's hidden state [B,T,H].</param>
 /// <param name="Lengths">I32 [B], how many of each text's T are tokens and not padding, which is no key.</param>
 /// <param name="Positions">The longest T of any run, so that tables of positions need not reach further.</param>
 internal sealed record AttentionInputs(string Embeddings, string Lengths, int Positions)

@@ -29,19 +29,7 @@ internal sealed class Bert : PostNormEncoder
 
     public override string Pool(Layers layers, string firstToken) => Pool(layers, firstToken, $"{Prefix}pooler.dense");
 
-    protected override EncoderBlock LayersOf(int block)
-    {
-        string name = $"{Prefix}encoder.layer.{block}";
-        return new EncoderBlock(
-            Query: Square($"{name}.attention.self.query"),
-            Key: Square($"{name}.attention.self.key"),
-            Value: Square($"{name}.attention.self.value"),
-            AttentionOutput: Square($"{name}.attention.output.dense"),
-            AttentionNorm: Norm($"{name}.attention.output.LayerNorm"),
-            MlpInput: ToInner($"{name}.intermediate.dense"),
-            MlpOutput: FromInner($"{name}.output.dense"),
-            MlpNorm: Norm($"{name}.output.LayerNorm"));
-    }
+    protected override EncoderBlock LayersOf(int block) => BertBlock($"{Prefix}encoder.layer.{block}");
 
     protected override int PositionOf(int id, ref int next) => _isRoberta && id == PadId ? PadId : next++;
 

@@ -26,28 +26,48 @@ internal static class KeptAttention
     /// <param name="queryKeyValue">[B,T,heads·d], [B,T,kv·d] twice.</param>
     /// <param name="texts">The names of what is kept.</param>
     /// <param name="block">The block.</param>
-    /// <param name="shape">Sizes and flags; it must be causal and rotary.</param>
-    /// <param name="rotary">Tables of positions for heads of the size that is kept.</param>
+    /// <param name="shape">Sizes and flags; it must be causal.</param>
+    /// <param name="rotary">Tables of positions for heads of the size that is kept; null if the shape has none.</param>
     /// <returns>[B,T,heads·d].</returns>
-    public static string Attend(OnnxGraph graph, string[] queryKeyValue, GrowingTexts texts, int block, AttentionShape shape, Rotary rotary)
+    public static string Attend(OnnxGraph graph, string[] queryKeyValue, GrowingTexts texts, int block, AttentionShape shape, Rotary? rotary)
     {
         int size = shape.HeadSize, keptSize = HeadsFor(shape.KeyValueHeads, size).Size;
+        if (rotary is not null && rotary.Channels < size)
+            queryKeyValue = [.. queryKeyValue.Select((value, i) => i == 2 ? value : WithPairsApart(graph, value, size, rotary.Channels))];
         string[] kept = keptSize == size
             ? queryKeyValue
             : [.. queryKeyValue.Select((value, i) => Resized(graph, value, i == 0 ? shape.Heads : shape.KeyValueHeads, size, keptSize))];
         List<OnnxAttribute> attributes =
         [
-            ("num_heads", shape.Heads), ("kv_num_heads", shape.KeyValueHeads), ("do_rotary", 1), ("scale", shape.Scale),
+            ("num_heads", shape.Heads), ("kv_num_heads", shape.KeyValueHeads), ("do_rotary", rotary is null ? 0 : 1), ("scale", shape.Scale),
         ];
         if (shape.Window > 0) attributes.Add(("local_window_size", shape.Window));
+        if (shape.ScoreCap > 0) attributes.Add(("softcap", shape.ScoreCap));
         BlockCache cache = texts.Cache(block);
         string attention = graph.NextName("attention");
         graph.Node(
             "GroupQueryAttention",
-            [.. kept, cache.PastKeys, cache.PastValues, texts.LastIndex, texts.TotalLength, rotary.Cos, rotary.Sin],
+            [
+                .. kept, cache.PastKeys, cache.PastValues, texts.LastIndex, texts.TotalLength,
+                .. rotary is null ? [] : (string[])[rotary.Cos, rotary.Sin],
+            ],
             [attention, cache.Keys, cache.Values],
             [.. attributes]);
         return keptSize > size ? Resized(graph, attention, shape.Heads, keptSize, size) : attention;
+    }
+
+    /// <summary>
+    /// Reorders the channels of each head, so that those that are turned together lie half a head apart, as the operator wants it, and those that
+    /// stay are pairs behind them. Queries and keys are reordered alike, which changes no score.
+    /// </summary>
+    private static string WithPairsApart(OnnxGraph graph, string value, int size, int turned)
+    {
+        IEnumerable<int> Half(int first) => [.. Enumerable.Range(first * turned / 2, turned / 2), .. Rest(first)];
+        IEnumerable<int> Rest(int first) => Enumerable.Range(turned + first * (size - turned) / 2, (size - turned) / 2);
+        long[] order = [.. Half(0).Concat(Half(1)).Select(channel => (long)channel)];
+        string heads = graph.Node("Reshape", [value, graph.Constant<long>([0, 0, -1, size], 4)]);
+        string reordered = graph.Node("Gather", [heads, graph.Constant<long>(order, size)], ("axis", 3));
+        return graph.Node("Reshape", [reordered, graph.Constant<long>([0, 0, -1], 3)]);
     }
 
     /// <summary>

@@ -88,25 +88,19 @@ internal sealed record ModernBertConfig
 /// ModernBERT: an encoder with norms before attention and MLP, rotary positions, a gated MLP, and two kinds of blocks. In some of them a token sees
 /// all of its text, in the others only its surroundings, and the two kinds turn by frequencies of their own. Hugging Face: modeling_modernbert.py.
 /// </summary>
-internal sealed class ModernBert : Backbone
+internal sealed class ModernBert : ResidualBackbone
 {
-    private const string Words = "embeddings.tok_embeddings.weight";
-
     private readonly ModernBertConfig _config;
-    private readonly Weight _words;
 
     public ModernBert(Checkpoint checkpoint)
-        : base(checkpoint, Words)
+        : this(checkpoint, ModernBertConfig.Read(checkpoint.Config))
     {
-        _config = ModernBertConfig.Read(checkpoint.Config);
-        _words = checkpoint.Require(Prefix + Words, _config.VocabularySize, _config.HiddenSize);
     }
 
+    private ModernBert(Checkpoint checkpoint, ModernBertConfig config)
+        : base(checkpoint, "embeddings.tok_embeddings.weight", config.VocabularySize, config.HiddenSize) => _config = config;
+
     public override int BlockCount => _config.SeesAll.Count;
-
-    public override int HiddenSize => _config.HiddenSize;
-
-    public override int VocabularySize => _config.VocabularySize;
 
     public override int MaxTokens => _config.MaxPositions;
 
@@ -114,70 +108,35 @@ internal sealed class ModernBert : Backbone
 
     public override int PadId => _config.PadId;
 
-    public override void Embed(ReadOnlySpan<int> ids, Span<float> destination)
-    {
-        for (int t = 0; t < ids.Length; t++) _words.CopyRow(ids[t], destination.Slice(t * HiddenSize, HiddenSize));
-    }
+    protected override NormLayer EmbeddingNorm => Norm("embeddings.norm");
 
-    public override void Forward(Layers layers, AttentionInputs inputs, BlockRange blocks, Action<int, string> keep)
-    {
-        string hidden = inputs.Embeddings; // [B,T,H]
-        if (blocks.First == 0) keep(0, hidden = layers.Norm(hidden, Norm("embeddings.norm")));
-        if (blocks.End == blocks.First) return;
+    protected override NormLayer FinalNorm => Norm("final_norm");
 
-        Rotary ofAll = Rotary.Add(layers, _config.RotaryOfAll, inputs.Positions, _config.HeadSize);
-        Rotary ofSurroundings = Rotary.Add(layers, _config.RotaryOfSurroundings, inputs.Positions, _config.HeadSize);
-        for (int block = blocks.First; block < blocks.End; block++)
-        {
-            hidden = Block(layers, hidden, block, inputs.Lengths, _config.SeesAll[block] ? ofAll : ofSurroundings);
-            // The last hidden state is the one after the final norm.
-            keep(block + 1, block + 1 == BlockCount ? layers.Norm(hidden, Norm("final_norm")) : hidden);
-        }
-    }
-
-    private string Block(Layers layers, string hidden, int block, string lengths, Rotary rotary)
-    {
-        // The first block has no norm of its own before attention, since the embeddings have just been normed.
-        string input = block == 0 ? hidden : layers.Norm(hidden, Norm($"layers.{block}.attn_norm"));
-        hidden = layers.Add(Attention(layers, input, block, lengths, rotary), hidden);
-        return layers.Add(Mlp(layers, layers.Norm(hidden, Norm($"layers.{block}.mlp_norm")), block), hidden);
-    }
-
-    private string Attention(Layers layers, string input, int block, string lengths, Rotary rotary)
+    protected override ResidualBlock LayersOf(int block)
     {
         ModernBertConfig c = _config;
-        string name = $"{Prefix}layers.{block}.attn";
-        LinearLayer[] stored = LinearLayer.StoredIn(
-            $"{name}.Wqkv", HiddenSize, c.AttentionBias, ("query", HiddenSize), ("key", HiddenSize), ("value", HiddenSize));
-        string[] queryKeyValue = [.. stored.Select(layer => layers.Linear(input, layer))]; // [B,T,H] each
-        AttentionShape shape = new(c.Heads, c.Heads, c.HeadSize, 1 / MathF.Sqrt(c.HeadSize))
+        (int h, int inner, string name) = (c.HiddenSize, c.IntermediateSize, $"{Prefix}layers.{block}");
+        LinearLayer[] attention = LinearLayer.StoredIn($"{name}.attn.Wqkv", h, c.AttentionBias, ("query", h), ("key", h), ("value", h));
+        LinearLayer[] mlp = LinearLayer.StoredIn($"{name}.mlp.Wi", h, c.MlpBias, ("activated", inner), ("factor", inner));
+        return new ResidualBlock(
+            Query: attention[0],
+            Key: attention[1],
+            Value: attention[2],
+            AttentionOutput: new($"{name}.attn.Wo", h, h, c.AttentionBias),
+            Gate: mlp[0],
+            Up: mlp[1],
+            MlpOutput: new($"{name}.mlp.Wo", inner, h, c.MlpBias))
         {
-            IsRotary = true,
-            Window = c.SeesAll[block] ? 0 : c.Reach + 1, // the window counts the token itself
+            // The first block has no norm of its own before attention, since the embeddings have just been normed.
+            AttentionInputNorm = block == 0 ? null : Norm($"layers.{block}.attn_norm"),
+            MlpInputNorm = Norm($"layers.{block}.mlp_norm"),
+            Attention = new(c.Heads, c.Heads, c.HeadSize, 1 / MathF.Sqrt(c.HeadSize))
+            {
+                Window = c.SeesAll[block] ? 0 : c.Reach + 1, // the window counts the token itself
+            },
+            Rotary = c.SeesAll[block] ? c.RotaryOfAll : c.RotaryOfSurroundings,
+            Activation = Activation.Gelu,
         };
-        string attention = layers.Attend(queryKeyValue[0], queryKeyValue[1], queryKeyValue[2], shape, lengths, rotary);
-        return layers.Linear(attention, new($"{name}.Wo", HiddenSize, HiddenSize, c.AttentionBias));
-    }
-
-    private string Mlp(Layers layers, string input, int block)
-    {
-        ModernBertConfig c = _config;
-        string name = $"{Prefix}layers.{block}.mlp";
-        LinearLayer[] stored = LinearLayer.StoredIn(
-            $"{name}.Wi", HiddenSize, c.MlpBias, ("activated", c.IntermediateSize), ("factor", c.IntermediateSize));
-        string activated = layers.Activate(layers.Linear(input, stored[0]), Activation.Gelu); // [B,T,I]
-        string gated = layers.Multiply(activated, layers.Linear(input, stored[1]));
-        return layers.Linear(gated, new($"{name}.Wo", c.IntermediateSize, HiddenSize, c.MlpBias));
-    }
-
-    public override long ParameterCount(int depth)
-    {
-        ModernBertConfig c = _config;
-        long h = c.HiddenSize, i = c.IntermediateSize, norm = c.NormBias ? 2 * h : h;
-        long attention = 4 * h * h + (c.AttentionBias ? 4 * h : 0);
-        long mlp = 3 * h * i + (c.MlpBias ? 2 * i + h : 0);
-        long norms = 1 + 2L * depth - (depth > 0 ? 1 : 0) + (depth == BlockCount ? 1 : 0);
-        return depth * (attention + mlp) + norms * norm;
     }
 
     private LayerNormLayer Norm(string name) =>

@@ -30,6 +30,8 @@ internal sealed record EncoderBlock(
     LinearLayer MlpOutput,
     LayerNormLayer MlpNorm)
 {
+    public Activation Activation { get; init; } = Activation.Gelu;
+
     /// <summary>In a gated MLP what the activated inner values are multiplied by; null if the MLP is not gated.</summary>
     public LinearLayer? MlpFactor { get; init; }
 
@@ -43,7 +45,8 @@ internal sealed record EncoderBlock(
 /// <param name="Lengths">I32 [B], tokens of each text.</param>
 /// <param name="Rotary">Tables of rotary positions; null if there are none.</param>
 /// <param name="DistanceBias">Scores by distance [heads,2·positions − 1]; null if there are none.</param>
-internal sealed record EncoderPositions(string Lengths, Rotary? Rotary, string? DistanceBias);
+/// <param name="Positions">The longest T of any run.</param>
+internal sealed record EncoderPositions(string Lengths, Rotary? Rotary, string? DistanceBias, int Positions);
 
 /// <summary>
 /// The encoder that BERT introduced and its relatives share: attention in both directions and a norm after each residual sum. The relatives differ in
@@ -80,24 +83,41 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
 
     protected abstract LayerNormLayer EmbeddingNorm { get; }
 
-    private string Attention(Layers layers, string input, EncoderBlock block, EncoderPositions positions)
+    /// <summary>What makes hidden states of normed embeddings, which may be narrower; null if they are hidden states already.</summary>
+    protected virtual LinearLayer? EmbeddingProjection => null;
+
+    /// <summary>The attention itself, between its linear layers.</summary>
+    /// <param name="layers">The network.</param>
+    /// <param name="block">The block's layers.</param>
+    /// <param name="queryKeyValue">[B,T,H] each.</param>
+    /// <param name="positions">What the run's attention reads beside them.</param>
+    /// <returns>[B,T,H].</returns>
+    protected virtual string Attend(Layers layers, EncoderBlock block, string[] queryKeyValue, EncoderPositions positions)
     {
-        string query = layers.Linear(input, block.Query); // [B,T,H] each
-        string key = layers.Linear(input, block.Key);
-        string value = layers.Linear(input, block.Value);
         AttentionShape attentionShape = new(shape.Heads, shape.Heads, shape.HeadSize, 1 / MathF.Sqrt(shape.HeadSize))
         {
             IsRotary = positions.Rotary is not null,
             HasDistanceBias = positions.DistanceBias is not null,
         };
-        string attention = layers.Attend(
-            query, key, value, attentionShape, positions.Lengths, positions.Rotary, distanceBias: positions.DistanceBias); // [B,T,H]
-        return layers.Linear(attention, block.AttentionOutput);
+        return layers.Attend(
+            queryKeyValue[0],
+            queryKeyValue[1],
+            queryKeyValue[2],
+            attentionShape,
+            positions.Lengths,
+            positions.Rotary,
+            distanceBias: positions.DistanceBias);
+    }
+
+    private string Attention(Layers layers, string input, EncoderBlock block, EncoderPositions positions)
+    {
+        string[] queryKeyValue = [layers.Linear(input, block.Query), layers.Linear(input, block.Key), layers.Linear(input, block.Value)];
+        return layers.Linear(Attend(layers, block, queryKeyValue, positions), block.AttentionOutput);
     }
 
     private static string Mlp(Layers layers, string input, EncoderBlock block)
     {
-        string inner = layers.Activate(layers.Linear(input, block.MlpInput), Activation.Gelu); // [B,T,I]
+        string inner = layers.Activate(layers.Linear(input, block.MlpInput), block.Activation); // [B,T,I]
         if (block.MlpFactor is { } factor) inner = layers.Multiply(inner, layers.Linear(input, factor));
         return layers.Linear(inner, block.MlpOutput);
     }
@@ -114,16 +134,16 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
     /// </summary>
     public override void Embed(ReadOnlySpan<int> ids, Span<float> destination)
     {
-        _words ??= Checkpoint.Require(Prefix + Words, shape.VocabularySize, shape.HiddenSize);
-        if (HasPositionTable)
-            _positions ??= Checkpoint.Require($"{Prefix}embeddings.position_embeddings.weight", shape.PositionRows, shape.HiddenSize);
-        if (TokenTypes > 0) _types ??= Checkpoint.Require($"{Prefix}embeddings.token_type_embeddings.weight", TokenTypes, shape.HiddenSize);
+        int size = EmbeddingSize;
+        _words ??= Checkpoint.Require(Prefix + Words, shape.VocabularySize, size);
+        if (HasPositionTable) _positions ??= Checkpoint.Require($"{Prefix}embeddings.position_embeddings.weight", shape.PositionRows, size);
+        if (TokenTypes > 0) _types ??= Checkpoint.Require($"{Prefix}embeddings.token_type_embeddings.weight", TokenTypes, size);
 
-        float[] scratch = new float[HiddenSize];
+        float[] scratch = new float[size];
         int position = FirstPosition;
         for (int t = 0; t < ids.Length; t++)
         {
-            Span<float> token = destination.Slice(t * HiddenSize, HiddenSize);
+            Span<float> token = destination.Slice(t * size, size);
             _words.CopyRow(ids[t], token);
             if (_positions is not null) AddRow(_positions, PositionOf(ids[t], ref position), scratch, token);
             if (_types is not null) AddRow(_types, 0, scratch, token);
@@ -133,11 +153,16 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
     public override void Forward(Layers layers, AttentionInputs inputs, BlockRange blocks, Action<int, string> keep)
     {
         string hidden = inputs.Embeddings; // [B,T,H]
-        if (blocks.First == 0) keep(0, hidden = layers.Norm(hidden, EmbeddingNorm));
+        if (blocks.First == 0)
+        {
+            hidden = layers.Norm(hidden, EmbeddingNorm);
+            if (EmbeddingProjection is { } projection) hidden = layers.Linear(hidden, projection with { StaysFloat32 = true });
+            keep(0, hidden);
+        }
         if (blocks.End == blocks.First) return;
 
         EncoderPositions positions =
-            new(inputs.Lengths, AddRotary(layers, inputs.Positions), AddDistanceBias(layers, inputs.Positions));
+            new(inputs.Lengths, AddRotary(layers, inputs.Positions), AddDistanceBias(layers, inputs.Positions), inputs.Positions);
         for (int block = blocks.First; block < blocks.End; block++)
         {
             hidden = Block(layers, hidden, LayersOf(block), positions);
@@ -145,7 +170,8 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
         }
     }
 
-    public override long ParameterCount(int depth) => 2 * shape.HiddenSize + depth * LayersOf(0).ParameterCount;
+    public override long ParameterCount(int depth) =>
+        2 * EmbeddingSize + (EmbeddingProjection?.ParameterCount ?? 0) + depth * LayersOf(0).ParameterCount;
 
     /// <summary>The layers of one block.</summary>
     protected abstract EncoderBlock LayersOf(int block);
@@ -173,13 +199,27 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
     /// <summary>The last linear layer of an MLP.</summary>
     protected LinearLayer FromInner(string name) => new(name, shape.IntermediateSize, HiddenSize, HasBias: true);
 
+    /// <summary>The layers of a block under BERT's names.</summary>
+    protected EncoderBlock BertBlock(string name) => new(
+        Query: Square($"{name}.attention.self.query"),
+        Key: Square($"{name}.attention.self.key"),
+        Value: Square($"{name}.attention.self.value"),
+        AttentionOutput: Square($"{name}.attention.output.dense"),
+        AttentionNorm: Norm($"{name}.attention.output.LayerNorm"),
+        MlpInput: ToInner($"{name}.intermediate.dense"),
+        MlpOutput: FromInner($"{name}.output.dense"),
+        MlpNorm: Norm($"{name}.output.LayerNorm"));
+
     /// <summary>The row of the position table for a token; <paramref name="next"/> is the row that the next counted token gets.</summary>
     protected virtual int PositionOf(int id, ref int next) => next++;
 
     /// <summary>The names of a layer norm, which the oldest checkpoints call gamma and beta.</summary>
-    protected LayerNormLayer Norm(string name) => Checkpoint.Weights.ContainsKey($"{name}.gamma")
-        ? new($"{name}.gamma", $"{name}.beta", shape.HiddenSize, shape.Epsilon)
-        : new($"{name}.weight", $"{name}.bias", shape.HiddenSize, shape.Epsilon);
+    protected LayerNormLayer Norm(string name) => Norm(name, HiddenSize);
+
+    /// <inheritdoc cref="Norm(string)"/>
+    protected LayerNormLayer Norm(string name, int size) => Checkpoint.Weights.ContainsKey($"{name}.gamma")
+        ? new($"{name}.gamma", $"{name}.beta", size, shape.Epsilon)
+        : new($"{name}.weight", $"{name}.bias", size, shape.Epsilon);
 
     /// <summary>
     /// Refuses what would turn the encoder into a decoder. <c>is_causal</c> alone does not, since transformers never looks for it in an encoder.

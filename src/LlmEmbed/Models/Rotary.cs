@@ -3,19 +3,22 @@ using LlmEmbed.Engine;
 
 namespace LlmEmbed.Models;
 
-/// <summary>Tables of cosines and sines [positions,d/2] of rotary positions, which turn channel i of a head with channel i + d/2.</summary>
-internal sealed record Rotary(string Cos, string Sin)
+/// <summary>Tables of cosines and sines [positions,c/2] of rotary positions, which turn channel i of a head with channel i + c/2.</summary>
+/// <param name="Cos">Cosines.</param>
+/// <param name="Sin">Sines.</param>
+/// <param name="Channels">r, the channels that are turned. Angles of the pairs behind r/2, if c is larger, are 0.</param>
+internal sealed record Rotary(string Cos, string Sin, int Channels)
 {
     /// <summary>Adds the tables to a network. Several networks with the same store share them.</summary>
     /// <param name="layers">The network.</param>
     /// <param name="settings">The frequencies.</param>
     /// <param name="positions">The longest T of any run.</param>
-    /// <param name="headSize">d, at least the channels that are turned. The pairs behind them stay as they are.</param>
-    public static Rotary Add(Layers layers, RotarySettings settings, int positions, int headSize)
+    /// <param name="channels">c, at least the channels that are turned.</param>
+    public static Rotary Add(Layers layers, RotarySettings settings, int positions, int channels)
     {
         string Table(string name, Func<(float Sin, float Cos), float> part) =>
-            layers.Shared($"{name}, {settings.Name}, {positions} positions, {headSize} channels", () => settings.Table(positions, headSize, part));
-        return new Rotary(Table("cosines", pair => pair.Cos), Table("sines", pair => pair.Sin));
+            layers.Shared($"{name}, {settings.Name}, {positions} positions, {channels} channels", () => settings.Table(positions, channels, part));
+        return new Rotary(Table("cosines", pair => pair.Cos), Table("sines", pair => pair.Sin), settings.Channels);
     }
 }
 
@@ -27,34 +30,47 @@ internal sealed record Rotary(string Cos, string Sin)
 /// <param name="Scaling">Changes the frequencies; null for none.</param>
 internal sealed record RotarySettings(string Name, int Channels, double Base, float[]? Divisors, RopeScaling? Scaling)
 {
-    /// <summary>[positions,d/2]: the sine or the cosine of each angle.</summary>
-    public WeightBuffer Table(int positions, int headSize, Func<(float Sin, float Cos), float> part)
+    /// <summary>[positions,c/2]: the sine or the cosine of each angle.</summary>
+    public WeightBuffer Table(int positions, int channels, Func<(float Sin, float Cos), float> part)
     {
-        int half = headSize / 2;
+        int half = channels / 2;
         WeightBuffer table = WeightBuffer.Allocate<float>(positions, half);
         Span<float> values = table.Span<float>();
         values.Fill(part((Sin: 0, Cos: 1)));
         for (int i = 0; i < Channels / 2; i++)
         {
-            double frequency = Math.Pow(Base, -2.0 * i / Channels) / (Divisors?[i] ?? 1);
-            float scaled = (float)(Scaling?.Apply(frequency) ?? frequency);
+            double frequency = Math.Pow(Base, -2.0 * i / Channels) / (Divisors?[i] ?? Scaling?.Divisors?[i] ?? 1);
+            float scaled = (float)(Scaling?.Apply(frequency) ?? frequency), amplitude = Scaling?.Amplitude ?? 1;
             // The angle is a product in fp32, as in the reference implementation.
-            for (int position = 0; position < positions; position++) values[position * half + i] = part(MathF.SinCos(position * scaled));
+            for (int position = 0; position < positions; position++)
+                values[position * half + i] = part(MathF.SinCos(position * scaled)) * amplitude;
         }
         return table;
     }
 }
 
-/// <summary>Rotary scaling of the types <c>linear</c> and <c>llama3</c>.</summary>
+/// <summary>Rotary scaling of the types <c>linear</c>, <c>llama3</c> and <c>longrope</c>.</summary>
 internal sealed record RopeScaling(double Factor, double LowFrequencyFactor, double HighFrequencyFactor, double OriginalMaxPositions, bool IsLinear)
 {
+    /// <summary>[r/2], what longrope divides each frequency by; null for other types.</summary>
+    public float[]? Divisors { get; init; }
+
+    /// <summary>What longrope multiplies cosines and sines by.</summary>
+    public float Amplitude { get; init; } = 1;
+
     /// <summary>Reads the old style (<c>rope_theta</c> beside <c>rope_scaling</c>) and the new one (both in <c>rope_parameters</c>).</summary>
-    public static (double Base, RopeScaling? Scaling) Read(ModelConfig config)
+    /// <param name="config">The configuration.</param>
+    /// <param name="hasLongRope">
+    /// Whether the caller reads no text longer than <see cref="OriginalMaxPositions"/> if there are <see cref="Divisors"/>.
+    /// </param>
+    public static (double Base, RopeScaling? Scaling) Read(ModelConfig config, bool hasLongRope = false)
     {
         ModelConfig? parameters = config.Section("rope_parameters");
         ModelConfig? section = parameters ?? config.Section("rope_scaling");
         double ropeBase = (parameters ?? config).Number("rope_theta", config.Number("rope_theta", 10000.0));
-        return (ropeBase, section is null ? null : ScalingIn(section, config));
+        if (section is null) return (ropeBase, null);
+        bool isLongRope = hasLongRope && section.Text("rope_type", section.Text("type", "")) is "longrope" or "su"; // su is the older name
+        return (ropeBase, isLongRope ? LongRopeIn(section, config) : ScalingIn(section, config));
     }
 
     /// <summary>
@@ -74,6 +90,24 @@ internal sealed record RopeScaling(double Factor, double LowFrequencyFactor, dou
         double ropeBase = section?.Number("rope_theta", oldBase) ?? oldBase;
         if (scalingKey is not null) section ??= config.Section(scalingKey);
         return (ropeBase, section is null ? null : ScalingIn(section, config));
+    }
+
+    /// <summary>
+    /// Texts up to the original length have divisors of their own, longer ones others (<c>long_factor</c>), which are not implemented: the state of a
+    /// token would depend on what follows it. The amplitude belongs to the whole length that the model is made for.
+    /// </summary>
+    private static RopeScaling LongRopeIn(ModelConfig section, ModelConfig config)
+    {
+        const string Original = "original_max_position_embeddings";
+        _ = section.Has("long_factor");
+        int original = section.Has(Original) ? section.Size(Original) : config.Size(Original);
+        double stretch = section.Number("factor", (double)config.Size("max_position_embeddings", original) / original);
+        double amplitude = section.Number("attention_factor", stretch <= 1 ? 1 : Math.Sqrt(1 + Math.Log(stretch) / Math.Log(original)));
+        return new RopeScaling(1, 0, 0, original, IsLinear: true)
+        {
+            Divisors = section.Numbers("short_factor") ?? throw section.Wrong("short_factor", "is missing, expected an array of numbers."),
+            Amplitude = (float)amplitude,
+        };
     }
 
     private static RopeScaling? ScalingIn(ModelConfig section, ModelConfig config)

@@ -118,12 +118,12 @@ internal sealed class EncoderSession : IDisposable
     {
         int length = LengthOf(batch);
         // A new array for each batch would be cleared, and soon collected, for nothing.
-        float[]? rented = _blocks.First > 0 ? null : ArrayPool<float>.Shared.Rent(batch.Count * length * _backbone.HiddenSize);
+        float[]? rented = _blocks.First > 0 ? null : ArrayPool<float>.Shared.Rent(batch.Count * length * EnteringSize);
         try
         {
             if (rented is not null) Embed(batch, length, rented);
             using GraphFeeds feeds = new();
-            feeds.Add(Embeddings, rented ?? state!, batch.Count, length, _backbone.HiddenSize);
+            feeds.Add(Embeddings, rented ?? state!, batch.Count, length, EnteringSize);
             feeds.Add(Lengths, batch.Select(ids => ids.Length - PrefixLength).ToArray(), batch.Count);
             foreach (PoolingInput input in _poolingInputs) input.Feed(feeds, input.Name, SeenBy(batch, length));
             return _session.Run(feeds);
@@ -139,6 +139,9 @@ internal sealed class EncoderSession : IDisposable
 
     private int PrefixLength => _prefix?.Length ?? 0;
 
+    /// <summary>Channels of what enters the graph.</summary>
+    private int EnteringSize => _blocks.First > 0 ? _backbone.HiddenSize : _backbone.EmbeddingSize;
+
     private bool HasState(IReadOnlyList<View> views) => views.Max(view => view.Depth) > _blocks.End;
 
     public void Dispose() => _session.Dispose();
@@ -147,7 +150,7 @@ internal sealed class EncoderSession : IDisposable
 
     private AttentionInputs DeclareInputs(OnnxGraph graph, int maxTokens)
     {
-        string embeddings = graph.Input(Embeddings, OnnxType.Float, null, null, _backbone.HiddenSize);
+        string embeddings = graph.Input(Embeddings, OnnxType.Float, null, null, EnteringSize);
         foreach (PoolingInput input in _poolingInputs) input.Declare(graph, input.Name);
         return new AttentionInputs(embeddings, graph.Input(Lengths, OnnxType.Int32, [null]), maxTokens) { Prefix = _prefix };
     }
@@ -156,10 +159,10 @@ internal sealed class EncoderSession : IDisposable
     private string Pool(Layers layers, string state, PoolingKind kind) =>
         kind.Nodes(new PoolingNodes(layers, _backbone, state, kind.Input?.Name ?? "", _attentionQuery));
 
-    /// <summary>What enters the first block: [B,T,H].</summary>
+    /// <summary>What enters the graph of the first block: [B,T,E].</summary>
     private void Embed(IReadOnlyList<int[]> batch, int length, float[] embeddings)
     {
-        int size = _backbone.HiddenSize;
+        int size = EnteringSize;
         int[] padded = new int[length];
         for (int b = 0; b < batch.Count; b++)
         {
@@ -169,7 +172,7 @@ internal sealed class EncoderSession : IDisposable
             // Padding is looked up only where it counts; elsewhere zeros do, since nothing attends to it.
             int rows = _padTo is null ? ids.Length : length;
             Span<float> text = embeddings.AsSpan(b * length * size, length * size);
-            _backbone.Embed(padded.AsSpan(0, rows), text[..(rows * size)]);
+            _backbone.EmbedBehind(PrefixLength, padded.AsSpan(0, rows), text[..(rows * size)]);
             text[(rows * size)..].Clear();
         }
     }

@@ -2,7 +2,7 @@ using LlmEmbed.Files;
 
 namespace LlmEmbed.Tokenization;
 
-/// <summary>Reads SentencePiece's own format (a protobuf ModelProto), as in tokenizer.model and sentencepiece.bpe.model.</summary>
+/// <summary>Reads SentencePiece's own format (a protobuf ModelProto), as in tokenizer.model, sentencepiece.bpe.model and spm.model.</summary>
 internal static class SentencePieceFile
 {
     private static readonly TokenizerClass[] Classes =
@@ -10,6 +10,15 @@ internal static class SentencePieceFile
         new("LlamaTokenizer", Bos: "<s>", Eos: "</s>"),
         new("GemmaTokenizer", Bos: "<bos>", Eos: "<eos>"),
         new("XLMRobertaTokenizer", Bos: "<s>", Eos: "</s>") { IsXlmRoberta = true },
+        new("DebertaV2Tokenizer", Bos: "[CLS]", Eos: "[SEP]") { IsDeberta = true },
+    ];
+
+    private const char VisibleSpace = '\u2581';
+
+    private static readonly (string Key, AddedToken Token)[] DebertaTokens =
+    [
+        ("bos_token", AddedToken.Of("[CLS]")), ("eos_token", AddedToken.Of("[SEP]")), ("unk_token", AddedToken.Of("[UNK]")),
+        ("sep_token", AddedToken.Of("[SEP]")), ("pad_token", AddedToken.Of("[PAD]")), ("cls_token", AddedToken.Of("[CLS]")),
     ];
 
     public static TokenizerParts Read(string file)
@@ -18,6 +27,7 @@ internal static class SentencePieceFile
         SentencePieceModel model = Parse(file, FileProblem.ReadBytes(file));
         TokenizerClass kind = Classes.FirstOrDefault(kind => kind.Name == (config.TokenizerClass ?? ClassOfFileName(file)))
             ?? throw config.ClassNotImplemented(file, [.. Classes.Select(kind => kind.Name)]);
+        if (kind.IsDeberta) return ReadDeberta(model, config);
         if (kind.IsXlmRoberta) model = InFairseqOrder(model);
 
         Vocabulary vocabulary = model.ToVocabulary();
@@ -40,8 +50,42 @@ internal static class SentencePieceFile
     /// <summary>
     /// The class of files without a configuration: LLaMA's own release has tokenizer.model alone, so that name stands for LLaMA's rules.
     /// </summary>
-    private static string ClassOfFileName(string file) =>
-        Path.GetFileName(file) == "sentencepiece.bpe.model" ? "XLMRobertaTokenizer" : "LlamaTokenizer";
+    private static string ClassOfFileName(string file) => Path.GetFileName(file) switch
+    {
+        "sentencepiece.bpe.model" => "XLMRobertaTokenizer",
+        "spm.model" => "DebertaV2Tokenizer",
+        _ => "LlamaTokenizer",
+    };
+
+    /// <summary>
+    /// DeBERTa v3 is published without a tokenizer.json. The steps are those that transformers puts into the one that it makes of this file, which
+    /// part from SentencePiece's own at white space other than U+0020.
+    /// </summary>
+    private static TokenizerParts ReadDeberta(SentencePieceModel model, TokenizerConfig config)
+    {
+        if (config.SplitsPunctuation)
+            throw FileProblem.In(model.File, "'split_by_punct' in tokenizer_config.json beside it is true, which is not implemented.");
+        Vocabulary vocabulary = model.ToVocabulary();
+        config.AddClassDefaults(vocabulary, DebertaTokens);
+        config.AddClassDefaults(vocabulary, [("mask_token", AddedToken.Of("[MASK]"))], addsMissing: true);
+        List<AddedToken> addedTokens = config.ResolveAddedTokens(vocabulary);
+        List<TextNormalizer> steps = [new StripNormalizer(left: true, right: true)];
+        if (config.LowerCaseIfGiven == true) steps.Insert(0, new LowercaseNormalizer());
+        if (model.CharacterMap is { } map) steps.Add(new PrecompiledNormalizer(map));
+        steps.Add(new ReplaceRunsNormalizer(character => character == ' ', minimum: 2, " "));
+        TextStage InWords(TextStage next) => new MetaspaceStage(
+            VisibleSpace,
+            MetaspacePrefix.Always,
+            new DelimiterSplit(rune => rune.Value == VisibleSpace, DelimiterBehavior.MergedWithNext, next));
+        return model.ToParts(vocabulary, addedTokens, InWords) with
+        {
+            PreTokenizer = "Metaspace",
+            Normalizer = new SequenceNormalizer(steps),
+            Frame = config.ClassFrame(model.File, addedTokens),
+            PadId = config.PadId(vocabulary, addedTokens),
+            SourceFiles = [model.File, .. config.Files],
+        };
+    }
 
     /// <summary>
     /// XLM-RoBERTa keeps fairseq's four special tokens in front, so that every piece has an id that is one higher than in the file. Its mask token
@@ -138,5 +182,8 @@ internal static class SentencePieceFile
     {
         /// <summary>The ids are in fairseq's order, and texts stand between <c>cls_token</c> and <c>sep_token</c>.</summary>
         public bool IsXlmRoberta { get; init; }
+
+        /// <summary>The steps are those of the tokenizers library, and texts stand between <c>cls_token</c> and <c>sep_token</c>.</summary>
+        public bool IsDeberta { get; init; }
     }
 }

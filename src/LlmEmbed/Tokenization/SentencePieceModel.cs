@@ -66,7 +66,14 @@ internal sealed record SentencePieceModel(string File)
     /// <param name="vocabulary">The vocabulary of these pieces.</param>
     /// <param name="named">Added tokens that other files describe. Control pieces that these files leave out count as added tokens too.</param>
     /// <param name="prefixEveryPart">Whether the space also goes in front of the text behind an added token.</param>
-    public TokenizerParts ToParts(Vocabulary vocabulary, IReadOnlyCollection<AddedToken> named, bool prefixEveryPart)
+    public TokenizerParts ToParts(Vocabulary vocabulary, IReadOnlyCollection<AddedToken> named, bool prefixEveryPart) =>
+        ToParts(vocabulary, named, next => new SentencePieceStage(this, prefixEveryPart, next));
+
+    /// <inheritdoc cref="ToParts(Vocabulary, IReadOnlyCollection{AddedToken}, bool)"/>
+    /// <param name="vocabulary">The vocabulary of these pieces.</param>
+    /// <param name="named">Added tokens that other files describe.</param>
+    /// <param name="words">Puts the steps that read a text before the model that splits it.</param>
+    public TokenizerParts ToParts(Vocabulary vocabulary, IReadOnlyCollection<AddedToken> named, Func<TextStage, TextStage> words)
     {
         int[] unknown = [.. Enumerable.Range(0, Pieces.Count).Where(id => Pieces[id].Type == SentencePieceType.Unknown)];
         if (unknown.Length != 1) throw FileProblem.In(File, $"the vocabulary has {unknown.Length} pieces for unknown text, expected 1.");
@@ -80,7 +87,7 @@ internal sealed record SentencePieceModel(string File)
             Kind = "SentencePiece " + (Algorithm == SentencePieceAlgorithm.Bpe ? "BPE" : "Unigram") + (ByteFallback ? " with byte fallback" : ""),
             Vocabulary = vocabulary,
             AddedTokens = [.. named, .. control.Where(token => token.Content.Length > 0)],
-            Words = new SentencePieceStage(this, prefixEveryPart, model),
+            Words = words(model),
             SourceFiles = [File],
         };
     }

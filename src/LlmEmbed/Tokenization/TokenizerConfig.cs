@@ -17,7 +17,8 @@ internal sealed class TokenizerConfig
     /// <summary>The class that transformers takes for a model if no file names one, for models whose vocabulary files are implemented.</summary>
     private static readonly (string ModelType, string TokenizerClass)[] ClassesOfModels =
     [
-        ("bert", "BertTokenizer"), ("distilbert", "DistilBertTokenizer"), ("electra", "ElectraTokenizer"), ("gemma", "GemmaTokenizer"),
+        ("bert", "BertTokenizer"), ("deberta-v2", "DebertaV2Tokenizer"), ("distilbert", "DistilBertTokenizer"),
+        ("electra", "ElectraTokenizer"), ("gemma", "GemmaTokenizer"),
         ("gpt2", "GPT2Tokenizer"), ("llama", "LlamaTokenizer"), ("mistral", "LlamaTokenizer"), ("mobilebert", "MobileBertTokenizer"),
         ("mpnet", "MPNetTokenizer"), ("qwen2", "Qwen2Tokenizer"), ("qwen3", "Qwen2Tokenizer"), ("roberta", "RobertaTokenizer"),
         ("xlm-roberta", "XLMRobertaTokenizer"),
@@ -51,7 +52,12 @@ internal sealed class TokenizerConfig
     /// </summary>
     public bool Legacy { get; private set; } = true;
 
-    public bool LowerCase { get; private set; } = true;
+    public bool LowerCase => LowerCaseIfGiven ?? true;
+
+    /// <summary>What a file says; null if none does, for classes that do not lower by themselves.</summary>
+    public bool? LowerCaseIfGiven { get; private set; }
+
+    public bool SplitsPunctuation { get; private set; }
 
     public bool? StripAccents { get; private set; }
 
@@ -180,7 +186,8 @@ internal sealed class TokenizerConfig
         AddEosToken = section.FlagOrNull("add_eos_token");
         AddPrefixSpace = section.FlagOrNull("add_prefix_space");
         Legacy = section.Flag("legacy", fallback: true);
-        LowerCase = section.Flag("do_lower_case", fallback: true);
+        LowerCaseIfGiven = section.FlagOrNull("do_lower_case");
+        SplitsPunctuation = section.Flag("split_by_punct", fallback: false);
         StripAccents = section.FlagOrNull("strip_accents");
         SplitChineseCharacters = section.Flag("tokenize_chinese_chars", fallback: true);
         foreach ((string key, JsonSection token) in section.NamedSections("added_tokens_decoder"))

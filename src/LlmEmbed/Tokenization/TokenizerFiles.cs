@@ -16,6 +16,7 @@ internal sealed record TokenizerFileKind(string? Name, string? Extension, Func<s
         new("tokenizer.json", ".json", TokenizerJson.Read),
         new("tokenizer.model", ".model", SentencePieceFile.Read),
         new("sentencepiece.bpe.model", null, SentencePieceFile.Read),
+        new("spm.model", null, SentencePieceFile.Read),
         new("vocab.json", null, Gpt2Files.Read),
         new("vocab.txt", null, BertVocabularyFile.Read),
         new(null, ".gguf", GgufTokenizer.Read),

@@ -65,6 +65,41 @@ public sealed class PublishedConfigTests : IDisposable
              "num_hidden_layers":12,"pad_token_id":0,"position_embedding_type":"absolute","tokenizer_class":"XLMRobertaTokenizer",
              "transformers_version":"4.30.2","type_vocab_size":2,"use_cache":true,"vocab_size":250037}
             """),
+        ("electra-small-discriminator", """
+            {"architectures":["ElectraForPreTraining"],"attention_probs_dropout_prob":0.1,"embedding_size":128,"hidden_act":"gelu",
+             "hidden_dropout_prob":0.1,"hidden_size":256,"initializer_range":0.02,"intermediate_size":1024,"layer_norm_eps":1e-12,
+             "max_position_embeddings":512,"model_type":"electra","num_attention_heads":4,"num_hidden_layers":12,"pad_token_id":0,
+             "summary_activation":"gelu","summary_last_dropout":0.1,"summary_type":"first","summary_use_proj":true,"type_vocab_size":2,
+             "vocab_size":30522}
+            """),
+        ("albert-base-v2", """
+            {"architectures":["AlbertForMaskedLM"],"attention_probs_dropout_prob":0,"bos_token_id":2,"classifier_dropout_prob":0.1,
+             "down_scale_factor":1,"embedding_size":128,"eos_token_id":3,"gap_size":0,"hidden_act":"gelu_new","hidden_dropout_prob":0,
+             "hidden_size":768,"initializer_range":0.02,"inner_group_num":1,"intermediate_size":3072,"layer_norm_eps":1e-12,
+             "max_position_embeddings":512,"model_type":"albert","net_structure_type":0,"num_attention_heads":12,"num_hidden_groups":1,
+             "num_hidden_layers":12,"num_memory_blocks":0,"pad_token_id":0,"type_vocab_size":2,"vocab_size":30000}
+            """),
+        ("sentence-t5-base", """
+            {"_name_or_path":"models/sentence-t5-base","architectures":["T5EncoderModel"],"d_ff":3072,"d_kv":64,"d_model":768,
+             "decoder_start_token_id":0,"dropout_rate":0.1,"eos_token_id":1,"feed_forward_proj":"relu","gradient_checkpointing":false,
+             "initializer_factor":1.0,"is_encoder_decoder":true,"layer_norm_epsilon":1e-06,"model_type":"t5","n_positions":512,
+             "num_decoder_layers":12,"num_heads":12,"num_layers":12,"output_past":true,"pad_token_id":0,"relative_attention_num_buckets":32,
+             "task_specific_params":{"summarization":{"early_stopping":true,"prefix":"summarize: "}},"torch_dtype":"float16",
+             "transformers_version":"4.11.3","use_cache":true,"vocab_size":32128}
+            """),
+        ("flan-t5-base", """
+            {"architectures":["T5ForConditionalGeneration"],"d_ff":2048,"d_kv":64,"d_model":768,"decoder_start_token_id":0,"dropout_rate":0.1,
+             "eos_token_id":1,"feed_forward_proj":"gated-gelu","initializer_factor":1.0,"is_encoder_decoder":true,"layer_norm_epsilon":1e-06,
+             "model_type":"t5","n_positions":512,"num_decoder_layers":12,"num_heads":12,"num_layers":12,"output_past":true,"pad_token_id":0,
+             "relative_attention_max_distance":128,"relative_attention_num_buckets":32,"tie_word_embeddings":false,
+             "transformers_version":"4.23.1","use_cache":true,"vocab_size":32128}
+            """),
+        ("deberta-v3-small", """
+            {"model_type":"deberta-v2","attention_probs_dropout_prob":0.1,"hidden_act":"gelu","hidden_dropout_prob":0.1,"hidden_size":768,
+             "initializer_range":0.02,"intermediate_size":3072,"max_position_embeddings":512,"relative_attention":true,"position_buckets":256,
+             "norm_rel_ebd":"layer_norm","share_att_key":true,"pos_att_type":"p2c|c2p","layer_norm_eps":1e-7,"max_relative_positions":-1,
+             "position_biased_input":false,"num_attention_heads":12,"num_hidden_layers":6,"type_vocab_size":0,"vocab_size":128100}
+            """),
         ("a cross-encoder of sentence-transformers", $$"""
             {"architectures":["BertForSequenceClassification"],{{BertBase}},"id2label":{"0":"LABEL_0"},"label2id":{"LABEL_0":0},"vocab_size":30522,
              "layer_norm_eps":1e-12,"sbert_ce_default_activation_function":"torch.nn.modules.linear.Identity",
@@ -162,9 +197,36 @@ public sealed class PublishedConfigTests : IDisposable
         Backbone backbone = Backbone.Create(checkpoint);
         Assert.Empty(checkpoint.Config.Notes);
         JsonNode values = JsonNode.Parse(json)!;
-        Assert.Equal((int)(values["hidden_size"] ?? values["dim"])!, backbone.HiddenSize);
-        Assert.Equal((int)(values["num_hidden_layers"] ?? values["n_layers"])!, backbone.BlockCount);
+        Assert.Equal((int)(values["hidden_size"] ?? values["dim"] ?? values["d_model"])!, backbone.HiddenSize);
+        Assert.Equal((int)(values["num_hidden_layers"] ?? values["n_layers"] ?? values["num_layers"])!, backbone.BlockCount);
         Assert.False(backbone.IsCausal);
+    }
+
+    [Fact]
+    public void Gpt2_and_Pythia_are_read_without_a_word()
+    {
+        ModelConfig gpt2 = new("config.json", JsonNode.Parse("""
+            {"activation_function":"gelu_new","architectures":["GPT2LMHeadModel"],"attn_pdrop":0.1,"bos_token_id":50256,"embd_pdrop":0.1,
+             "eos_token_id":50256,"initializer_range":0.02,"layer_norm_epsilon":1e-05,"model_type":"gpt2","n_ctx":1024,"n_embd":768,"n_head":12,
+             "n_layer":12,"n_positions":1024,"resid_pdrop":0.1,"summary_activation":null,"summary_first_dropout":0.1,
+             "summary_proj_to_labels":true,"summary_type":"cls_index","summary_use_proj":true,
+             "task_specific_params":{"text-generation":{"do_sample":true,"max_length":50}},"vocab_size":50257}
+            """)!.AsObject());
+        ModelConfig pythia = new("config.json", JsonNode.Parse("""
+            {"architectures":["GPTNeoXForCausalLM"],"bos_token_id":0,"eos_token_id":0,"hidden_act":"gelu","hidden_size":768,
+             "initializer_range":0.02,"intermediate_size":3072,"layer_norm_eps":1e-05,"max_position_embeddings":2048,"model_type":"gpt_neox",
+             "num_attention_heads":12,"num_hidden_layers":12,"rotary_emb_base":10000,"rotary_pct":0.25,"tie_word_embeddings":false,
+             "torch_dtype":"float16","transformers_version":"4.24.0","use_cache":true,"use_parallel_residual":true,"vocab_size":50304}
+            """)!.AsObject());
+        Gpt2Config small = Gpt2Config.Read(gpt2);
+        GptNeoXConfig parallel = GptNeoXConfig.Read(pythia);
+        foreach (ModelConfig config in new[] { gpt2, pythia })
+        {
+            config.RefuseUnread([]);
+            Assert.Empty(config.Notes);
+        }
+        Assert.Equal((768, 3072, 12, 64, 1024), (small.HiddenSize, small.InnerSize, small.BlockCount, small.HeadSize, small.MaxPositions));
+        Assert.Equal((64, 16, 10000.0, true), (parallel.HeadSize, parallel.Rotary.Channels, parallel.Rotary.Base, parallel.IsParallel));
     }
 
     [Theory]

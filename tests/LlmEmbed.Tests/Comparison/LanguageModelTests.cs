@@ -15,8 +15,14 @@ public sealed class LanguageModelTests
 {
     private const float Tolerance = 2e-4f;
 
-    /// <summary>Untied and tied heads, windows, biases, norms of heads, scaled positions.</summary>
-    public static TheoryData<string> Folders => ["llama-mha", "llama-gqa", "llama3-rope", "mistral", "qwen2", "qwen3"];
+    /// <summary>
+    /// Untied and tied heads, windows, biases, norms of heads, scaled positions, blocks without positions, partly turned heads, factors.
+    /// </summary>
+    public static TheoryData<string> Folders =>
+    [
+        "llama-mha", "llama-gqa", "llama3-rope", "mistral", "qwen2", "qwen3", "phi3", "phi3-longrope", "smollm3", "granite", "olmo2", "olmo3",
+        "gemma3-global",
+    ];
 
     [Theory]
     [MemberData(nameof(Folders))]
@@ -109,6 +115,7 @@ public sealed class LanguageModelTests
             string head = _checkpoint.Weights.ContainsKey("lm_head.weight") ? "lm_head.weight" : "model.embed_tokens.weight";
             float[] values = new float[Backbone.VocabularySize * Backbone.HiddenSize];
             _checkpoint.Require(head, Backbone.VocabularySize, Backbone.HiddenSize).CopyTo(values);
+            if (_checkpoint.Config.ModelType == "granite") TensorPrimitives.Divide(values, 8, values); // its logits_scaling
             _head = [.. values.Chunk(Backbone.HiddenSize)];
         }
 

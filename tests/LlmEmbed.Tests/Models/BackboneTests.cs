@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using LlmEmbed.Checkpoints;
 using LlmEmbed.Engine;
 using LlmEmbed.Files;
@@ -16,7 +17,8 @@ public sealed class BackboneTests
     [
         "llama-mha", "llama-gqa", "llama3-rope", "mistral", "qwen2", "qwen3", "qwen3-bidirectional",
         "bert", "bert-mlm", "bert-old-names", "roberta", "distilbert", "xlm-roberta", "modernbert", "mpnet", "gte",
-        "gemma3-global", "gemma3-nested", "gemma3-bidirectional",
+        "gemma3-global", "gemma3-nested", "gemma3-bidirectional", "gemma2", "phi3", "phi3-longrope", "smollm3", "granite", "olmo2", "olmo3", "eurobert",
+        "nomic-bert", "electra", "albert", "gpt2", "gpt-neox", "t5-encoder", "deberta-v2",
     ];
 
     [Theory]
@@ -38,6 +40,7 @@ public sealed class BackboneTests
     [InlineData("bert-old-names")]
     [InlineData("roberta")]
     [InlineData("xlm-roberta")]
+    [InlineData("albert")]
     public void The_pooler_equals_the_golden_pooler_output(string folder)
     {
         using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture(folder));
@@ -135,6 +138,35 @@ public sealed class BackboneTests
         using Golden golden = new(Repository.Fixture("starter", $"{name}.golden.json"), Repository.Fixture("starter", $"{name}.golden.safetensors"));
         foreach (Precision precision in Precisions)
             AssertBatchInvariant(checkpoint, [.. golden.Ids, [.. golden.Ids.SelectMany(ids => ids)]], precision);
+    }
+
+    /// <summary>What the choice of a precision asks for: <see cref="Calibration.LeastSimilarity"/>, at every depth.</summary>
+    [Theory]
+    [InlineData("electra")]
+    [InlineData("albert")]
+    [InlineData("gpt2")]
+    [InlineData("gpt-neox")]
+    [InlineData("t5-encoder")]
+    [InlineData("deberta-v2")]
+    public void Int8_keeps_the_states_of_every_depth(string folder)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture(folder));
+        Backbone backbone = Backbone.Create(checkpoint);
+        using Golden golden = Golden.OfFixture(folder);
+        View[] views = [.. Enumerable.Range(1, backbone.BlockCount).Select(depth => new View(depth, Pooling.Mean))];
+        using Int8Weights weights = Calibration.Quantize(checkpoint, backbone, backbone.BlockCount, golden.Ids, threads: 2);
+        using WeightStore store = new();
+        Layers layers = new(new Int8Lowering(checkpoint, store, weights));
+        using EncoderSession session = new(
+            backbone, layers, new BlockRange(0, backbone.BlockCount), views, golden.Ids.Max(text => text.Length), padTo: null, threads: 2);
+        int size = backbone.HiddenSize;
+        float[] int8 = Run(session, golden.Ids, views.Length * size), fp32 = Run(checkpoint, backbone, views, golden.Ids);
+        double[] similarities = [.. views.Select((_, view) => Enumerable.Range(0, golden.Ids.Length).Average(text =>
+        {
+            int at = (text * views.Length + view) * size;
+            return (double)TensorPrimitives.CosineSimilarity<float>(int8.AsSpan(at, size), fp32.AsSpan(at, size));
+        }))];
+        Assert.True(similarities.Min() >= Calibration.LeastSimilarity, string.Join(", ", similarities));
     }
 
     private static readonly Precision[] Precisions = [Precision.Fp32, Precision.Int8];

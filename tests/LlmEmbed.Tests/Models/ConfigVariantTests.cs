@@ -17,7 +17,7 @@ public sealed class ConfigVariantTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData("llama-gqa", "model_type", "\"gpt_neox\"", "model_type 'gpt_neox' is not implemented. Implemented: llama, mistral")]
+    [InlineData("llama-gqa", "model_type", "\"falcon\"", "model_type 'falcon' is not implemented. Implemented: llama, mistral")]
     [InlineData("llama-gqa", "logit_softcap", "30", "the key 'logit_softcap' (30) is not known")]
     [InlineData("bert", "hidden_act", "\"relu\"", "'hidden_act' is \"relu\", expected gelu")]
     [InlineData("bert", "position_embedding_type", "\"relative_key\"", "'position_embedding_type' is \"relative_key\"")]
@@ -52,6 +52,31 @@ public sealed class ConfigVariantTests : IDisposable
     [InlineData("gemma3-global", "hidden_activation", "\"gelu\"", "'hidden_activation' is \"gelu\", expected gelu_pytorch_tanh")]
     [InlineData("gemma3-global", "num_key_value_heads", "3", "'num_attention_heads' is 4, expected a multiple of 'num_key_value_heads', which is 3")]
     [InlineData("gemma3-global", "layer_types", "[\"chunked_attention\"]", "'layer_types' must name full_attention or sliding_attention for each")]
+    [InlineData("electra", "position_embedding_type", "\"relative_key\"", "'position_embedding_type' is \"relative_key\", expected absolute")]
+    [InlineData("electra", "hidden_act", "\"mish\"", "'hidden_act' is \"mish\", expected gelu or gelu_new")]
+    [InlineData("electra", "is_decoder", "true", "'is_decoder' is true")]
+    [InlineData("albert", "inner_group_num", "2", "'inner_group_num' is 2, expected 1")]
+    [InlineData("albert", "num_hidden_groups", "6", "'num_hidden_groups' is 6, expected at most the 5 blocks")]
+    [InlineData("gpt2", "scale_attn_by_inverse_layer_idx", "true", "'scale_attn_by_inverse_layer_idx' is true, expected false")]
+    [InlineData("gpt2", "reorder_and_upcast_attn", "true", "'reorder_and_upcast_attn' is true, expected false")]
+    [InlineData("gpt2", "scale_attn_weights", "false", "'scale_attn_weights' is false, expected true")]
+    [InlineData("gpt2", "is_causal", "false", "'is_causal' is false, expected true")]
+    [InlineData("gpt2", "n_head", "5", "'n_embd' is 32, expected a multiple of 'n_head', which is 5")]
+    [InlineData("gpt-neox", "rotary_pct", "0.1", "'rotary_pct' turns 1 of the 16 channels of a head, expected an even number")]
+    [InlineData("gpt-neox", "rope_theta", "500", "'rotary_emb_base' is 10000, but 'rope_theta', which means the same, is 500")]
+    [InlineData("gpt-neox", "use_bidirectional_attention", "true", "'use_bidirectional_attention' is true, expected false")]
+    [InlineData("t5-encoder", "feed_forward_proj", "\"gated-mish\"", "'feed_forward_proj' is \"gated-mish\", expected relu or gelu")]
+    [InlineData("t5-encoder", "dense_act_fn", "\"gelu\"", "'dense_act_fn' is \"gelu\", expected gelu_new")]
+    [InlineData("t5-encoder", "is_gated_act", "false", "'is_gated_act' is false, expected true")]
+    [InlineData("t5-encoder", "relative_attention_max_distance", "8", "'relative_attention_max_distance' is 8, expected more than 8")]
+    [InlineData("t5-encoder", "is_decoder", "true", "'is_decoder' is true")]
+    [InlineData("deberta-v2", "conv_kernel_size", "3", "'conv_kernel_size' is 3, expected 0")]
+    [InlineData("deberta-v2", "share_att_key", "false", "'share_att_key' is not true")]
+    [InlineData("deberta-v2", "relative_attention", "false", "'relative_attention' is not true")]
+    [InlineData("deberta-v2", "pos_att_type", "[\"c2p\",\"p2p\"]", "'pos_att_type' names p2p, expected c2p and p2c")]
+    [InlineData("deberta-v2", "norm_rel_ebd", "\"rms_norm\"", "'norm_rel_ebd' is \"rms_norm\", expected none or layer_norm")]
+    [InlineData("deberta-v2", "position_buckets", "80", "'position_buckets' is 80, expected an even number whose half is less than the 39 distances")]
+    [InlineData("deberta-v2", "embedding_size", "16", "'embedding_size' is 16, expected 32")]
     public void A_configuration_that_is_not_implemented_is_refused_by_name(string fixture, string key, string json, string expected)
     {
         string folder = Changed(fixture, config => config[key] = JsonNode.Parse(json));
@@ -78,6 +103,12 @@ public sealed class ConfigVariantTests : IDisposable
     [InlineData("gte")]
     [InlineData("gemma3-global")]
     [InlineData("gemma3-bidirectional")]
+    [InlineData("electra")]
+    [InlineData("albert")]
+    [InlineData("gpt2")]
+    [InlineData("gpt-neox")]
+    [InlineData("t5-encoder")]
+    [InlineData("deberta-v2")]
     public void The_keys_of_a_family_are_read_without_a_word(string fixture)
     {
         using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture(fixture));
@@ -132,6 +163,12 @@ public sealed class ConfigVariantTests : IDisposable
         { "mpnet", "mpnet.", "" },
         { "gte", "", "new." },
         { "gemma3-bidirectional", "", "model." },
+        { "electra", "electra.", "" },
+        { "albert", "albert.", "" },
+        { "gpt2", "transformer.", "" },
+        { "gpt-neox", "gpt_neox.", "model.gpt_neox." },
+        { "t5-encoder", "shared.", "encoder.embed_tokens." },
+        { "deberta-v2", "deberta.", "" },
     };
 
     [Theory]
@@ -140,6 +177,34 @@ public sealed class ConfigVariantTests : IDisposable
     {
         string folder = Renamed(fixture, name => name.StartsWith(prefix, StringComparison.Ordinal) ? other + name[prefix.Length..] : name);
         Assert.Equal(States(fixture), States(fixture, folder));
+    }
+
+    [Theory]
+    [InlineData("deberta-v2", "pos_att_type", "[\"c2p\",\"p2c\"]")]
+    [InlineData("gpt2", "n_inner", "128")]
+    [InlineData("gpt2", "is_decoder", "true")]
+    [InlineData("gpt-neox", "rope_parameters", "{\"rope_theta\":10000.0,\"rope_type\":\"default\",\"partial_rotary_factor\":0.25}")]
+    [InlineData("gpt-neox", "partial_rotary_factor", "0.25")]
+    [InlineData("t5-encoder", "is_gated_act", "null")]
+    [InlineData("albert", "position_embedding_type", "\"absolute\"")]
+    public void Another_way_to_say_the_same_gives_the_same_bits(string fixture, string key, string json) =>
+        Assert.Equal(States(fixture), States(fixture, Changed(fixture, config => config[key] = JsonNode.Parse(json))));
+
+    [Theory]
+    [InlineData("gpt-neox", "rope_parameters", "{\"rope_theta\":20000.0,\"partial_rotary_factor\":0.25}")]
+    [InlineData("gpt-neox", "rope_parameters", "{\"rope_theta\":10000.0,\"partial_rotary_factor\":0.5}")]
+    [InlineData("gpt-neox", "use_parallel_residual", "false")]
+    [InlineData("deberta-v2", "pos_att_type", "\"c2p\"")]
+    [InlineData("deberta-v2", "pos_att_type", "[]")]
+    [InlineData("deberta-v2", "norm_rel_ebd", "\"none\"")]
+    [InlineData("deberta-v2", "max_relative_positions", "30")]
+    [InlineData("t5-encoder", "relative_attention_max_distance", "64")]
+    [InlineData("albert", "num_hidden_groups", "1")]
+    [InlineData("albert", "hidden_act", "\"gelu\"")]
+    public void A_key_that_changes_the_states_is_read(string fixture, string key, string json)
+    {
+        float[] changed = States(fixture, Changed(fixture, config => config[key] = JsonNode.Parse(json)));
+        Assert.True(Differences(States(fixture), changed).Max() > 1e-3f, "the key does nothing");
     }
 
     [Fact]

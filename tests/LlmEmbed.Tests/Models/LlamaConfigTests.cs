@@ -61,6 +61,15 @@ public sealed class LlamaConfigTests
         Assert.Equal((false, true), (unsaid.HasWindow(27), unsaid.HasWindow(28)));
     }
 
+    /// <summary>Transformers' mask is |i − j| ≤ sliding_window then, and i − j &lt; sliding_window in a decoder.</summary>
+    [Fact]
+    public void In_both_directions_the_window_reaches_one_token_further()
+    {
+        Assert.Equal(7, Read("mistral", ("sliding_window", 7)).WindowOf(0));
+        Assert.Equal(8, Read("mistral", ("sliding_window", 7), ("is_causal", false)).WindowOf(0));
+        Assert.Equal(0, Read("llama", ("is_causal", false)).WindowOf(0));
+    }
+
     [Fact]
     public void Layer_types_name_the_blocks_that_have_a_window()
     {
@@ -107,8 +116,6 @@ public sealed class LlamaConfigTests
         { "llama", "rope_scaling", """{"type":"linear","factor":4,"attention_factor":2}""", "'rope_scaling.attention_factor' (2) is not known" },
         { "llama", "rope_scaling", "3", "'rope_scaling' is 3, expected an object" },
         { "llama", "rope_parameters", """{"rope_type":"llama3","factor":8,"low_freq_factor":1}""", "'rope_parameters.high_freq_factor' is missing" },
-        { "mistral", "is_causal", "false",
-            "a sliding window (4096) together with attention in both directions is not implemented for model_type 'mistral'" },
         { "qwen3", "is_causal", "\"no\"", "'is_causal' is \"no\", expected true or false" },
         { "qwen3", "is_causal", "null", "'is_causal' is null, expected true or false" },
         { "llama", "rope_scaling", """{"type":"linear","factor":4,"partial_rotary_factor":0.5}""",

@@ -58,6 +58,34 @@ public sealed class SentencePieceFileTests : IDisposable
         Assert.Equal(2, tokenizer.PadId);
     }
 
+    [Theory]
+    [InlineData("{\"model_type\":\"deberta-v2\"}", "{\"do_lower_case\":false,\"vocab_type\":\"spm\",")]
+    [InlineData("{}", "{\"split_by_punct\":false,")]
+    public void The_file_of_DeBERTa_v3_alone_gives_the_ids_of_a_tokenizer_json(string config, string tokenizerConfig)
+    {
+        // The published file begins with these four pieces, the one of the fixture with three others.
+        byte[] model = File.ReadAllBytes(Repository.Fixture("deberta-v2", "spm.model"));
+        int words = 0;
+        for (int piece = 0; piece < 3; piece++) words += 2 + model[words + 1];
+        byte[] special = [.. Piece("[PAD]", 0, type: 3), .. Piece("[CLS]", 0, type: 3), .. Piece("[SEP]", 0, type: 3), .. Piece("[UNK]", 0, type: 2)];
+        _folder.Write("spm.model", [.. special, .. model.AsSpan(words)]);
+        _folder.Write("config.json", config);
+        _folder.Write("tokenizer_config.json", tokenizerConfig + "\"mask_token\":{\"content\":\"[MASK]\",\"lstrip\":true,\"special\":true}}");
+        Tokenizer tokenizer = Tokenizer.Load(_folder.Path);
+        Assert.Empty(GoldenTexts.Differences(tokenizer, GoldenTexts.Texts, GoldenTexts.Ids("deberta-v2")));
+        string golden = Repository.Fixture("deberta-v2", "golden.json");
+        int[][] framed = [.. GoldenTexts.Section<string[]>(golden, "texts").Select(text => tokenizer.Encode(text, 32).Ids)];
+        Assert.Equal(GoldenTexts.Section<int[][]>(golden, "input_ids"), framed);
+        Assert.Equal(0, tokenizer.PadId);
+    }
+
+    [Fact]
+    public void The_class_of_DeBERTa_with_splits_at_punctuation()
+    {
+        _folder.Write("tokenizer_config.json", """{"tokenizer_class":"DebertaV2Tokenizer","split_by_punct":true}""");
+        Refused([.. Special, .. Piece("a", -1), .. Trainer(Unigram)], "'split_by_punct' in tokenizer_config.json beside it is true");
+    }
+
     [Fact]
     public void A_file_that_ends_too_early()
     {

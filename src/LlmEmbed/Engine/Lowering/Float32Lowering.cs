@@ -8,7 +8,7 @@ internal class Float32Lowering(Checkpoint checkpoint, WeightStore store) : Lower
     protected override void Linear(OnnxNode node, LinearLayer layer)
     {
         Product product = new(layer.HasBias ? Graph.NextName("product") : node.Output, Scale: "", [node]);
-        string weight = Graph.Weight(Store.Get($"{layer.Name}.weight", () => ReadWeight(layer)));
+        string weight = Graph.Weight(Store.Get($"{layer.Key}.weight", () => ReadWeight(layer)));
         Graph.Node("FusedMatMul", [Finished(node.Input), weight], [product.Value], ("transB", 1));
         KeepUnfinished(product);
     }
@@ -118,10 +118,10 @@ internal class Float32Lowering(Checkpoint checkpoint, WeightStore store) : Lower
     /// <summary>The weights of a linear layer [outputs, inputs]: the mapped file itself if it can be used as it is, else a copy.</summary>
     private WeightBuffer ReadWeight(LinearLayer layer)
     {
-        Weight weight = layer.WeightIn(Checkpoint);
-        if (weight.TryGetMappedFloat32(out nint address)) return WeightBuffer.View<float>(address, layer.Outputs, layer.Inputs);
+        if (layer.WeightIn(Checkpoint)?.TryGetMappedFloat32(out nint address) == true)
+            return WeightBuffer.View<float>(address, layer.Outputs, layer.Inputs);
         WeightBuffer buffer = WeightBuffer.Allocate<float>(layer.Outputs, layer.Inputs);
-        weight.CopyTo(buffer.Span<float>());
+        layer.CopyWeight(Checkpoint, buffer.Span<float>());
         return buffer;
     }
 }

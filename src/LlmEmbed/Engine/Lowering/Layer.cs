@@ -20,8 +20,22 @@ internal sealed record LinearLayer(string Name, int Inputs, int Outputs, bool Ha
     /// <summary>Whether it is computed in fp32 in every precision, as a layer is that reads one row per text only.</summary>
     public bool StaysFloat32 { get; init; }
 
+    /// <summary>What its output is multiplied by; weights and biases are, when they are read.</summary>
+    public float Factor { get; init; } = 1;
+
+    /// <summary>Whether the checkpoint stores W as [inputs, outputs], as GPT-2's do. The values of b are stored as ever.</summary>
+    public bool IsTransposed { get; init; }
+
+    /// <summary>
+    /// For each output the stored row that it is, counted from the first one of this layer; null if they are stored in order.
+    /// </summary>
+    public IReadOnlyList<int>? RowOrder { get; init; }
+
     /// <summary>Where its rows lie, if the checkpoint stores several layers in one tensor; else null.</summary>
     private StoredTogether? Together { get; init; }
+
+    /// <summary>Stands for its weights: layers that have all of a tensor in common have the same key, whatever they are called.</summary>
+    public string Key => Together is { First: 0 } stored && stored.Rows == Outputs && RowOrder is null ? stored.Name : Name;
 
     /// <summary>Weights and biases.</summary>
     public long ParameterCount => (long)Outputs * Inputs + (HasBias ? Outputs : 0);
@@ -41,17 +55,66 @@ internal sealed record LinearLayer(string Name, int Inputs, int Outputs, bool Ha
         return [.. Enumerable.Range(0, parts.Length).Select(LayerAt)];
     }
 
-    /// <summary>W.</summary>
-    /// <exception cref="LlmEmbedException">It is missing or has another shape.</exception>
-    public Weight WeightIn(Checkpoint checkpoint) => Together is { } stored
-        ? checkpoint.Require($"{stored.Name}.weight", stored.Rows, Inputs).Slice(stored.First, Outputs)
-        : checkpoint.Require($"{Name}.weight", Outputs, Inputs);
+    /// <summary>A layer whose rows lie scattered among those of others in one tensor.</summary>
+    /// <param name="name">The full name of what is stored, without ".weight" and ".bias".</param>
+    /// <param name="part">What the layer is called.</param>
+    /// <param name="inputs">Columns of the layer.</param>
+    /// <param name="storedRows">Rows of what is stored.</param>
+    /// <param name="rows">Which of them are the layer's, in order.</param>
+    /// <param name="hasBias">Whether there are biases, which are stored like the rows.</param>
+    public static LinearLayer OfRows(string name, string part, int inputs, int storedRows, IReadOnlyList<int> rows, bool hasBias) =>
+        new($"{name}.{part}", inputs, rows.Count, hasBias) { Together = new StoredTogether(name, 0, storedRows), RowOrder = rows };
 
-    /// <summary>b.</summary>
+    /// <summary>The same weights under a name of its own, for a layer that several blocks have in common.</summary>
+    public LinearLayer Named(string name) => this with { Name = name, Together = Stored };
+
+    /// <summary>W, times the factor, as the checkpoint stores it; null if its values have to be brought into order (<see cref="CopyWeight"/>).</summary>
     /// <exception cref="LlmEmbedException">It is missing or has another shape.</exception>
-    public Weight BiasIn(Checkpoint checkpoint) => Together is { } stored
-        ? checkpoint.Require($"{stored.Name}.bias", stored.Rows).Slice(stored.First, Outputs)
-        : checkpoint.Require($"{Name}.bias", Outputs);
+    public Weight? WeightIn(Checkpoint checkpoint)
+    {
+        Weight stored = StoredWeight(checkpoint);
+        return IsTransposed || RowOrder is not null ? null : stored.Slice(Stored.First, Outputs).Times(Factor);
+    }
+
+    /// <summary>Widens W [outputs, inputs], times the factor, to fp32, row after row.</summary>
+    /// <exception cref="LlmEmbedException">It is missing, has another shape or holds NaN or infinity.</exception>
+    public void CopyWeight(Checkpoint checkpoint, Span<float> destination)
+    {
+        if (WeightIn(checkpoint) is { } inOrder)
+        {
+            inOrder.CopyTo(destination);
+            return;
+        }
+        Weight stored = StoredWeight(checkpoint).Times(Factor);
+        if (!IsTransposed)
+        {
+            for (int output = 0; output < Outputs; output++) stored.CopyRow(StoredRow(output), destination.Slice(output * Inputs, Inputs));
+            return;
+        }
+        float[] ofInput = new float[Stored.Rows];
+        for (int input = 0; input < Inputs; input++)
+        {
+            stored.CopyRow(input, ofInput);
+            for (int output = 0; output < Outputs; output++) destination[output * Inputs + input] = ofInput[StoredRow(output)];
+        }
+    }
+
+    /// <summary>Widens b, times the factor, to fp32.</summary>
+    /// <exception cref="LlmEmbedException">It is missing, has another shape or holds NaN or infinity.</exception>
+    public void CopyBias(Checkpoint checkpoint, Span<float> destination)
+    {
+        float[] stored = new float[Stored.Rows];
+        checkpoint.Require($"{Stored.Name}.bias", Stored.Rows).Times(Factor).CopyTo(stored);
+        for (int output = 0; output < Outputs; output++) destination[output] = stored[StoredRow(output)];
+    }
+
+    private StoredTogether Stored => Together ?? new StoredTogether(Name, 0, Outputs);
+
+    private Weight StoredWeight(Checkpoint checkpoint) => IsTransposed
+        ? checkpoint.Require($"{Stored.Name}.weight", Inputs, Stored.Rows)
+        : checkpoint.Require($"{Stored.Name}.weight", Stored.Rows, Inputs);
+
+    private int StoredRow(int output) => Stored.First + (RowOrder?[output] ?? output);
 
     private sealed record StoredTogether(string Name, int First, int Rows);
 }
@@ -60,7 +123,11 @@ internal sealed record LinearLayer(string Name, int Inputs, int Outputs, bool Ha
 /// <param name="Weight">Full name of the weight [size].</param>
 /// <param name="Size">Channels.</param>
 /// <param name="Epsilon">Added to the mean square or to the variance.</param>
-internal abstract record NormLayer(string Weight, int Size, float Epsilon) : Layer;
+internal abstract record NormLayer(string Weight, int Size, float Epsilon) : Layer
+{
+    /// <summary>Weights and biases.</summary>
+    public virtual long ParameterCount => Size;
+}
 
 /// <summary>x / √(mean of x² + epsilon) · (weight + offset).</summary>
 internal sealed record RmsNormLayer(string Weight, int Size, float Epsilon) : NormLayer(Weight, Size, Epsilon)
@@ -74,10 +141,13 @@ internal sealed record RmsNormLayer(string Weight, int Size, float Epsilon) : No
 /// <param name="Bias">Full name of the bias [size]; null if the norm has none.</param>
 /// <param name="Size">Channels.</param>
 /// <param name="Epsilon">Added to the variance.</param>
-internal sealed record LayerNormLayer(string Weight, string? Bias, int Size, float Epsilon) : NormLayer(Weight, Size, Epsilon);
+internal sealed record LayerNormLayer(string Weight, string? Bias, int Size, float Epsilon) : NormLayer(Weight, Size, Epsilon)
+{
+    public override long ParameterCount => Bias is null ? Size : 2 * Size;
+}
 
 /// <summary>
-/// Attention. Its inputs are queries [B,T,heads·d], keys and values [B,T,kv·d], cosines and sines [positions,d/2], I32 tokens of each text [B], the
+/// Attention. Its inputs are queries [B,T,heads·d], keys and values [B,T,kv·d], cosines and sines [positions,r/2], I32 tokens of each text [B], the
 /// keys and values [P,kv·d] of the prefix, and scores by distance [heads,2·positions − 1]. Inputs that the shape does not need are
 /// constants that nothing reads.
 /// </summary>

@@ -117,7 +117,7 @@ internal abstract class Lowering(Checkpoint checkpoint, WeightStore store)
     private float[] BiasOf(LinearLayer layer)
     {
         float[] values = new float[layer.Outputs];
-        if (layer.HasBias) layer.BiasIn(checkpoint).CopyTo(values);
+        if (layer.HasBias) layer.CopyBias(checkpoint, values);
         return values;
     }
 

@@ -15,7 +15,10 @@ internal readonly record struct AttentionShape(int Heads, int KeyValueHeads, int
     /// <summary>Whether a token sees itself and the tokens before it only.</summary>
     public bool IsCausal { get; init; }
 
-    /// <summary>Whether queries and keys are turned by their positions. The operator then reads tables of cosines and sines.</summary>
+    /// <summary>
+    /// Whether queries and keys are turned by their positions. The operator then reads tables of cosines and sines. Their width is half of r, the
+    /// first channels of each head, which are turned; the channels behind those stay as they are.
+    /// </summary>
     public bool IsRotary { get; init; }
 
     /// <summary>
@@ -32,6 +35,9 @@ internal readonly record struct AttentionShape(int Heads, int KeyValueHeads, int
 
     /// <summary>P, tokens before each text whose keys and values are given.</summary>
     public int PrefixLength { get; init; }
+
+    /// <summary>c, which scores come no further from zero than: a score s becomes c·tanh(s/c). 0 leaves them as they are.</summary>
+    public float ScoreCap { get; init; }
 
     /// <summary>Channels of all heads of the queries.</summary>
     public int Width => Heads * HeadSize;
@@ -55,7 +61,7 @@ internal readonly record struct AttentionShape(int Heads, int KeyValueHeads, int
 
     /// <summary>As a vector that goes through the graph; whole numbers of this size are exact in fp32.</summary>
     public float[] ToVector() =>
-        [Heads, KeyValueHeads, HeadSize, Scale, IsCausal ? 1 : 0, IsRotary ? 1 : 0, Window, PrefixLength, HasDistanceBias ? 1 : 0];
+        [Heads, KeyValueHeads, HeadSize, Scale, IsCausal ? 1 : 0, IsRotary ? 1 : 0, Window, PrefixLength, HasDistanceBias ? 1 : 0, ScoreCap];
 
     /// <summary>The shape that <see cref="ToVector"/> wrote.</summary>
     public static AttentionShape Of(ReadOnlySpan<float> vector) => new((int)vector[0], (int)vector[1], (int)vector[2], vector[3])
@@ -65,6 +71,7 @@ internal readonly record struct AttentionShape(int Heads, int KeyValueHeads, int
         Window = (int)vector[6],
         PrefixLength = (int)vector[7],
         HasDistanceBias = vector[8] != 0,
+        ScoreCap = vector[9],
     };
 }
 
@@ -90,7 +97,7 @@ internal static unsafe class AttentionOperator
     private static float[]? t_scratch;
 
     /// <summary>
-    /// (query [B,T,heads·d], key [B,T,kv·d], value, their biases side by side, cos [positions,d/2], sin, tokens of each text [B], keys of the prefix
+    /// (query [B,T,heads·d], key [B,T,kv·d], value, their biases side by side, cos [positions,r/2], sin, tokens of each text [B], keys of the prefix
     /// [P,kv·d], values, scores by distance [heads,2·positions − 1], shape) → [B,T,heads·d].
     /// </summary>
     public static void OfParts(in RowArguments a, int begin, int end)
@@ -210,6 +217,7 @@ internal static unsafe class AttentionOperator
         {
             float* scores = scratch.Scores + (token - first) * scratch.ScoreStride;
             int firstKey = shape.FirstKey(token, keys), endOfKeys = shape.EndOfKeys(token, keys);
+            if (shape.ScoreCap > 0) Cap(new Span<float>(scores + firstKey - from, endOfKeys - firstKey), shape.ScoreCap);
             if (shape.HasDistanceBias) AddDistanceBias(call, scores - from, head, shape.PrefixLength + token, firstKey, endOfKeys);
             sums[token - first] = Exponentials(scores, firstKey - from, endOfKeys - from, to - from);
         }
@@ -220,6 +228,13 @@ internal static unsafe class AttentionOperator
             float* output = call.Output + ((long)text * call.Length + token) * shape.Width + head * size;
             Scale(scratch.Outputs + (token - first) * scratch.OutputStride, 1 / sums[token - first], size, output);
         }
+    }
+
+    private static void Cap(Span<float> scores, float cap)
+    {
+        TensorPrimitives.Divide(scores, cap, scores);
+        TensorPrimitives.Tanh<float>(scores, scores);
+        TensorPrimitives.Multiply(scores, cap, scores);
     }
 
     /// <summary>Adds to the scores of the keys from one to another what belongs to their distances, key minus query.</summary>
@@ -261,11 +276,11 @@ internal static unsafe class AttentionOperator
         for (; i < size; i++) destination[i] = values[i] * factor;
     }
 
-    /// <summary>Turns channel i with channel i + d/2 by the angle of a position.</summary>
+    /// <summary>Turns channel i with channel i + r/2 by the angle of a position, r being the channels that are turned.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Rotate(float* values, in Call call, int position)
     {
-        int half = call.Shape.HeadSize / 2, i = 0;
+        int half = call.TurnedPairs, i = 0;
         float* cos = call.Cos + (long)position * half, sin = call.Sin + (long)position * half, others = values + half;
         for (; i <= half - Lanes; i += Lanes)
         {
@@ -417,7 +432,7 @@ internal static unsafe class AttentionOperator
         public readonly int* Lengths = (int*)arguments.Inputs[firstShared + 3];
         public readonly float* PrefixKeys = arguments.Pointer(firstShared + 4), PrefixValues = arguments.Pointer(firstShared + 5);
         public readonly float* DistanceBias = arguments.Pointer(firstShared + 6);
-        public readonly int Distances = arguments.InputWidths[firstShared + 6];
+        public readonly int TurnedPairs = arguments.InputWidths[firstShared + 1], Distances = arguments.InputWidths[firstShared + 6];
         public readonly float* Output = (float*)arguments.Outputs[0];
 
         public float ScaleOf(long row) => _scales is null ? 1 : _scales[row];

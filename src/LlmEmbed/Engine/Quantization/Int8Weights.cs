@@ -133,7 +133,7 @@ internal sealed class Int8Weights : IDisposable
         foreach (LinearLayer layer in group.Layers)
         {
             int count = layer.Outputs * inputs;
-            layer.WeightIn(checkpoint).CopyTo(rows.AsSpan(offset, count));
+            layer.CopyWeight(checkpoint, rows.AsSpan(offset, count));
             offset += count;
         }
         float[] smoothing = SmoothingOf(rows, largestInput);

@@ -101,41 +101,42 @@ internal static class Calibration
     /// <param name="checkpoint">Where the weights are.</param>
     /// <param name="backbone">The architecture over it.</param>
     /// <param name="block">The block.</param>
-    /// <param name="states">For each sentence [T,H] what enters the block; afterwards what leaves it.</param>
+    /// <param name="states">For each sentence what enters the block, [T,E] or [T,H]; afterwards what leaves it.</param>
     /// <param name="threads">Engine threads.</param>
     /// <returns>The block's linear layers with the largest magnitude of each channel that they read.</returns>
     private static IEnumerable<(LinearGroup Group, float[] Largest)> Measure(
         Checkpoint checkpoint, Backbone backbone, int block, float[][] states, int threads)
     {
         const string Entering = "entering", Lengths = "lengths";
+        int size = block == 0 ? backbone.EmbeddingSize : backbone.HiddenSize;
         using WeightStore store = new();
         CalibrationLowering lowering = new(checkpoint, store);
         Layers layers = new(lowering);
         AttentionInputs inputs = new(
-            layers.Graph.Input(Entering, OnnxType.Float, null, null, backbone.HiddenSize),
+            layers.Graph.Input(Entering, OnnxType.Float, null, null, size),
             layers.Graph.Input(Lengths, OnnxType.Int32, [null]),
-            states.Max(state => state.Length) / backbone.HiddenSize);
+            states.Max(state => state.Length) / size);
         string leaving = "";
         backbone.Forward(layers, inputs, new BlockRange(block, block + 1), (_, hidden) => leaving = hidden);
         layers.Graph.Output(leaving, "leaving", OnnxType.Float, null, null, backbone.HiddenSize);
         using GraphSession session = layers.Compile(threads);
 
         float[][] largest = [.. lowering.Groups.Select(group => new float[group.Inputs])];
-        foreach (float[] state in states)
+        for (int sentence = 0; sentence < states.Length; sentence++)
         {
-            int tokens = state.Length / backbone.HiddenSize;
-            using GraphFeeds feeds = new GraphFeeds().Add(Entering, state, 1, tokens, backbone.HiddenSize).Add(Lengths, [tokens], 1);
+            int tokens = states[sentence].Length / size;
+            using GraphFeeds feeds = new GraphFeeds().Add(Entering, states[sentence], 1, tokens, size).Add(Lengths, [tokens], 1);
             using GraphResults results = session.Run(feeds);
             for (int i = 0; i < largest.Length; i++) TensorPrimitives.Max(largest[i], results.Span<float>(i + 1), largest[i]);
-            results.Span<float>(0).CopyTo(state);
+            states[sentence] = results.Span<float>(0).ToArray();
         }
         return lowering.Groups.Zip(largest);
     }
 
-    /// <summary>[T,H].</summary>
+    /// <summary>[T,E].</summary>
     private static float[] Embedded(Backbone backbone, int[] ids)
     {
-        float[] embeddings = new float[ids.Length * backbone.HiddenSize];
+        float[] embeddings = new float[ids.Length * backbone.EmbeddingSize];
         backbone.Embed(ids, embeddings);
         return embeddings;
     }

@@ -1,0 +1,123 @@
+using LlmEmbed.Checkpoints;
+using LlmEmbed.Engine;
+
+namespace LlmEmbed.Models;
+
+/// <summary>What GPT-2 reads from its configuration. Defaults are those of transformers.</summary>
+internal sealed record Gpt2Config
+{
+    public required int VocabularySize { get; init; }
+
+    public required int HiddenSize { get; init; }
+
+    public required int InnerSize { get; init; }
+
+    public required int BlockCount { get; init; }
+
+    public required int Heads { get; init; }
+
+    public required int MaxPositions { get; init; }
+
+    public required int PadId { get; init; }
+
+    public required float Epsilon { get; init; }
+
+    public required Activation Activation { get; init; }
+
+    public int HeadSize => HiddenSize / Heads;
+
+    public static Gpt2Config Read(ModelConfig config)
+    {
+        config.Require("scale_attn_weights", "true");
+        config.Require("scale_attn_by_inverse_layer_idx", "false");
+        config.Require("reorder_and_upcast_attn", "false");
+        config.Require("add_cross_attention", "false");
+        config.Require("is_causal", "true");
+        config.Require("use_bidirectional_attention", "false");
+        _ = config.Has("is_decoder"); // it is one whatever the key says
+        config.RequireMultiple("n_embd", "n_head");
+        int hiddenSize = config.Size("n_embd");
+        return new Gpt2Config
+        {
+            VocabularySize = config.Size("vocab_size", 50257),
+            HiddenSize = hiddenSize,
+            InnerSize = config.Size("n_inner", 4 * hiddenSize),
+            BlockCount = config.Size("n_layer"),
+            Heads = config.Size("n_head"),
+            MaxPositions = config.Size("n_positions", 1024),
+            PadId = config.IntOrNull("pad_token_id") is int pad and >= 0 ? pad : 0,
+            Epsilon = (float)config.Number("layer_norm_epsilon", 1e-5),
+            Activation = Activations.Read(config, "activation_function", "gelu_new"),
+        };
+    }
+}
+
+/// <summary>
+/// GPT-2: a decoder with norms before attention and MLP, learned positions and a plain MLP. Its checkpoints store the weights of linear layers as
+/// [inputs, outputs]. Hugging Face: modeling_gpt2.py.
+/// </summary>
+internal sealed class Gpt2 : ResidualBackbone
+{
+    private readonly Gpt2Config _config;
+    private readonly Weight _positions;
+    private readonly bool _isTransposed;
+
+    public Gpt2(Checkpoint checkpoint)
+        : this(checkpoint, Gpt2Config.Read(checkpoint.Config))
+    {
+    }
+
+    private Gpt2(Checkpoint checkpoint, Gpt2Config config)
+        : base(checkpoint, "wte.weight", config.VocabularySize, config.HiddenSize)
+    {
+        _config = config;
+        _positions = checkpoint.Require($"{Prefix}wpe.weight", config.MaxPositions, HiddenSize);
+        // GGUF files have all weights as [outputs, inputs]. The two sizes of this one differ.
+        _isTransposed = checkpoint.Require($"{Prefix}h.0.attn.c_attn.weight", -1, -1).Shape[0] == HiddenSize;
+    }
+
+    public override int BlockCount => _config.BlockCount;
+
+    public override int MaxTokens => _config.MaxPositions;
+
+    public override bool IsCausal => true;
+
+    public override int PadId => _config.PadId;
+
+    protected override NormLayer FinalNorm => Norm($"{Prefix}ln_f");
+
+    public override void Embed(ReadOnlySpan<int> ids, Span<float> destination) => EmbedBehind(0, ids, destination);
+
+    public override void EmbedBehind(int before, ReadOnlySpan<int> ids, Span<float> destination)
+    {
+        base.Embed(ids, destination);
+        float[] scratch = new float[HiddenSize];
+        for (int t = 0; t < ids.Length; t++) AddRow(_positions, before + t, scratch, destination.Slice(t * HiddenSize, HiddenSize));
+    }
+
+    protected override ResidualBlock LayersOf(int block)
+    {
+        (int h, int inner, string name) = (HiddenSize, _config.InnerSize, $"{Prefix}h.{block}");
+        LinearLayer[] attention = LinearLayer.StoredIn($"{name}.attn.c_attn", h, hasBias: true, ("query", h), ("key", h), ("value", h));
+        LinearLayer Linear(string part, int inputs, int outputs) => AsStored(new LinearLayer($"{name}.{part}", inputs, outputs, HasBias: true));
+        return new ResidualBlock(
+            Query: AsStored(attention[0]),
+            Key: AsStored(attention[1]),
+            Value: AsStored(attention[2]),
+            AttentionOutput: Linear("attn.c_proj", h, h),
+            Gate: Linear("mlp.c_fc", h, inner),
+            Up: null,
+            MlpOutput: Linear("mlp.c_proj", inner, h))
+        {
+            AttentionInputNorm = Norm($"{name}.ln_1"),
+            MlpInputNorm = Norm($"{name}.ln_2"),
+            Attention = new(_config.Heads, _config.Heads, _config.HeadSize, 1 / MathF.Sqrt(_config.HeadSize)) { IsCausal = true },
+            Rotary = null,
+            Activation = _config.Activation,
+        };
+    }
+
+    private LinearLayer AsStored(LinearLayer layer) => layer with { IsTransposed = _isTransposed };
+
+    private LayerNormLayer Norm(string name) => new($"{name}.weight", $"{name}.bias", HiddenSize, _config.Epsilon);
+}

@@ -1,0 +1,150 @@
+using LlmEmbed.Checkpoints;
+using LlmEmbed.Engine;
+
+namespace LlmEmbed.Models;
+
+/// <summary>
+/// The layers of one block: attention and an MLP, gated or not, each of which reads the residual sum through a norm, may have a norm of its own behind it, and
+/// is added to the sum. A norm that is null is not there.
+/// </summary>
+internal sealed record ResidualBlock(
+    LinearLayer Query,
+    LinearLayer Key,
+    LinearLayer Value,
+    LinearLayer AttentionOutput,
+    LinearLayer Gate,
+    LinearLayer? Up,
+    LinearLayer MlpOutput)
+{
+    /// <summary>Whether the MLP reads the same residual sum as the attention, and not the one with the attention in it.</summary>
+    public bool IsParallel { get; init; }
+
+    public NormLayer? AttentionInputNorm { get; init; }
+
+    public NormLayer? AttentionOutputNorm { get; init; }
+
+    public NormLayer? MlpInputNorm { get; init; }
+
+    public NormLayer? MlpOutputNorm { get; init; }
+
+    /// <summary>Over each head by itself if it has the size of a head, else over all heads together.</summary>
+    public NormLayer? QueryNorm { get; init; }
+
+    /// <inheritdoc cref="QueryNorm"/>
+    public NormLayer? KeyNorm { get; init; }
+
+    /// <summary>What the attention is, but for its positions.</summary>
+    public required AttentionShape Attention { get; init; }
+
+    /// <summary>How queries and keys are turned; null if they are not.</summary>
+    public required RotarySettings? Rotary { get; init; }
+
+    /// <summary>The function of the gate, or of the only layer in its place if there is no <see cref="Up"/>.</summary>
+    public required Activation Activation { get; init; }
+
+    /// <summary>Weights and biases.</summary>
+    public long ParameterCount =>
+        new[] { Query, Key, Value, AttentionOutput, Gate, Up, MlpOutput }.Sum(layer => layer?.ParameterCount ?? 0)
+        + new[] { AttentionInputNorm, AttentionOutputNorm, MlpInputNorm, MlpOutputNorm, QueryNorm, KeyNorm }.Sum(norm => norm?.ParameterCount ?? 0);
+}
+
+/// <summary>
+/// The network that LLaMA and most language models after it share: blocks that add to a residual sum, which no norm touches until the last one. The
+/// relatives differ in names and norms, in the positions and in what a token sees: each is a file of its own that supplies those.
+/// </summary>
+internal abstract class ResidualBackbone : Backbone
+{
+    private readonly Weight _words;
+
+    /// <param name="checkpoint">The checkpoint.</param>
+    /// <param name="wordTable">The name of the table of token embeddings, without what may stand before all names.</param>
+    /// <param name="vocabularySize">Its rows.</param>
+    /// <param name="hiddenSize">Its columns.</param>
+    /// <param name="embeddingFactor">What token embeddings are multiplied by.</param>
+    protected ResidualBackbone(Checkpoint checkpoint, string wordTable, int vocabularySize, int hiddenSize, float embeddingFactor = 1)
+        : base(checkpoint, wordTable)
+    {
+        (VocabularySize, HiddenSize) = (vocabularySize, hiddenSize);
+        _words = checkpoint.Require(Prefix + wordTable, vocabularySize, hiddenSize).Times(embeddingFactor);
+    }
+
+    public sealed override int HiddenSize { get; }
+
+    public sealed override int VocabularySize { get; }
+
+    /// <summary>The norm behind the token embeddings; null if there is none.</summary>
+    protected virtual NormLayer? EmbeddingNorm => null;
+
+    /// <summary>The norm behind the last block.</summary>
+    protected abstract NormLayer FinalNorm { get; }
+
+    /// <summary>The layers of one block.</summary>
+    protected abstract ResidualBlock LayersOf(int block);
+
+    public override void Embed(ReadOnlySpan<int> ids, Span<float> destination)
+    {
+        for (int t = 0; t < ids.Length; t++) _words.CopyRow(ids[t], destination.Slice(t * HiddenSize, HiddenSize));
+    }
+
+    public sealed override void Forward(Layers layers, AttentionInputs inputs, BlockRange blocks, Action<int, string> keep)
+    {
+        // The tables of rotary positions are allocated by the head size, so that has to be the checkpoint's before.
+        LayersOf(0).Query.WeightIn(Checkpoint);
+        string hidden = inputs.Embeddings; // [B,T,H]
+        if (blocks.First == 0) keep(0, hidden = Normed(layers, hidden, EmbeddingNorm));
+        Dictionary<string, Rotary> rotaries = new(StringComparer.Ordinal);
+        for (int block = blocks.First; block < blocks.End; block++)
+        {
+            ResidualBlock parts = LayersOf(block);
+            hidden = Block(layers, hidden, block, parts, inputs, parts.Rotary is null ? null : RotaryOf(parts.Rotary));
+            // The last hidden state is the one after the final norm.
+            keep(block + 1, block + 1 == BlockCount ? layers.Norm(hidden, FinalNorm) : hidden);
+        }
+
+        Rotary RotaryOf(RotarySettings settings)
+        {
+            if (rotaries.TryGetValue(settings.Name, out Rotary? known)) return known;
+            return rotaries[settings.Name] =
+                Rotary.Add(layers, settings, inputs.Positions, inputs.Growing is null ? settings.Channels : KeptHeads.Size);
+        }
+    }
+
+    public sealed override long ParameterCount(int depth) =>
+        Enumerable.Range(0, depth).Sum(block => LayersOf(block).ParameterCount)
+        + (EmbeddingNorm?.ParameterCount ?? 0) + (depth == BlockCount ? FinalNorm.ParameterCount : 0);
+
+    private static string Block(Layers layers, string hidden, int block, ResidualBlock parts, AttentionInputs inputs, Rotary? rotary)
+    {
+        string attention = Attention(layers, Normed(layers, hidden, parts.AttentionInputNorm), block, parts, inputs, rotary);
+        string sum = layers.Add(Normed(layers, attention, parts.AttentionOutputNorm), hidden);
+        string mlp = Mlp(layers, Normed(layers, parts.IsParallel ? hidden : sum, parts.MlpInputNorm), parts);
+        return layers.Add(Normed(layers, mlp, parts.MlpOutputNorm), sum);
+    }
+
+    private static string Attention(Layers layers, string input, int block, ResidualBlock parts, AttentionInputs inputs, Rotary? rotary)
+    {
+        AttentionShape shape = parts.Attention with { IsRotary = rotary is not null };
+        string query = layers.Linear(input, parts.Query); // [B,T,heads·d]
+        string key = layers.Linear(input, parts.Key); // [B,T,kv·d]
+        string value = layers.Linear(input, parts.Value); // [B,T,kv·d]
+        query = HeadsNormed(layers, query, shape.Heads, shape.HeadSize, parts.QueryNorm);
+        key = HeadsNormed(layers, key, shape.KeyValueHeads, shape.HeadSize, parts.KeyNorm);
+        inputs.KeysAndValues?.Invoke(block, key, value);
+        string attention = inputs.Growing is { } growing // [B,T,heads·d]
+            ? KeptAttention.Attend(layers.Graph, [query, key, value], growing, block, shape, rotary)
+            : layers.Attend(query, key, value, shape, inputs.Lengths, rotary, inputs.Prefix?.Of(block));
+        return layers.Linear(attention, parts.AttentionOutput);
+    }
+
+    private static string Mlp(Layers layers, string input, ResidualBlock parts)
+    {
+        string inner = layers.Activate(layers.Linear(input, parts.Gate), parts.Activation); // [B,T,I]
+        if (parts.Up is { } up) inner = layers.Multiply(inner, layers.Linear(input, up));
+        return layers.Linear(inner, parts.MlpOutput);
+    }
+
+    private static string Normed(Layers layers, string value, NormLayer? norm) => norm is null ? value : layers.Norm(value, norm);
+
+    private static string HeadsNormed(Layers layers, string value, int heads, int headSize, NormLayer? norm) =>
+        norm is not null && norm.Size == headSize ? layers.HeadNorm(value, heads, norm) : Normed(layers, value, norm);
+}
