@@ -25,6 +25,9 @@ internal sealed class Checkpoint : IDisposable
     /// <summary>The weights by the names that Hugging Face gives them. Tensors of whole numbers are no weights.</summary>
     public IReadOnlyDictionary<string, Weight> Weights => _content.Weights;
 
+    /// <summary>How the checkpoint itself means its texts to become vectors; null if it does not say, as a folder's weights do not.</summary>
+    public StoredPooling? Pooling => _content.Pooling;
+
     /// <summary>Every file that decides the hidden states, in a stable order.</summary>
     public IReadOnlyList<string> Files => _content.Files;
 

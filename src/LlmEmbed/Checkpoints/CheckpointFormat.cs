@@ -58,5 +58,13 @@ internal sealed class CheckpointContent(IReadOnlyList<IDisposable> openFiles) : 
     /// <summary>Tensors that are no floating-point numbers, by name, with their types.</summary>
     public IReadOnlyDictionary<string, string> OtherTensors { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
+    /// <summary>How the file means its texts to become vectors; null if it does not say.</summary>
+    public StoredPooling? Pooling { get; init; }
+
     public void Dispose() => Disposal.All(openFiles);
 }
+
+/// <summary>How a GGUF file means its texts to become vectors: a pooling of the last hidden states, then linear layers.</summary>
+/// <param name="Mode">The pooling as sentence-transformers names it: mean, cls or lasttoken.</param>
+/// <param name="Dense">The weights [out,in] of the layers in their order. They have no biases, and nothing stands between them.</param>
+internal sealed record StoredPooling(string Mode, IReadOnlyList<Weight> Dense);

@@ -1,104 +1,46 @@
 using System.Globalization;
+using System.Numerics.Tensors;
 using System.Text.Json.Nodes;
 using LlmEmbed.Files;
 
 namespace LlmEmbed.Checkpoints;
 
 /// <summary>
-/// Opens a GGUF file under Hugging Face's names: its metadata as a config.json, its tensors as weights. llama.cpp knows some facts by the name of the
-/// architecture and reads others from keys; both are translated. Keys that are not understood keep their own names, so that the architecture refuses
-/// them. Tensors that are not understood are refused here.
+/// Opens a GGUF file under Hugging Face's names: its metadata as a config.json, its tensors as weights, as the row of its architecture says
+/// (<see cref="GgufArchitecture"/>). Keys that are not understood keep their own names, so that the configuration refuses them. Tensors that are not
+/// understood are refused here.
 /// </summary>
 internal sealed class GgufCheckpoint
 {
     public const string Extension = ".gguf";
 
-    private const string Embedding = "token_embd.weight";
-    private const string Output = "output.weight";
-
-    private static readonly Dictionary<string, string> Outer = new(StringComparer.Ordinal)
-    {
-        [Embedding] = "model.embed_tokens.weight",
-        ["output_norm.weight"] = "model.norm.weight",
-        [Output] = "lm_head.weight",
-    };
-
-    /// <summary>
-    /// LLaMA 3 has one more tensor: its rotary scaling. GGUF stores it as one divisor for each frequency, where Hugging Face's configuration has four
-    /// numbers.
-    /// </summary>
-    private static readonly Dictionary<string, string> OuterOfLlama =
-        new(Outer, StringComparer.Ordinal) { ["rope_freqs.weight"] = "model.rope_freqs.weight" };
-
-    private static readonly Dictionary<string, string> Inner = new(StringComparer.Ordinal)
-    {
-        ["attn_norm"] = "input_layernorm",
-        ["attn_q"] = "self_attn.q_proj",
-        ["attn_k"] = "self_attn.k_proj",
-        ["attn_v"] = "self_attn.v_proj",
-        ["attn_output"] = "self_attn.o_proj",
-        ["attn_q_norm"] = "self_attn.q_norm",
-        ["attn_k_norm"] = "self_attn.k_norm",
-        ["ffn_norm"] = "post_attention_layernorm",
-        ["ffn_gate"] = "mlp.gate_proj",
-        ["ffn_up"] = "mlp.up_proj",
-        ["ffn_down"] = "mlp.down_proj",
-    };
-
-    private static readonly string[] Norms = ["attn_q_norm", "attn_k_norm"];
-
-    /// <summary>By architecture, the tensors of a block that only some models have.</summary>
-    private static readonly Dictionary<string, string[]> Optional = new(StringComparer.Ordinal)
-    {
-        ["llama"] = ["attn_q.bias", "attn_k.bias", "attn_v.bias", "attn_output.bias", "ffn_gate.bias", "ffn_up.bias", "ffn_down.bias"],
-        ["qwen2"] = ["attn_q.bias", "attn_k.bias", "attn_v.bias"],
-        ["qwen3"] = ["attn_q_norm.weight", "attn_k_norm.weight"],
-    };
-
-    /// <summary>Keys that llama.cpp writes and that do not change the hidden states of these architectures.</summary>
+    /// <summary>Keys that llama.cpp writes and that change the hidden states of no architecture.</summary>
     private static readonly string[] Harmless =
     [
         "vocab_size", "pooling_type", "tensor_data_layout", "rope.scaling.original_context_length", "rope.scaling.finetuned",
     ];
 
+    /// <summary>llama.cpp's poolings by their numbers, as sentence-transformers names them; null for none.</summary>
+    private static readonly string?[] PoolingModes = [null, "mean", "cls", "lasttoken"];
+
+    private static readonly string[] DenseLayers = ["dense_2.weight", "dense_3.weight"];
+
     private readonly GgufFile _file;
-    private readonly string _architecture;
-    private readonly HashSet<string> _read = new(StringComparer.Ordinal);
+    private readonly GgufArchitecture _architecture;
+    private readonly GgufMetadata _metadata;
     private readonly int _blockCount;
-    private readonly int _heads;
-    private readonly int _keyValueHeads;
-    private readonly int _headSize;
 
     private GgufCheckpoint(GgufFile file)
     {
         _file = file;
-        _architecture = Architecture();
-        foreach (string key in Harmless) _read.Add(Full(key));
-        int hiddenSize = Size("embedding_length");
-        _blockCount = Size("block_count");
-        _heads = Size("attention.head_count");
-        _keyValueHeads = SizeOrNull("attention.head_count_kv") ?? _heads;
-        _headSize = HeadSize(hiddenSize);
-        JsonObject config = new()
-        {
-            ["model_type"] = _architecture,
-            ["hidden_size"] = hiddenSize,
-            ["num_hidden_layers"] = _blockCount,
-            ["num_attention_heads"] = _heads,
-            ["num_key_value_heads"] = _keyValueHeads,
-            ["head_dim"] = _headSize,
-            ["intermediate_size"] = Size("feed_forward_length"),
-            ["hidden_act"] = "silu",
-            ["rms_norm_eps"] = Number("attention.layer_norm_rms_epsilon") ?? throw Missing("attention.layer_norm_rms_epsilon"),
-            ["rope_theta"] = Number("rope.freq_base") ?? 10_000, // llama.cpp's value if the key is absent
-            ["max_position_embeddings"] = Size("context_length"),
-            ["vocab_size"] = VocabularySize(),
-            ["tie_word_embeddings"] = !file.Tensors.ContainsKey(Output),
-        };
-        AddRopeScaling(config);
-        if (_architecture == "llama") AddLlamaVariants(config);
-        AddUnread(config);
+        _architecture = ArchitectureOf(file);
+        _metadata = new GgufMetadata(file, _architecture.Name);
+        JsonObject config = JsonNode.Parse(_architecture.Known)!.AsObject();
+        foreach (GgufEntry entry in _architecture.Entries)
+            if (entry.Value(_metadata) is { } value) config[entry.ConfigKey] = value;
+        foreach ((string key, string value) in _metadata.Unread([.. Harmless, .. _architecture.Ignored], _architecture.IsCausal)) config[key] = value;
         Config = new ModelConfig(file.Path, config);
+        _blockCount = _metadata.Size("block_count");
     }
 
     private ModelConfig Config { get; }
@@ -110,103 +52,80 @@ internal sealed class GgufCheckpoint
         {
             GgufCheckpoint translation = new(file);
             IEnumerable<IGrouping<string, GgufTensor>> types = file.Tensors.Values.GroupBy(tensor => tensor.Format.Name);
+            Dictionary<string, Weight> weights =
+                file.Tensors.Values.Select(translation.ToWeight).ToDictionary(weight => weight.Name, StringComparer.Ordinal);
             return new CheckpointContent([file])
             {
                 Config = translation.Config,
                 Files = [path],
-                Weights = file.Tensors.Values.Select(translation.ToWeight).ToDictionary(weight => weight.Name, StringComparer.Ordinal),
+                Weights = weights,
+                Pooling = translation.PoolingWith(weights),
                 Format = $"GGUF v{file.Version}, {types.MaxBy(type => type.Sum(tensor => tensor.ByteLength))!.Key}",
             };
         });
     }
 
-    /// <summary>A tensor as a weight with Hugging Face's name, shape and order of rows.</summary>
+    private StoredPooling? PoolingWith(Dictionary<string, Weight> weights)
+    {
+        string key = $"{_architecture.Name}.pooling_type";
+        if (_metadata.WholeNumber(key, least: 0) is not int number) return null;
+        if (number >= PoolingModes.Length) throw Wrong($"'{key}' is {number}, expected 0 to 3: none, mean, CLS or last token.");
+        if (PoolingModes[number] is not string mode) return null;
+        return new StoredPooling(mode, [.. DenseLayers.Where(weights.ContainsKey).Select(name => weights[name])]);
+    }
+
+    private static GgufArchitecture ArchitectureOf(GgufFile file)
+    {
+        string known = string.Join(", ", GgufArchitecture.All.Select(row => row.Name));
+        GgufMetadata general = new(file, "general");
+        if (file.Metadata.GetValueOrDefault("general.type") is string type && type != "model")
+            throw FileProblem.In(file.Path, $"the file is of the type '{type}', expected a whole model.");
+        if (general.WholeNumber("split.count", least: 1) is > 1 and var parts)
+        {
+            throw FileProblem.In(
+                file.Path,
+                $"the file is one of {parts} parts of a split model, expected a whole model. Merge them with llama.cpp's llama-gguf-split --merge.");
+        }
+        if (file.Metadata.GetValueOrDefault("general.architecture") is not string name)
+            throw FileProblem.In(file.Path, $"the metadata key 'general.architecture' is missing, expected one of {known}.");
+        return GgufArchitecture.All.FirstOrDefault(row => row.Name == name)
+            ?? throw FileProblem.In(file.Path, $"the architecture '{name}' is not implemented for GGUF, expected one of {known}.");
+    }
+
+    /// <summary>A tensor as a weight with the name, shape, order of rows and values that Hugging Face gives it.</summary>
     private Weight ToWeight(GgufTensor tensor)
     {
         string name = Translate(tensor.Name);
         long[] shape = [.. tensor.Dimensions.Reverse()];
-        return new Weight(_file.File, tensor.Offset, name, tensor.Format, shape, InterleavedHead(tensor.Name, shape));
+        bool isShifted = _architecture.AddedToNorms != 0 && tensor.Name.EndsWith("norm.weight", StringComparison.Ordinal);
+        NumberFormat format = isShifted ? Less(tensor.Format, _architecture.AddedToNorms) : tensor.Format;
+        return new Weight(_file.File, tensor.Offset, name, format, shape, InterleavedHead(tensor.Name, shape));
     }
 
-    private string Architecture()
+    /// <summary>The same format, whose values are read less what the file has added to them.</summary>
+    private static NumberFormat Less(NumberFormat format, float added) => format with
     {
-        string known = string.Join(", ", Optional.Keys.Order(StringComparer.Ordinal));
-        if (_file.Metadata.GetValueOrDefault("general.type") is string type && type != "model")
-            throw Wrong($"the file is of the type '{type}', expected a whole model.");
-        if (WholeNumber("split.count") is > 1 and var parts)
+        Widen = (stored, values) =>
         {
-            throw Wrong(
-                $"the file is one of {parts} parts of a split model, expected a whole model. Merge them with llama.cpp's llama-gguf-split --merge.");
-        }
-        if (_file.Metadata.GetValueOrDefault("general.architecture") is not string name)
-            throw Wrong($"the metadata key 'general.architecture' is missing, expected one of {known}.");
-        return Optional.ContainsKey(name) ? name : throw Wrong($"the architecture '{name}' is not implemented for GGUF, expected one of {known}.");
-    }
-
-    private int HeadSize(int hiddenSize)
-    {
-        int? keyLength = SizeOrNull("attention.key_length");
-        if (keyLength is null && hiddenSize % _heads != 0)
-            throw Wrong($"'{Full("embedding_length")}' is {hiddenSize}, no multiple of the {_heads} heads.");
-        int headSize = keyLength ?? hiddenSize / _heads;
-        if (headSize % 2 != 0) throw Wrong($"the heads have {headSize} values, expected an even number for the rotation.");
-        foreach (string key in (string[])["attention.value_length", "rope.dimension_count"])
-            if (SizeOrNull(key) is { } size && size != headSize)
-                throw Wrong($"'{Full(key)}' is {size}, expected the head size {headSize}: other sizes are not implemented.");
-        return headSize;
-    }
-
-    private long VocabularySize() =>
-        _file.Tensors.GetValueOrDefault(Embedding)?.Dimensions[^1] ?? throw Wrong($"the tensor '{Embedding}' is missing.");
-
-    /// <summary>Translates rotary scaling of the types none and linear. The key of any other type stays unread and is so refused.</summary>
-    private void AddRopeScaling(JsonObject config)
-    {
-        const string TypeKey = "rope.scaling.type";
-        string type = _file.Metadata.GetValueOrDefault(Full(TypeKey)) as string ?? "linear"; // llama.cpp's value if the key is absent
-        if (type is not ("none" or "linear")) return;
-        _read.Add(Full(TypeKey));
-        double factor = Number("rope.scaling.factor") ?? Number("rope.scale_linear") ?? 1;
-        if (type == "linear" && factor is not (0 or 1))
-            config["rope_scaling"] = new JsonObject { ["rope_type"] = type, ["factor"] = factor };
-    }
-
-    /// <summary>What Mistral and relatives of LLaMA with biases have; in GGUF they are all of the architecture llama.</summary>
-    private void AddLlamaVariants(JsonObject config)
-    {
-        if (SizeOrNull("attention.sliding_window") is { } window) config["sliding_window"] = window;
-        config["attention_bias"] = _file.Tensors.ContainsKey("blk.0.attn_q.bias");
-        config["mlp_bias"] = _file.Tensors.ContainsKey("blk.0.ffn_gate.bias");
-    }
-
-    /// <summary>
-    /// Copies the keys of the architecture that nobody read, so that they are refused. Switches that are off and counts of zero (such as the
-    /// experts of a model without experts) change nothing and are left out.
-    /// </summary>
-    private void AddUnread(JsonObject config)
-    {
-        foreach ((string key, object value) in _file.Metadata)
-        {
-            if (!key.StartsWith(Full(""), StringComparison.Ordinal) || _read.Contains(key)) continue;
-            if (value is Array or string) config[key] = value as string ?? $"array of {((Array)value).Length}";
-            else if (key == Full("attention.causal") ? value is not true : Convert.ToDouble(value, CultureInfo.InvariantCulture) != 0)
-                config[key] = Convert.ToString(value, CultureInfo.InvariantCulture);
-        }
-    }
+            format.Widen(stored, values);
+            TensorPrimitives.Subtract(values, added, values);
+        },
+    };
 
     private string Translate(string name)
     {
-        Dictionary<string, string> outer = _architecture == "llama" ? OuterOfLlama : Outer;
-        if (outer.TryGetValue(name, out string? translated)) return translated;
-        if (name.Split('.') is ["blk", var number, var part, var kind]
-            && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int block) && block < _blockCount
-            && Inner.TryGetValue(part, out string? inner)
-            && ((kind == "weight" && !Norms.Contains(part)) || Optional[_architecture].Contains($"{part}.{kind}")))
-            return $"model.layers.{block}.{inner}.{kind}";
+        string[] parts = name.Split('.');
+        string? number = parts is ["blk", var second, ..] ? second : null;
+        if (number is not null) parts[1] = IsBlock(number) ? "N" : "";
+        if (_architecture.Tensors.TryGetValue(string.Join('.', parts), out string? translated))
+            return number is null ? translated : translated.Replace(".N.", $".{number}.", StringComparison.Ordinal);
         throw Wrong(
-            $"the tensor '{name}' is not known for the architecture '{_architecture}' with {_blockCount} blocks and may change the hidden states. " +
-            "This variant is not implemented.");
+            $"the tensor '{name}' is not known for the architecture '{_architecture.Name}' with {_blockCount} blocks and may change the hidden " +
+            "states. This variant is not implemented.");
     }
+
+    private bool IsBlock(string number) =>
+        int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int block) && block < _blockCount;
 
     /// <summary>
     /// The size of a head, if the outputs of this tensor are stored in interleaved rotary order, as queries and keys of the architecture llama are;
@@ -214,50 +133,19 @@ internal sealed class GgufCheckpoint
     /// </summary>
     private int InterleavedHead(string name, long[] shape)
     {
-        if (_architecture != "llama" || !name.StartsWith("blk.", StringComparison.Ordinal)) return 0;
+        if (!_architecture.InterleavesHeads || !name.StartsWith("blk.", StringComparison.Ordinal)) return 0;
         int heads = name.Split('.')[2] switch
         {
-            "attn_q" => _heads,
-            "attn_k" => _keyValueHeads,
+            "attn_q" => _metadata.Heads,
+            "attn_k" => _metadata.KeyValueHeads,
             _ => 0,
         };
         if (heads == 0) return 0;
-        if (shape[0] != (long)heads * _headSize) throw Wrong($"the tensor '{name}' has {shape[0]} outputs, expected {heads} heads of {_headSize}.");
-        return _headSize;
+        int headSize = _metadata.HeadSize;
+        if (headSize % 2 != 0) throw Wrong($"the heads have {headSize} values, expected an even number for the rotation.");
+        if (shape[0] != (long)heads * headSize) throw Wrong($"the tensor '{name}' has {shape[0]} outputs, expected {heads} heads of {headSize}.");
+        return headSize;
     }
-
-    private string Full(string key) => $"{_architecture}.{key}";
-
-    private int Size(string key) => SizeOrNull(key) ?? throw Missing(key);
-
-    private int? SizeOrNull(string key)
-    {
-        _read.Add(Full(key));
-        return WholeNumber(Full(key));
-    }
-
-    private int? WholeNumber(string fullKey) => _file.Metadata.GetValueOrDefault(fullKey) switch
-    {
-        null => null,
-        object value and (byte or sbyte or ushort or short or uint or int or long or ulong)
-            when Convert.ToDecimal(value, CultureInfo.InvariantCulture) is >= 1 and <= int.MaxValue and var size => (int)size,
-        var other => throw Wrong($"'{fullKey}' is {other}, expected a whole number from 1 to {int.MaxValue}."),
-    };
-
-    /// <summary>A number by its shortest decimal, so that the fp32 nearest to 1e-5 becomes 1e-5 again, as it stands in a config.json.</summary>
-    private double? Number(string key)
-    {
-        _read.Add(Full(key));
-        return _file.Metadata.GetValueOrDefault(Full(key)) switch
-        {
-            null => null,
-            float value when float.IsFinite(value) => double.Parse(value.ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture),
-            double value when double.IsFinite(value) => value,
-            var other => throw Wrong($"'{Full(key)}' is {other}, expected a finite number."),
-        };
-    }
-
-    private LlmEmbedException Missing(string key) => Wrong($"the metadata key '{Full(key)}' is missing.");
 
     private LlmEmbedException Wrong(string problem) => FileProblem.In(_file.Path, problem);
 }

@@ -26,6 +26,8 @@ internal sealed record ByteLevelFamily(string Name, Func<TextStage, TextStage> S
         Gpt2,
         new("llama-bpe", next => new Llama3Split(maxDigits: 3, next)) { IgnoresMerges = true, AddsBos = true },
         Qwen2,
+        Gpt2 with { Name = "roberta-bpe", AddsBos = true, AddsEos = true },
+        Gpt2 with { Name = "modern-bert", AddsBos = true, AddsEos = true, Normalizer = Qwen2.Normalizer },
     ];
 
     /// <summary>A word that is a token is taken as it stands.</summary>
@@ -33,6 +35,9 @@ internal sealed record ByteLevelFamily(string Name, Func<TextStage, TextStage> S
 
     /// <summary>A text begins with the beginning-of-sequence token, unless the file says otherwise.</summary>
     public bool AddsBos { get; init; }
+
+    /// <summary>A text ends with the end-of-sequence token, unless the file says otherwise.</summary>
+    public bool AddsEos { get; init; }
 
     /// <summary>What rewrites the text before it is split. No file says so, it belongs to the family.</summary>
     public TextNormalizer? Normalizer { get; init; }

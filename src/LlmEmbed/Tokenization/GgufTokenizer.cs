@@ -10,9 +10,13 @@ internal sealed class GgufTokenizer
     /// <summary>The kinds of tokenizer by the name that the file gives in <c>model</c>. A new kind is one row.</summary>
     private static readonly (string Name, Func<GgufTokenizer, TokenizerParts> Read)[] Kinds =
     [
+        ("bert", tokenizer => tokenizer.ReadWordPiece()),
         ("gpt2", tokenizer => tokenizer.ReadByteLevel()),
         ("llama", tokenizer => tokenizer.ReadSentencePiece()),
+        ("t5", tokenizer => tokenizer.ReadUnigram()),
     ];
+
+    private const char VisibleSpace = '\u2581';
 
     private readonly string _file;
     private readonly IReadOnlyDictionary<string, object> _metadata;
@@ -47,6 +51,35 @@ internal sealed class GgufTokenizer
         throw tokenizer.Error($"'model' is '{name}', which is not implemented. Implemented are {implemented}.");
     }
 
+    /// <summary>
+    /// BERT's. A word begins with ▁ and its continuations have no mark, the reverse of a vocab.txt. No key says whether text is lowered: it is not if
+    /// a capital letter is a token, for a vocabulary of lowered text has no use for one. Accents go where capitals do, as in transformers.
+    /// </summary>
+    private TokenizerParts ReadWordPiece()
+    {
+        const string Continuation = "##";
+        string[] tokens =
+        [
+            .. _tokens.Select((token, id) =>
+                _types[id] == SentencePieceType.Control ? token : token.StartsWith(VisibleSpace) ? token[1..] : Continuation + token),
+        ];
+        Vocabulary vocabulary = new(_file, [.. tokens.Select((token, id) => KeyValuePair.Create(token, id))]);
+        int unknownId = UnknownId();
+        bool isCased = Enumerable.Range('A', 'Z' - 'A' + 1).Any(letter => vocabulary.TryGetId([(char)letter], out _));
+        return new TokenizerParts
+        {
+            Kind = isCased ? "cased WordPiece" : "uncased WordPiece",
+            PreTokenizer = "BertPreTokenizer",
+            Vocabulary = vocabulary,
+            AddedTokens = AddedTokens(tokens),
+            Normalizer = new BertNormalizer(cleanText: true, handleChineseCharacters: true, stripAccents: !isCased, lowercase: !isCased),
+            Words = new BertSplit(new WordPieceModel(vocabulary, unknownId, Continuation, maxWordCharacters: 100)),
+            Frame = Frame(addBosByDefault: true, addEosByDefault: true),
+            PadId = TokenId("padding_token_id"),
+            SourceFiles = [_file],
+        };
+    }
+
     private TokenizerParts ReadByteLevel()
     {
         Vocabulary vocabulary = new(_file, [.. _tokens.Select((token, id) => KeyValuePair.Create(token, id))]);
@@ -62,10 +95,10 @@ internal sealed class GgufTokenizer
             Kind = "byte-level BPE",
             PreTokenizer = family.Name,
             Vocabulary = vocabulary,
-            AddedTokens = AddedTokens(SentencePieceType.Control, SentencePieceType.UserDefined),
+            AddedTokens = AddedTokens(_tokens),
             Normalizer = family.Normalizer,
             Words = Flag("add_space_prefix", fallback: false) ? new PrefixSpaceStage(words) : words,
-            Frame = Frame(family.AddsBos),
+            Frame = Frame(family.AddsBos, family.AddsEos),
             PadId = TokenId("padding_token_id"),
             SourceFiles = [_file],
         };
@@ -81,8 +114,8 @@ internal sealed class GgufTokenizer
 
     private TokenizerParts ReadSentencePiece()
     {
-        float[] scores = Required<float[]>("scores", "an array of floats");
-        if (scores.Length != _tokens.Length) throw Error($"'scores' has {scores.Length} entries for {_tokens.Length} tokens.");
+        float[] scores = Scores();
+        if (Find("unknown_token_id") is not null) UnknownId();
         SentencePieceModel model = new(_file)
         {
             Pieces = [.. _tokens.Select((token, id) => new SentencePiece(token, scores[id], _types[id]))],
@@ -93,22 +126,77 @@ internal sealed class GgufTokenizer
         };
         return model.ToParts(model.ToVocabulary(), named: [], prefixEveryPart: true) with
         {
-            Frame = Frame(addBosByDefault: true),
+            Frame = Frame(addBosByDefault: true, addEosByDefault: false),
             PadId = TokenId("padding_token_id"),
         };
     }
 
-    private List<AddedToken> AddedTokens(params SentencePieceType[] types) =>
+    /// <summary>
+    /// The Unigram of T5 and XLM-RoBERTa, in the steps of their tokenizer.json: the map of characters is applied, text is split at white space, and
+    /// each word begins with ▁. Pieces of the type unused stand in for tokens that the file lacks.
+    /// </summary>
+    private TokenizerParts ReadUnigram()
+    {
+        float[] scores = Scores();
+        if (!Flag("remove_extra_whitespaces", fallback: true)) throw Error("'remove_extra_whitespaces' is false, which is not implemented here.");
+        byte[]? map = Optional<byte[]>("precompiled_charsmap", "an array of bytes");
+        IEnumerable<KeyValuePair<string, int>> used = _tokens.Select((token, id) => KeyValuePair.Create(token, id))
+            .Where(pair => _types[pair.Value] != SentencePieceType.Unused);
+        Vocabulary vocabulary = new(_file, [.. used]);
+        (string Token, double Score)[] pieces =
+            [.. _tokens.Select((token, id) => (token, (double)scores[id])).Where((_, id) => _types[id] == SentencePieceType.Normal)];
+        if (pieces.Length == 0) throw Error("no token stands for text. The file is damaged or incomplete.");
+        int unknownId = UnknownId();
+        MetaspacePrefix prefix = Flag("add_space_prefix", fallback: true) ? MetaspacePrefix.Always : MetaspacePrefix.Never;
+        TextStage words = new DelimiterSplit(
+            rune => rune.Value == VisibleSpace,
+            DelimiterBehavior.MergedWithNext,
+            new UnigramModel(vocabulary, pieces, unknownId, byteFallback: _types.Contains(SentencePieceType.Byte)));
+        return new TokenizerParts
+        {
+            Kind = "SentencePiece Unigram",
+            Vocabulary = vocabulary,
+            AddedTokens = AddedTokens(_tokens),
+            Normalizer = map is null ? null : new PrecompiledNormalizer(new PrecompiledCharacterMap(_file, map)),
+            Words = new DelimiterSplit(
+                CharacterClass.IsWhiteSpace, DelimiterBehavior.Removed, new MetaspaceStage(VisibleSpace, prefix, words)),
+            Frame = Frame(addBosByDefault: false, addEosByDefault: true),
+            PadId = TokenId("padding_token_id"),
+            SourceFiles = [_file],
+        };
+    }
+
+    private float[] Scores()
+    {
+        float[] scores = Required<float[]>("scores", "an array of floats");
+        if (scores.Length != _tokens.Length) throw Error($"'scores' has {scores.Length} entries for {_tokens.Length} tokens.");
+        int odd = Array.FindIndex(scores, score => !float.IsFinite(score));
+        return odd < 0 ? scores : throw Error($"the token '{_tokens[odd]}' has the score {scores[odd]}, expected a finite number.");
+    }
+
+    /// <summary>The tokens that are cut out of the text.</summary>
+    private List<AddedToken> AddedTokens(IReadOnlyList<string> tokens) =>
     [
-        .. _tokens.Select((token, id) => new AddedToken(id, token) { Special = _types[id] == SentencePieceType.Control })
-            .Where(token => types.Contains(_types[token.Id]) && token.Content.Length > 0),
+        .. tokens.Select((token, id) => new AddedToken(id, token) { Special = _types[id] == SentencePieceType.Control })
+            .Where(token => token.Content.Length > 0 &&
+                _types[token.Id] is SentencePieceType.Control or SentencePieceType.UserDefined or SentencePieceType.Unknown),
     ];
 
-    private SpecialTokenFrame Frame(bool addBosByDefault) => new(
-        Flag("add_bos_token", addBosByDefault) ? [RequiredTokenId("bos_token_id")] : [],
-        Flag("add_eos_token", fallback: false) ? [RequiredTokenId("eos_token_id")] : []);
+    /// <summary>Older files name BERT's tokens by their own keys alone.</summary>
+    private SpecialTokenFrame Frame(bool addBosByDefault, bool addEosByDefault) => new(
+        Flag("add_bos_token", addBosByDefault) ? [RequiredTokenId("bos_token_id", "cls_token_id")] : [],
+        Flag("add_eos_token", addEosByDefault) ? [RequiredTokenId("eos_token_id", "seperator_token_id")] : []); // the key is spelt so
 
-    private int RequiredTokenId(string key) => TokenId(key) ?? throw Error($"'{key}' is missing, but the file asks for this token in every text.");
+    private int RequiredTokenId(string key, string otherKey) => TokenId(key) ?? TokenId(otherKey)
+        ?? throw Error($"'{key}' is missing, but the file asks for this token in every text.");
+
+    /// <summary>The token for text that no other covers, which some converters call a control token. From here on it is none.</summary>
+    private int UnknownId()
+    {
+        int id = TokenId("unknown_token_id") ?? throw Error("'unknown_token_id' is missing, expected the token for text that no other covers.");
+        _types[id] = SentencePieceType.Unknown;
+        return id;
+    }
 
     private int? TokenId(string key)
     {

@@ -60,6 +60,16 @@ internal sealed class GgufBuilder
         elements(writer);
     });
 
+    public GgufBuilder Texts(string key, params string[] values) => Array(key, 8, (ulong)values.Length, writer =>
+    {
+        foreach (string value in values) Write(writer, value);
+    });
+
+    public GgufBuilder Int32s(string key, params int[] values) => Array(key, 5, (ulong)values.Length, writer =>
+    {
+        foreach (int value in values) writer.Write(value);
+    });
+
     public GgufBuilder Value(string key, uint type, Action<BinaryWriter> value)
     {
         Append(_metadata, writer =>

@@ -1,5 +1,6 @@
 using CsCheck;
 using LlmEmbed.Checkpoints;
+using LlmEmbed.Models;
 using Xunit;
 
 namespace LlmEmbed.Tests.Checkpoints;
@@ -163,7 +164,6 @@ public sealed class GgufCheckpointTests : IDisposable
         AssertUnread("llama.expert_count", builder => builder.UInt32("llama.expert_count", 8));
         AssertUnread("llama.logit_scale", builder => builder.Float32("llama.logit_scale", 0.5f));
         AssertUnread("llama.rope.scaling.type", builder => builder.Text("llama.rope.scaling.type", "yarn"));
-        AssertUnread("llama.attention.causal", builder => builder.Bool("llama.attention.causal", 0));
         AssertUnread("llama.rope.dimension_sections", builder => builder.Array("llama.rope.dimension_sections", 4, 0, _ => { }));
     }
 
@@ -181,7 +181,9 @@ public sealed class GgufCheckpointTests : IDisposable
 
     [Fact]
     public void An_architecture_that_is_not_implemented_is_refused_with_those_that_are() =>
-        AssertRefused("the architecture 'gemma3' is not implemented for GGUF, expected one of llama, qwen2, qwen3", GgufBuilder.TinyModel("gemma3"));
+        AssertRefused(
+            "the architecture 'falcon' is not implemented for GGUF, expected one of bert, gemma-embedding, gemma3, llama, modern-bert, qwen2, qwen3",
+            GgufBuilder.TinyModel("falcon"));
 
     [Fact]
     public void A_file_without_an_architecture_is_refused() => AssertRefused("'general.architecture' is missing", new GgufBuilder());
@@ -202,6 +204,8 @@ public sealed class GgufCheckpointTests : IDisposable
                 .Text("general.architecture", "llama")
                 .UInt32("llama.embedding_length", 4)
                 .UInt32("llama.block_count", 1)
+                .UInt32("llama.feed_forward_length", 4)
+                .Float32Tensor("token_embd.weight", 4, 3)
                 .Array("llama.attention.head_count", 4, 1, writer => writer.Write(2)));
         AssertRefused(
             "'llama.embedding_length' is 0, expected a whole number from 1",
@@ -244,10 +248,90 @@ public sealed class GgufCheckpointTests : IDisposable
             iter: 3000, threads: 1);
     }
 
+    [Fact]
+    public void A_decoder_that_reads_in_both_directions_says_so_and_an_encoder_that_does_not_is_refused()
+    {
+        using Checkpoint both = Open(GgufBuilder.TinyModel("qwen3").Bool("qwen3.attention.causal", 0));
+        Assert.False(both.Config.Flag("is_causal", true));
+        using Checkpoint encoder = Open(TinyBert().Bool("bert.attention.causal", 1));
+        Assert.Contains(
+            "the key 'bert.attention.causal' (\"True\") is not known",
+            Assert.Throws<LlmEmbedException>(() => Backbone.Create(encoder)).Message,
+            StringComparison.Ordinal);
+        using Checkpoint usual = Open(TinyBert().Bool("bert.attention.causal", 0));
+        Assert.False(Backbone.Create(usual).IsCausal);
+    }
+
+    [Fact]
+    public void An_encoder_whose_heads_share_keys_or_have_a_size_of_their_own_is_refused()
+    {
+        AssertRefused("'bert.attention.head_count_kv' is 1, expected the number of heads, 2", TinyBert().UInt32("bert.attention.head_count_kv", 1));
+        AssertRefused(
+            "'bert.attention.key_length' is 4, expected 'bert.embedding_length' divided by the 2 heads",
+            TinyBert().UInt32("bert.attention.key_length", 4));
+        using Checkpoint usual = Open(TinyBert().UInt32("bert.attention.head_count_kv", 2).UInt32("bert.attention.key_length", 2));
+        Backbone.Create(usual);
+    }
+
+    [Fact]
+    public void What_the_tensors_of_an_encoder_say_needs_no_key()
+    {
+        using Checkpoint checkpoint = Open(TinyBert());
+        string[] keys = ["vocab_size", "max_position_embeddings", "type_vocab_size", "pad_token_id"];
+        Assert.Equal([3, 5, 1, 0], keys.Select(key => checkpoint.Config.Int(key)));
+        using Checkpoint padded = Open(TinyBert().UInt32("tokenizer.ggml.padding_token_id", 2));
+        Assert.Equal(2, padded.Config.Int("pad_token_id"));
+    }
+
+    [Theory]
+    [InlineData(0, null)]
+    [InlineData(1, "mean")]
+    [InlineData(2, "cls")]
+    [InlineData(3, "lasttoken")]
+    public void The_pooling_of_the_file_has_the_name_that_sentence_transformers_gives_it(uint number, string? mode)
+    {
+        using Checkpoint checkpoint = Open(TinyBert().UInt32("bert.pooling_type", number));
+        Assert.Equal(mode, checkpoint.Pooling?.Mode);
+        using Checkpoint silent = Open(TinyBert());
+        Assert.Null(silent.Pooling);
+        AssertRefused("'bert.pooling_type' is 4, expected 0 to 3: none, mean, CLS or last token", TinyBert().UInt32("bert.pooling_type", 4));
+    }
+
+    [Fact]
+    public void The_scale_of_Gemma_3_follows_from_the_head_size_and_with_62_blocks_from_the_hidden_size()
+    {
+        Assert.Equal(4, Scale(blocks: 34));
+        Assert.Equal(2, Scale(blocks: 62));
+
+        int Scale(uint blocks)
+        {
+            GgufBuilder builder = new GgufBuilder().Text("general.architecture", "gemma3").UInt32("gemma3.block_count", blocks);
+            (string Key, uint Value)[] sizes =
+            [
+                ("context_length", 16), ("embedding_length", 4), ("feed_forward_length", 6), ("attention.head_count", 2),
+                ("attention.key_length", 4), ("attention.sliding_window", 4),
+            ];
+            foreach ((string key, uint value) in sizes) builder.UInt32($"gemma3.{key}", value);
+            builder.Float32("gemma3.attention.layer_norm_rms_epsilon", 1e-6f).Float32("gemma3.rope.freq_base", 1e6f);
+            using Checkpoint checkpoint = Open(builder.Float32Tensor("token_embd.weight", 4, 3));
+            return checkpoint.Config.Int("query_pre_attn_scalar");
+        }
+    }
+
     private float[] QueryBias(string architecture)
     {
         using Checkpoint checkpoint = Open(GgufBuilder.TinyModel(architecture).Float32Tensor("blk.0.attn_q.bias", 8));
         return Read(checkpoint.Require("model.layers.0.self_attn.q_proj.bias", 8));
+    }
+
+    /// <summary>A BERT with one block, hidden size 4, two heads, three tokens, five positions and one token type.</summary>
+    private static GgufBuilder TinyBert()
+    {
+        GgufBuilder builder = new GgufBuilder().Text("general.architecture", "bert").Float32("bert.attention.layer_norm_epsilon", 1e-12f);
+        (string Key, uint Value)[] sizes =
+            [("block_count", 1), ("context_length", 5), ("embedding_length", 4), ("feed_forward_length", 6), ("attention.head_count", 2)];
+        foreach ((string key, uint value) in sizes) builder.UInt32($"bert.{key}", value);
+        return builder.Float32Tensor("token_embd.weight", 4, 3).Float32Tensor("position_embd.weight", 4, 5).Float32Tensor("token_types.weight", 4, 1);
     }
 
     private Checkpoint Open(GgufBuilder builder) => Checkpoint.Open(_folder.Write("model.gguf", builder.Build()));
@@ -268,6 +352,7 @@ public sealed class GgufCheckpointTests : IDisposable
         [
             "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim", "intermediate_size", "hidden_act",
             "rms_norm_eps", "rope_theta", "max_position_embeddings", "rope_scaling", "sliding_window", "attention_bias", "mlp_bias",
+            "is_causal",
         ];
         foreach (string key in keys)
             checkpoint.Config.Has(key);

@@ -172,7 +172,7 @@ public sealed class BackboneTests
     private static readonly Precision[] Precisions = [Precision.Fp32, Precision.Int8];
 
     /// <summary>The promise is 1e-5 of the largest value of an embedding.</summary>
-    private static void AssertBatchInvariant(Checkpoint checkpoint, int[][] ids, Precision precision)
+    internal static void AssertBatchInvariant(Checkpoint checkpoint, int[][] ids, Precision precision)
     {
         Backbone backbone = Backbone.Create(checkpoint);
         IReadOnlyList<View> defaults = ViewSelection.Default.Resolve(backbone.IsCausal, backbone.BlockCount);
@@ -209,7 +209,7 @@ public sealed class BackboneTests
                 checkpoint, backbone, Enumerable.Range(0, backbone.BlockCount + 1).Select(depth => new View(depth, pooling)).ToArray(), golden);
     }
 
-    private static void AssertEqualsGolden(Checkpoint checkpoint, Backbone backbone, View[] views, Golden golden)
+    internal static void AssertEqualsGolden(Checkpoint checkpoint, Backbone backbone, View[] views, Golden golden)
     {
         int h = backbone.HiddenSize;
         float[] actual = Run(checkpoint, backbone, views, golden.Ids); // [B,D,H]
@@ -221,7 +221,7 @@ public sealed class BackboneTests
         }
     }
 
-    private static float[] Run(Checkpoint checkpoint, Backbone backbone, View[] views, int[][] ids, int? padTo = null)
+    internal static float[] Run(Checkpoint checkpoint, Backbone backbone, View[] views, int[][] ids, int? padTo = null)
     {
         using WeightStore store = new();
         Layers layers = new(new Float32Lowering(checkpoint, store));

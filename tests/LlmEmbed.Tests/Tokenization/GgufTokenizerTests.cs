@@ -11,10 +11,12 @@ public sealed class GgufTokenizerTests
     [InlineData("gpt-2", new[] { "1111", "e", "Ì", "ģ" })]
     [InlineData("llama-bpe", new[] { "111", "1", "e", "Ì", "ģ" })]
     [InlineData("qwen2", new[] { "1", "1", "1", "1", "Ã", "©" })]
+    [InlineData("roberta-bpe", new[] { "1111", "e", "Ì", "ģ" })]
+    [InlineData("modern-bert", new[] { "1111", "Ã", "©" })]
     [InlineData("smollm", new[] { "1", "1", "1", "1", "e", "Ì", "ģ" })]
     public void Every_pre_tokenizer_name_stands_for_its_own_split(string name, string[] expected)
     {
-        Tokenizer tokenizer = new(GgufTokenizer.Read(ByteLevel(("pre", name), ("add_bos_token", false)), File));
+        Tokenizer tokenizer = new(GgufTokenizer.Read(ByteLevel(("pre", name), ("add_bos_token", false), ("add_eos_token", false)), File));
         Assert.Equal(expected, tokenizer.Encode("1111e\u0301").Ids.Select(tokenizer.TokenText));
         Assert.Equal($"byte-level BPE, 14 tokens, pre-tokenizer {name}", tokenizer.Description);
     }
@@ -60,12 +62,76 @@ public sealed class GgufTokenizerTests
     }
 
     [Fact]
+    public void A_WordPiece_vocabulary_without_capital_letters_lowers_text_and_strips_accents()
+    {
+        Tokenizer tokenizer = new(GgufTokenizer.Read(WordPiece("▁a", "b", "▁e"), File));
+        Assert.Equal(["[CLS]", "a", "##b", "e", "[SEP]"], tokenizer.Encode("AB É").Ids.Select(tokenizer.TokenText));
+        Assert.Equal("uncased WordPiece, 7 tokens, pre-tokenizer BertPreTokenizer", tokenizer.Description);
+    }
+
+    [Fact]
+    public void A_WordPiece_vocabulary_with_a_capital_letter_keeps_capitals_and_accents()
+    {
+        Tokenizer tokenizer = new(GgufTokenizer.Read(WordPiece("▁A", "B", "▁É"), File));
+        Assert.Equal(["[CLS]", "A", "##B", "É", "[UNK]", "[SEP]"], tokenizer.Encode("AB É a").Ids.Select(tokenizer.TokenText));
+        Assert.StartsWith("cased WordPiece", tokenizer.Description, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_token_for_unknown_text_is_text_though_the_file_calls_it_a_control_token()
+    {
+        Tokenizer tokenizer = new(GgufTokenizer.Read(WordPiece("▁a"), File));
+        Assert.False(tokenizer.IsEmpty("[UNK]"));
+        Assert.True(tokenizer.IsEmpty("[SEP]"));
+    }
+
+    [Fact]
+    public void Special_tokens_of_old_BERT_files_have_keys_of_their_own()
+    {
+        Dictionary<string, object> metadata = WordPiece("▁a");
+        metadata.Remove("tokenizer.ggml.bos_token_id");
+        metadata.Remove("tokenizer.ggml.eos_token_id");
+        metadata["tokenizer.ggml.cls_token_id"] = 1;
+        metadata["tokenizer.ggml.seperator_token_id"] = 2;
+        Tokenizer tokenizer = new(GgufTokenizer.Read(metadata, File));
+        Assert.Equal([1, 4, 2], tokenizer.Encode("a").Ids);
+    }
+
+    [Fact]
+    public void A_Unigram_vocabulary_has_an_end_of_sequence_and_never_gives_unused_tokens()
+    {
+        Tokenizer tokenizer = new(GgufTokenizer.Read(Unigram(), File));
+        Assert.DoesNotContain(4, tokenizer.Encode("[PAD4]").Ids);
+        Assert.Equal(["▁a", "▁a", "</s>"], tokenizer.Encode("a  a").Ids.Select(tokenizer.TokenText));
+    }
+
+    [Fact]
+    public void A_Unigram_vocabulary_that_keeps_several_spaces() =>
+        Refused(Unigram(("remove_extra_whitespaces", false)), "'remove_extra_whitespaces' is false, which is not implemented");
+
+    [Fact]
+    public void A_map_of_characters_that_is_damaged() =>
+        Refused(Unigram(("precompiled_charsmap", new byte[] { 1 })), "the precompiled normalization map is damaged: it has 1 bytes");
+
+    [Fact]
+    public void A_score_that_is_no_number() =>
+        Refused(Unigram(("scores", new[] { 0, 0, float.NaN, 0, 0 })), "the token '▁a' has the score NaN, expected a finite number");
+
+    [Fact]
+    public void A_vocabulary_without_a_token_for_unknown_text()
+    {
+        Dictionary<string, object> metadata = WordPiece("▁a");
+        metadata.Remove("tokenizer.ggml.unknown_token_id");
+        Refused(metadata, "'unknown_token_id' is missing, expected the token for text that no other covers");
+    }
+
+    [Fact]
     public void A_file_without_a_tokenizer() =>
         Refused(new Dictionary<string, object>(StringComparer.Ordinal), "'tokens' is missing, expected an array of strings");
 
     [Fact]
     public void A_tokenizer_of_another_kind() =>
-        Refused(ByteLevel(("model", "rwkv")), "'model' is 'rwkv', which is not implemented. Implemented are gpt2 and llama");
+        Refused(ByteLevel(("model", "rwkv")), "'model' is 'rwkv', which is not implemented. Implemented are bert, gpt2, llama and t5");
 
     [Fact]
     public void A_pre_tokenizer_of_another_name() =>
@@ -98,6 +164,31 @@ public sealed class GgufTokenizerTests
     [Fact]
     public void A_special_token_that_is_asked_for_but_not_named() =>
         Refused(ByteLevel(("add_eos_token", true)), "'eos_token_id' is missing, but the file asks for this token");
+
+    private static Dictionary<string, object> WordPiece(params string[] tokens) => new(StringComparer.Ordinal)
+    {
+        ["tokenizer.ggml.model"] = "bert",
+        ["tokenizer.ggml.tokens"] = (string[])["[PAD]", "[CLS]", "[SEP]", "[UNK]", .. tokens],
+        ["tokenizer.ggml.token_type"] = (int[])[3, 3, 3, 3, .. Enumerable.Repeat(1, tokens.Length)],
+        ["tokenizer.ggml.bos_token_id"] = 1,
+        ["tokenizer.ggml.eos_token_id"] = 2,
+        ["tokenizer.ggml.unknown_token_id"] = 3,
+    };
+
+    private static Dictionary<string, object> Unigram(params (string Key, object Value)[] changes)
+    {
+        Dictionary<string, object> metadata = new(StringComparer.Ordinal)
+        {
+            ["tokenizer.ggml.model"] = "t5",
+            ["tokenizer.ggml.tokens"] = new[] { "</s>", "<unk>", "▁a", "▁", "[PAD4]" },
+            ["tokenizer.ggml.token_type"] = new[] { 3, 2, 1, 1, 5 },
+            ["tokenizer.ggml.scores"] = new[] { 0, 0, -1f, -2, -1000 },
+            ["tokenizer.ggml.eos_token_id"] = 0,
+            ["tokenizer.ggml.unknown_token_id"] = 1,
+        };
+        foreach ((string key, object value) in changes) metadata["tokenizer.ggml." + key] = value;
+        return metadata;
+    }
 
     private static Dictionary<string, object> ByteLevel(params (string Key, object Value)[] changes)
     {
