@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.IO.Compression;
 using System.Net;
 using System.Net.Http.Headers;
@@ -18,11 +19,15 @@ internal sealed class HubClient : IDisposable
 
     private readonly HubEnvironment _environment;
     private readonly HttpClient _http;
+    private readonly Action<string>? _warn;
+    private readonly ConcurrentDictionary<string, bool> _warned = new(StringComparer.OrdinalIgnoreCase);
 
-    public HubClient(HubEnvironment environment)
+    /// <param name="environment">Where the Hub is and who asks.</param>
+    /// <param name="warn">Told what the Hub has to say to the user, each topic once.</param>
+    public HubClient(HubEnvironment environment, Action<string>? warn = null)
     {
         if (environment.WhyOffline is string reason) throw new InvalidOperationException($"No client may be made: {reason}.");
-        _environment = environment;
+        (_environment, _warn) = (environment, warn);
         // Cookies would be sent back, and a redirect that the handler follows would be followed without a look at its host.
         SocketsHttpHandler handler = new() { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = environment.AnswerTime };
         _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
@@ -168,6 +173,7 @@ internal sealed class HubClient : IDisposable
                 _environment.AnswerTime,
                 limited => _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limited),
                 cancellationToken);
+            if (IsHub(address)) Warn(answer);
             if ((int)answer.StatusCode is not (301 or 302 or 303 or 307 or 308) || answer.Headers.Location is not Uri location) return answer;
             answer.Dispose();
             Uri next = new(address, location);
@@ -176,6 +182,14 @@ internal sealed class HubClient : IDisposable
             address = next;
         }
         throw HubRefusal.Circle(question, address, MostRedirects);
+    }
+
+    /// <summary>Hands on what <c>X-HF-Warning: topic; message</c> says.</summary>
+    private void Warn(HttpResponseMessage answer)
+    {
+        if (!answer.Headers.TryGetValues("X-HF-Warning", out IEnumerable<string>? warnings)) return;
+        foreach (string[] parts in warnings.Select(warning => warning.Split(';', 2, StringSplitOptions.TrimEntries)))
+            if (_warned.TryAdd(parts.Length > 1 ? parts[0] : "", true)) _warn?.Invoke($"The Hugging Face Hub says: {HubRefusal.Cleaned(parts[^1])}");
     }
 
     private Uri? NextPage(HubQuestion question, HttpResponseMessage answer)

@@ -12,7 +12,7 @@ public sealed class HubCommandsTests : IDisposable
 
     public HubCommandsTests()
     {
-        _hub.Serve("bert");
+        _hub.Serve(Repository.Fixture("bert"));
         _folder.Write("texts.csv", "text\na fine film\na dull film\n");
         _variables =
         [
