@@ -139,7 +139,7 @@ public sealed class FakeHub : IDisposable
 
     private JsonObject About(string id)
     {
-        JsonObject about = new() { ["id"] = id, ["_id"] = "1", ["sha"] = Head, ["private"] = false, ["gated"] = false, ["likes"] = 0, ["downloads"] = 0 };
+        JsonObject about = new() { ["id"] = id, ["_id"] = "1", ["sha"] = Head, ["private"] = false, ["gated"] = false };
         foreach ((string key, JsonNode? value) in Facts) about[key] = value?.DeepClone();
         return about;
     }

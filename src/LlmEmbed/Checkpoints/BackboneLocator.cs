@@ -34,6 +34,10 @@ internal static class BackboneLocator
     public static LocatedBackbone? TryFind(string name, IReadOnlyList<string> modelFolders) =>
         FindHere(name, modelFolders) ?? CachedModel.Look(name).Located;
 
+    /// <summary>As <see cref="TryFind"/>, but null also if the Hub's cache has only a part of the model.</summary>
+    public static LocatedBackbone? TryFindWhole(string name, IReadOnlyList<string> modelFolders) =>
+        FindHere(name, modelFolders) ?? (CachedModel.Look(name) is { Model.Missing.Count: 0 } cached ? cached.Located : null);
+
     /// <summary>As <see cref="Find"/>, but what is a name on the Hugging Face Hub and in no other place is downloaded.</summary>
     /// <param name="name">As in <see cref="Find"/>.</param>
     /// <param name="runtime">Where is searched, and whether anything may be downloaded.</param>

@@ -47,7 +47,7 @@ internal sealed class HubClient : IDisposable
     public Task<(JsonElement Value, Uri? Next)> JsonAsync(HubQuestion question, CancellationToken cancellationToken) =>
         RepeatAsync(question, async () =>
         {
-            using HttpResponseMessage answer = await AskAsync(question, from: 0, cancellationToken);
+            using HttpResponseMessage answer = await AskAsync(question, range: null, cancellationToken);
             if (!answer.IsSuccessStatusCode) throw new HubRefusal(question, answer, await TextAsync(answer, cancellationToken));
             byte[] bytes = await BytesAsync(answer, cancellationToken);
             try
@@ -59,6 +59,19 @@ internal sealed class HubClient : IDisposable
                 throw HubRefusal.NoHub(question, answer, "the answer is not JSON", exception);
             }
         }, cancellationToken);
+
+    /// <summary>The first bytes of a file; all of them if it has fewer.</summary>
+    public Task<byte[]> BeginningAsync(HubQuestion question, int count, CancellationToken cancellationToken) => RepeatAsync(question, async () =>
+    {
+        using HttpResponseMessage answer = await AskAsync(question, new RangeHeaderValue(0, count - 1), cancellationToken);
+        if (!answer.IsSuccessStatusCode) throw new HubRefusal(question, answer, await TextAsync(answer, cancellationToken));
+        await using Stream content = await ContentAsync(answer, cancellationToken);
+        byte[] bytes = new byte[count];
+        int filled = 0;
+        for (int read = 1; read > 0 && filled < count; filled += read)
+            read = await InTimeAsync(_environment.IdleTime, token => content.ReadAsync(bytes.AsMemory(filled), token).AsTask(), cancellationToken);
+        return bytes[..filled];
+    }, cancellationToken);
 
     /// <summary>Brings a file to its whole length. What it holds already is the beginning; its hash is the caller's to check.</summary>
     /// <param name="question">The file's address.</param>
@@ -90,7 +103,8 @@ internal sealed class HubClient : IDisposable
         if (file.Length > size) file.SetLength(0);
         if (file.Length == size) return true;
         file.Seek(0, SeekOrigin.End);
-        using HttpResponseMessage answer = await AskAsync(question, file.Length, cancellationToken);
+        RangeHeaderValue? rest = file.Length > 0 ? new RangeHeaderValue(file.Length, null) : null;
+        using HttpResponseMessage answer = await AskAsync(question, rest, cancellationToken);
         if (answer.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable && file.Length > 0)
         {
             file.SetLength(0);
@@ -161,14 +175,14 @@ internal sealed class HubClient : IDisposable
     }
 
     /// <summary>Sends one question and follows the redirects of its answer.</summary>
-    private async Task<HttpResponseMessage> AskAsync(HubQuestion question, long from, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> AskAsync(HubQuestion question, RangeHeaderValue? range, CancellationToken cancellationToken)
     {
         Uri address = question.Address;
         for (int hops = 0; hops <= MostRedirects; hops++)
         {
             using HttpRequestMessage request = new(HttpMethod.Get, address);
             if (_environment.Token is string token && IsHub(address)) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
-            if (from > 0) request.Headers.Range = new RangeHeaderValue(from, null);
+            request.Headers.Range = range;
             HttpResponseMessage answer = await InTimeAsync(
                 _environment.AnswerTime,
                 limited => _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limited),

@@ -25,7 +25,8 @@ internal static partial class HubGguf
         string listed = FileProblem.List([.. offered.Select(path => LabelOf(path) is string of ? $"{path} ({of})" : path)]);
         string example = LabelOf(offered[0]) is string first && all.Count(path => LabelOf(path) == first) == 1
             ? $"{name.Id}:{first}" : $"{name.Id}/{offered[0]}";
-        string problem = found.Length > 0 ? $"{place} has {found.Length} GGUF files{meant}: {listed}." : $"{place} has no GGUF file{meant}. It has {listed}.";
+        string problem = found.Length > 0
+            ? $"{place} has {found.Length} GGUF files{meant}: {listed}." : $"{place} has no GGUF file{meant}. It has {listed}.";
         throw new LlmEmbedException($"{problem} Name one of them, for example {example}.");
     }
 

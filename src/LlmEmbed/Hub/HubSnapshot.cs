@@ -1,7 +1,16 @@
+using System.Buffers.Binary;
 using System.Text.Json;
 using LlmEmbed.Files;
 
 namespace LlmEmbed.Hub;
+
+/// <summary>What is known of a model without its weights.</summary>
+/// <param name="Commit">The commit.</param>
+/// <param name="About">What the Hub says of it.</param>
+/// <param name="Files">The files that would be downloaded; none if <paramref name="Problem"/> is given.</param>
+/// <param name="HasOutline">Whether the outline was written.</param>
+/// <param name="Problem">Why more is not known; null if nothing went wrong.</param>
+internal sealed record HubOutline(string Commit, JsonElement About, IReadOnlyList<HubFile> Files, bool HasOutline, string? Problem);
 
 /// <summary>
 /// Downloads a repository's model into the cache: asks which commit is meant, lists its files, fetches those that a model needs and that are missing,
@@ -52,6 +61,64 @@ internal sealed class HubSnapshot
         }
     }
 
+    /// <summary>
+    /// What is known of a model without its weights: what the Hub says of it, its files, and an outline that can be opened as a checkpoint. The cache
+    /// is neither read nor written.
+    /// </summary>
+    /// <param name="name">The model.</param>
+    /// <param name="environment">Where the Hub is.</param>
+    /// <param name="folder">An empty folder, which gets the outline.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    public static async Task<HubOutline> OutlineAsync(HubName name, HubEnvironment environment, string folder, CancellationToken cancellationToken)
+    {
+        using HubClient client = new(environment);
+        HubSnapshot snapshot = new(name, environment with { Cache = folder }, client, progress: null, cancellationToken);
+        JsonElement about = await snapshot.AboutAsync();
+        string commit = snapshot.CommitOf(about);
+        IReadOnlyList<HubFile> files = await snapshot.ListAsync(commit);
+        try
+        {
+            return await snapshot.OutlineAsync(commit, about, files, folder);
+        }
+        catch (LlmEmbedException exception)
+        {
+            // Of a gated model only the files are kept back.
+            return new HubOutline(commit, about, [], HasOutline: false, exception.Message);
+        }
+    }
+
+    private async Task<HubOutline> OutlineAsync(string commit, JsonElement about, IReadOnlyList<HubFile> files, string folder)
+    {
+        string Place(HubFile file) => Path.Combine([folder, .. file.Parts]);
+        bool isGguf = HubListing.IsGguf(_name, files);
+        if (!isGguf && HubListing.Index(files) is { } index) await WriteAsync(index);
+        IReadOnlyList<HubFile> weights = HubListing.Weights(_name, files, Place);
+        if (isGguf) return new HubOutline(commit, about, weights, HasOutline: false, Problem: null);
+        foreach (HubFile config in files.Where(file => file.Path == HubListing.SmallFiles[0])) await WriteAsync(config);
+        foreach (HubFile file in weights) await WriteHeaderAsync(QuestionFor(commit, file), file, Place(file));
+        return new HubOutline(commit, about, [.. HubListing.Small(files), .. weights], HasOutline: true, Problem: null);
+
+        async Task WriteAsync(HubFile file)
+        {
+            const int Most = 64 << 20;
+            byte[] bytes = await _client.BeginningAsync(QuestionFor(commit, file), (int)Math.Min(file.Size, Most), _cancellationToken);
+            await File.WriteAllBytesAsync(Place(file), bytes, _cancellationToken);
+        }
+    }
+
+    /// <summary>A safetensors file with its header and, in place of the weights, bytes that take no room on disk.</summary>
+    private async Task WriteHeaderAsync(HubQuestion question, HubFile file, string path)
+    {
+        const int Usual = 1 << 18, Most = 64 << 20, Prefix = sizeof(long);
+        byte[] header = await _client.BeginningAsync(question, (int)Math.Min(file.Size, Usual), _cancellationToken);
+        long bytes = header.Length < Prefix ? 0 : Prefix + BinaryPrimitives.ReadInt64LittleEndian(header);
+        if (bytes > header.Length && bytes <= Math.Min(file.Size, Most))
+            header = await _client.BeginningAsync(question, (int)bytes, _cancellationToken);
+        await using FileStream outline = new(path, FileMode.CreateNew);
+        await outline.WriteAsync(header, _cancellationToken);
+        outline.SetLength(file.Size);
+    }
+
     private static HubModel Offline(HubName name, HubEnvironment environment)
     {
         HubLookup found = HubCache.Look(name, environment.Cache);
@@ -75,16 +142,21 @@ internal sealed class HubSnapshot
         return HubListing.ModelIn(_name, blobs.Snapshot, files);
     }
 
-    private async Task<string> CommitAsync()
+    private async Task<string> CommitAsync() => CommitOf(await AboutAsync());
+
+    /// <summary>What the Hub says of the repository at the revision.</summary>
+    private async Task<JsonElement> AboutAsync()
     {
         Uri address = _client.Address($"api/models/{_name.Id}/revision/{_name.EscapedRevision}");
-        (JsonElement value, _) = await _client.JsonAsync(new HubQuestion(_name, "the revision", address), _cancellationToken);
-        return value.ValueKind == JsonValueKind.Object && value.TryGetProperty("sha", out JsonElement sha) && sha.ValueKind == JsonValueKind.String
+        return (await _client.JsonAsync(new HubQuestion(_name, "the revision", address), _cancellationToken)).Value;
+    }
+
+    private string CommitOf(JsonElement about) =>
+        about.ValueKind == JsonValueKind.Object && about.TryGetProperty("sha", out JsonElement sha) && sha.ValueKind == JsonValueKind.String
             && HubName.IsCommitHash(sha.GetString()!)
                 ? sha.GetString()!
                 : throw new LlmEmbedException(
-                    $"{_name.Id}: {address.Authority} names no commit of '{_name.Revision}', expected 40 hex digits as 'sha'.");
-    }
+                    $"{_name.Id}: {new Uri(_environment.Endpoint).Authority} names no commit of '{_name.Revision}', expected 40 hex digits as 'sha'.");
 
     private async Task<IReadOnlyList<HubFile>> ListAsync(string commit)
     {
@@ -115,8 +187,7 @@ internal sealed class HubSnapshot
 
     private async Task FetchAsync(string commit, HubBlobs blobs, HubFile file, DownloadProgress progress, CancellationToken cancellationToken)
     {
-        string escaped = string.Join('/', file.Parts.Select(Uri.EscapeDataString));
-        HubQuestion question = new(_name, file.Path, _client.Address($"{_name.Id}/resolve/{commit}/{escaped}"), IsContent: true);
+        HubQuestion question = QuestionFor(commit, file);
         long Elsewhere()
         {
             long bytes = blobs.BytesElsewhere(file);
@@ -150,6 +221,12 @@ internal sealed class HubSnapshot
         throw new LlmEmbedException(
             $"{_name.Id}: {file.Path} came {Attempts} times with other bytes than the Hub lists ({file.Size:N0} bytes, " +
             $"{(file.Sha256 is null ? "git SHA-1" : "SHA-256")} {file.Hash[..12]}…). Nothing of it was kept. A proxy may change what it hands on.");
+    }
+
+    private HubQuestion QuestionFor(string commit, HubFile file)
+    {
+        string escaped = string.Join('/', file.Parts.Select(Uri.EscapeDataString));
+        return new HubQuestion(_name, file.Path, _client.Address($"{_name.Id}/resolve/{commit}/{escaped}"), IsContent: true);
     }
 
     private void RequireSpace(long bytes)

@@ -130,6 +130,8 @@ internal sealed class Gemma3 : Backbone
 
     public override bool IsCausal => _config.IsCausal;
 
+    public override bool HasHugeChannels => true;
+
     public override int PadId => _config.PadId;
 
     public override void Embed(ReadOnlySpan<int> ids, Span<float> destination)
