@@ -3,23 +3,26 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text.Json;
 using LlmEmbed.Data;
+using LlmEmbed.Reading;
 
 namespace LlmEmbed.Cli;
 
 /// <summary>Options that several commands share, and what they mean in the library's terms.</summary>
 internal static class CommonOptions
 {
+    private const string BackboneNames =
+        "a name under models/, a checkpoint folder, a .gguf file, or org/name[@revision] on the Hugging Face Hub, which is downloaded if it is not " +
+        "in the cache. org/name:Q8_0 or org/name/FILE.gguf, with or without @revision, is one GGUF file there.";
+
     public static Option<string[]> Backbones() => new("--backbone")
     {
-        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name[@revision] on the Hugging Face Hub, " +
-            "which is downloaded if it is not in the cache. Repeat it to fuse several. Default: both starter backbones.",
+        Description = "Frozen model: " + BackboneNames + " Repeat it to fuse several. Default: both starter backbones.",
         HelpName = "NAME|DIR|FILE.gguf",
     };
 
     public static Option<string> Backbone() => new("--backbone")
     {
-        Description = "Frozen model: a name under models/, a checkpoint folder, a .gguf file, or org/name[@revision] on the Hugging Face Hub, " +
-            "which is downloaded if it is not in the cache.",
+        Description = "Frozen model: " + BackboneNames,
         HelpName = "NAME|DIR|FILE.gguf",
         Required = true,
     };
@@ -185,6 +188,12 @@ internal static class CommonOptions
     private static string? HomeFolder => OperatingSystem.IsWindows()
         ? Environment.GetFolderPath(Environment.SpecialFolder.UserProfile)
         : Environment.GetEnvironmentVariable("HOME");
+
+    /// <summary>Finds the texts that are empty to the backbones of a recipe, which are opened for it, and downloaded if need be.</summary>
+    public static Func<IReadOnlyList<string>, IReadOnlyList<int>> EmptyTextsOf(
+        Terminal terminal, Recipe recipe, OpenBackbones backbones, CancellationToken cancellationToken) =>
+        texts => ConsoleProgress.Show(
+            terminal, progress => TextClassifier.FindEmptyTexts(texts, recipe, backbones, progress, cancellationToken));
 
     /// <summary>A whole number of at least 1.</summary>
     public static Option<int?> Count(string name, string helpName, string description) => new(name)

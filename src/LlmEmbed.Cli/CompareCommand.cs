@@ -2,6 +2,7 @@ using System.CommandLine;
 using LlmEmbed.Comparison;
 using LlmEmbed.Data;
 using LlmEmbed.Files;
+using LlmEmbed.Reading;
 using LlmEmbed.Reports;
 
 namespace LlmEmbed.Cli;
@@ -71,10 +72,11 @@ internal static class CompareCommand
             LabeledTable held = tableArguments.Read(terminal, parsed.GetRequiredValue(test), parsed);
 
             BadRows badRows = tableArguments.BadRowsOf(parsed);
-            IReadOnlyList<int> FindEmpty(IReadOnlyList<string> texts) => TextClassifier.FindEmptyTexts(texts, recipe, runtime, cancellationToken);
+            using OpenBackbones open = new(runtime);
+            Func<IReadOnlyList<string>, IReadOnlyList<int>> findEmpty = CommonOptions.EmptyTextsOf(terminal, recipe, open, cancellationToken);
             UsedTexts sample = UsedTexts.Of(
-                parsed.GetValue(examples) is int most ? train.Sample(most, options.Seed) : train, badRows, FindEmpty, isForTraining: true);
-            UsedTexts testing = UsedTexts.Of(held, badRows, FindEmpty)
+                parsed.GetValue(examples) is int most ? train.Sample(most, options.Seed) : train, badRows, findEmpty, isForTraining: true);
+            UsedTexts testing = UsedTexts.Of(held, badRows, findEmpty)
                 .ForClasses(terminal, train.Labels).Against(sample, parsed.GetValue(skipOverlap));
             ComparisonResult result = ConsoleProgress.Show(
                 terminal, progress => MethodComparison.Run(sample.Examples, testing.Examples, options, runtime, progress, cancellationToken))

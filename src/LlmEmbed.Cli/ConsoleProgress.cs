@@ -11,12 +11,12 @@ internal static class ConsoleProgress
 {
     public static T Show<T>(Terminal terminal, Func<IProgress<WorkProgress>, T> work)
     {
-        if (!terminal.IsErrorWindow) return work(new Lines(terminal.Error));
+        if (!terminal.IsErrorWindow) return work(new Notices(new Lines(terminal.Error), terminal.Error.WriteLine));
         IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(terminal.Error) });
         return console.Progress()
             .Columns(
                 new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
-            .Start(context => work(new Bars(context)));
+            .Start(context => work(new Notices(new Bars(context), console.WriteLine)));
     }
 
     /// <summary>"Reading bert: 1,024 of 7,108 texts (83/s, 512 kept from before)". A rate of percents would say nothing.</summary>
@@ -38,6 +38,23 @@ internal static class ConsoleProgress
         double rate = value.Done / Megabyte / elapsed.TotalSeconds;
         return $"{value.Stage}: {value.Done / Megabyte:N1} of {value.Total / Megabyte:N1} MB" +
             (value.Done > 0 && double.IsFinite(rate) ? $" ({rate:N1} MB/s)" : "");
+    }
+
+    /// <summary>Writes what the user should read once, as a line of its own.</summary>
+    private sealed class Notices(IProgress<WorkProgress> numbers, Action<string> write) : IProgress<WorkProgress>
+    {
+        private readonly HashSet<string> _written = new(StringComparer.Ordinal);
+
+        public void Report(WorkProgress value)
+        {
+            if (value.Notice is not string notice)
+            {
+                numbers.Report(value);
+                return;
+            }
+            lock (_written)
+                if (_written.Add(notice)) write($"llmembed: {notice}");
+        }
     }
 
     /// <summary>One bar per stage.</summary>

@@ -9,7 +9,11 @@ internal static class HubCommands
 {
     public static Command CreateDownload(Terminal terminal)
     {
-        Argument<string> name = new("NAME") { Description = "org/name or org/name@revision: a branch, a tag, a commit or refs/pr/N." };
+        Argument<string> name = new("NAME")
+        {
+            Description = "org/name[@revision], where revision is a branch, a tag, a commit or refs/pr/N. org/name:Q8_0 or org/name/FILE.gguf, with or " +
+                "without @revision, is one GGUF file.",
+        };
         Option<string?> localFolder = new("--local-dir")
         {
             Description = "Also copy the files into this folder. A file there that differs is an error and stays as it is.",
@@ -19,7 +23,7 @@ internal static class HubCommands
         ToolCommand command = new(
             terminal,
             "download",
-            "Fetch a model from the Hugging Face Hub into the cache that Python uses too, check every byte, and print its folder. " +
+            "Fetch a model from the Hugging Face Hub into the cache that Python uses too, check every byte, and print where it is. " +
             "For gated or private models set HF_TOKEN.")
         { name, localFolder, offline };
         command.Files.Add(PathRole.Additions, localFolder);
@@ -30,8 +34,8 @@ internal static class HubCommands
                 terminal,
                 progress => HubRepository.DownloadAsync(parsed.GetRequiredValue(name), options, progress, cancellation).GetAwaiter().GetResult());
             string? target = parsed.GetValue(localFolder) is string path ? Path.GetFullPath(path) : null;
-            if (target is not null) Copy(folder, target, cancellation);
-            terminal.Output.WriteLine(target ?? folder);
+            if (target is not null) folder = Copy(folder, target, cancellation);
+            terminal.Output.WriteLine(folder);
             return ExitCode.Success;
         });
         return command;
@@ -86,10 +90,15 @@ internal static class HubCommands
         return command;
     }
 
-    /// <summary>Copies the files of a folder that another lacks, once all that it has are known to be the same.</summary>
-    private static void Copy(string from, string to, CancellationToken cancellation)
+    /// <summary>
+    /// Copies the files of a folder, or one file, that another folder lacks, once all that it has are known to be the same. Returns where they are.
+    /// </summary>
+    private static string Copy(string from, string to, CancellationToken cancellation)
     {
-        string[] files = [.. Directory.GetFiles(from, "*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(from, file))];
+        string? only = File.Exists(from) ? Path.GetFileName(from) : null;
+        if (only is not null) from = Path.GetDirectoryName(from)!;
+        string[] files = only is not null
+            ? [only] : [.. Directory.GetFiles(from, "*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(from, file))];
         foreach (string file in files)
         {
             string existing = Path.Combine(to, file);
@@ -112,6 +121,7 @@ internal static class HubCommands
             }
             target.Commit();
         }
+        return only is null ? to : Path.Combine(to, only);
     }
 
     private static bool IsSame(string first, string second)

@@ -9,16 +9,18 @@ internal static class InspectCommand
     {
         Argument<string> path = new("PATH")
         {
-            Description = "A backbone (name, folder or .gguf file), a folder of embeddings, or a folder that 'llmembed train' wrote.",
+            Description = "A backbone (name, folder, .gguf file, or org/name on the Hugging Face Hub, of which no weights are downloaded), a folder " +
+                "of embeddings, or a folder that 'llmembed train' wrote.",
         };
         Option<string?> depths = CommonOptions.Depths();
         Option<IReadOnlyList<Pooling>?> poolings = CommonOptions.Poolings();
         Option<string[]> models = CommonOptions.ModelFolders();
         Option<bool> json = CommonOptions.Json();
+        Option<bool> offline = CommonOptions.Offline();
         Option<long?> memory = CommonOptions.Memory();
         Option<IReadOnlyList<string>?> acceptedKeys = CommonOptions.AcceptConfigKeys();
         ToolCommand command = new(terminal, "inspect", "Explain a checkpoint and what it costs, an embedding store, or a trained classifier.")
-        { path, depths, poolings, models, memory, acceptedKeys, json };
+        { path, depths, poolings, models, memory, acceptedKeys, offline, json };
         command.Files.Add(PathRole.Model, path);
         command.Files.Add(PathRole.Models, models);
         command.Run((parsed, _) =>
@@ -28,6 +30,7 @@ internal static class InspectCommand
             {
                 ModelFolders = parsed.GetValue(models) ?? [],
                 MemoryBytes = parsed.GetValue(memory),
+                Offline = parsed.GetValue(offline),
                 AcceptedConfigKeys = parsed.GetValue(acceptedKeys) ?? [],
             };
             Inspection inspection = Inspection.Of(parsed.GetRequiredValue(path), options, runtime);

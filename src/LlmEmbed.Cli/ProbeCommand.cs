@@ -53,7 +53,7 @@ internal static class ProbeCommand
             UsedTexts used = UsedTexts.Of(
                 table.Sample(parsed.GetValue(examples) ?? DefaultExamples, options.Seed),
                 tableArguments.BadRowsOf(parsed),
-                texts => TextClassifier.FindEmptyTexts(texts, recipe, open.Runtime, cancellationToken),
+                CommonOptions.EmptyTextsOf(terminal, recipe, open, cancellationToken),
                 isForTraining: true);
             IReadOnlyList<LabeledText> sample = used.Examples;
             ProbeReport report = new(

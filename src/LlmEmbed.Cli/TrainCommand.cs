@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using LlmEmbed.Data;
 using LlmEmbed.Evaluation;
+using LlmEmbed.Reading;
 using LlmEmbed.Reports;
 
 namespace LlmEmbed.Cli;
@@ -91,12 +92,13 @@ internal static class TrainCommand
             if (parsed.GetValue(examples) is int count) training = training.Sample(count, options.Seed);
             LabeledTable? testing = parsed.GetValue(test) is string testPath ? tableArguments.Read(terminal, testPath, parsed) : null;
             BadRows badRows = tableArguments.BadRowsOf(parsed);
-            IReadOnlyList<int> FindEmpty(IReadOnlyList<string> texts) => TextClassifier.FindEmptyTexts(texts, recipe, runtime, cancellationToken);
-            UsedTexts used = UsedTexts.Of(training, badRows, FindEmpty, isForTraining: true);
-            UsedTexts? usedForTest = testing is null ? null : UsedTexts.Of(testing, badRows, FindEmpty)
+            using OpenBackbones open = new(runtime);
+            Func<IReadOnlyList<string>, IReadOnlyList<int>> findEmpty = CommonOptions.EmptyTextsOf(terminal, recipe, open, cancellationToken);
+            UsedTexts used = UsedTexts.Of(training, badRows, findEmpty, isForTraining: true);
+            UsedTexts? usedForTest = testing is null ? null : UsedTexts.Of(testing, badRows, findEmpty)
                 .ForClasses(terminal, training.Labels).Against(used, parsed.GetValue(skipOverlap));
             TrainingRun run = ConsoleProgress.Show(
-                terminal, progress => Run(used, usedForTest, options, runtime, progress, cancellationToken));
+                terminal, progress => Run(used, usedForTest, options, open, progress, cancellationToken));
             using TextClassifier classifier = run.Classifier;
             classifier.Save(folder, run.Report);
             foreach (Warning warning in run.Summary.Warnings.Where(warning => warning.Kind != WarningKind.TruncatedTexts))
@@ -152,12 +154,12 @@ internal static class TrainCommand
         UsedTexts training,
         UsedTexts? testing,
         TrainingOptions options,
-        RuntimeOptions runtime,
+        OpenBackbones open,
         IProgress<WorkProgress> progress,
         CancellationToken cancellationToken)
     {
         long start = Stopwatch.GetTimestamp();
-        TextClassifier classifier = TextClassifier.Train(training.Examples, options, runtime, progress, cancellationToken);
+        TextClassifier classifier = TextClassifier.Train(training.Examples, options, open, progress, cancellationToken);
         TimeSpan trainingTime = Stopwatch.GetElapsedTime(start);
         EvaluationReport report = testing is null
             ? classifier.Training!.HeldOut!

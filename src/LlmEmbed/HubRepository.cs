@@ -24,19 +24,24 @@ public sealed class HubRepository
     public long Bytes => Contents().Sum(file => new FileInfo(file).Length);
 
     /// <summary>Fetches what a model needs and the cache lacks. Every byte is checked against the hash that the Hub lists.</summary>
-    /// <param name="name"><c>org/name</c>, behind it <c>@</c> and a branch, a tag or a commit if it is not the main branch.</param>
+    /// <param name="name">
+    /// <c>org/name</c>, behind it <c>@</c> and a branch, a tag or a commit if it is not the main branch. <c>org/name:Q8_0</c> or
+    /// <c>org/name/file.gguf</c> is one GGUF file of the repository.
+    /// </param>
     /// <param name="options">Where and how; null takes the defaults.</param>
     /// <param name="progress">Told the bytes that have arrived.</param>
     /// <param name="cancellationToken">Stops it; what has arrived is kept, and the next call goes on from there.</param>
-    /// <returns>The folder with the files, to be opened as a backbone or read by other programs. It must not be changed.</returns>
+    /// <returns>The folder with the files, or the GGUF file, to be opened as a backbone or read by other programs. It must not be changed.</returns>
     /// <exception cref="LlmEmbedException">The repository is not there, holds no weights that can be loaded, or cannot be fetched.</exception>
-    public static Task<string> DownloadAsync(
+    public static async Task<string> DownloadAsync(
         string name, HubOptions? options = null, IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(name);
         HubName parsed = HubName.Parse(name) ?? throw new LlmEmbedException(
-            $"'{InvisibleCharacters.Show(name)}' is no name of a repository, expected org/name or org/name@revision.");
-        return HubSnapshot.DownloadAsync(parsed, EnvironmentOf(options ?? new HubOptions()), progress, cancellationToken);
+            $"'{InvisibleCharacters.Show(name)}' is no name of a repository, expected org/name, org/name:Q8_0 or org/name/file.gguf, each with or " +
+            "without @revision behind it.");
+        HubEnvironment environment = EnvironmentOf(options ?? new HubOptions());
+        return (await HubSnapshot.DownloadAsync(parsed, environment, progress, cancellationToken).ConfigureAwait(false)).Path!;
     }
 
     /// <summary>The model repositories in the cache, by name.</summary>

@@ -30,4 +30,10 @@ public interface ITextEncoder : IDisposable
 /// <param name="Total">All units of the stage.</param>
 /// <param name="Unit">What is counted, e.g. "texts".</param>
 /// <param name="Kept">Units that were found finished at the start (in a cache, by an interrupted run).</param>
-public readonly record struct WorkProgress(string Stage, long Done, long Total, string Unit, long Kept = 0);
+public readonly record struct WorkProgress(string Stage, long Done, long Total, string Unit, long Kept = 0)
+{
+    /// <summary>
+    /// Something that the user should read, such as a warning of the Hugging Face Hub; null in most reports. The numbers say nothing where it is given.
+    /// </summary>
+    public string? Notice { get; init; }
+}

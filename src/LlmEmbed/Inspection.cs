@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using LlmEmbed.Bundles;
 using LlmEmbed.Checkpoints;
 using LlmEmbed.Engine;
+using LlmEmbed.Hub;
 using LlmEmbed.Models;
 using LlmEmbed.Reading;
 using LlmEmbed.Reports;
@@ -21,8 +22,11 @@ public sealed class Inspection
     /// <summary>What it is, such as "checkpoint" or "classifier".</summary>
     public string Kind => (string)_facts["kind"]!;
 
-    /// <summary>Explains what lies at a path. Nothing is changed; of a store every byte is read.</summary>
-    /// <param name="path">A backbone (name, folder or .gguf file), a folder of embeddings, or a folder with a classifier.</param>
+    /// <summary>
+    /// Explains what lies at a path. Nothing is changed; of a store every byte is read. Of a model of the Hugging Face Hub that is not here, its
+    /// configuration, its list of files and the headers of its weights are asked for.
+    /// </summary>
+    /// <param name="path">A backbone (name, folder, .gguf file or org/name), a folder of embeddings, or a folder with a classifier.</param>
     /// <param name="options">What would be read of a backbone; null takes the defaults.</param>
     /// <param name="runtime">How a backbone would run; null takes the defaults.</param>
     /// <exception cref="LlmEmbedException">Nothing of the kind is there, or it is damaged or not implemented.</exception>
@@ -37,7 +41,14 @@ public sealed class Inspection
                 ["kind"] = "cache of embeddings",
                 ["stores"] = new JsonArray([.. stores.Order(StringComparer.Ordinal).Select(DescribeStore)]),
             });
-        return new Inspection(DescribeCheckpoint(path, options ?? new EncoderOptions(), runtime ?? new RuntimeOptions()));
+        options ??= new EncoderOptions();
+        runtime ??= new RuntimeOptions();
+        if (HubName.ParseRemote(path) is { } remote && BackboneLocator.TryFindWhole(path, runtime.ModelFolders) is null)
+        {
+            HubEnvironment environment = HubEnvironment.OfProcess();
+            if (!runtime.Offline && environment.WhyOffline is null) return new Inspection(DescribeRemote(remote, environment, options, runtime));
+        }
+        return new Inspection(DescribeCheckpoint(path, options, runtime));
     }
 
     /// <summary>
@@ -79,41 +90,72 @@ public sealed class Inspection
     {
         LocatedBackbone located = BackboneLocator.Find(path, runtime.ModelFolders);
         using Checkpoint checkpoint = Checkpoint.Open(located.Path);
+        JsonObject facts = new() { ["kind"] = "checkpoint", ["path"] = located.Path, ["format"] = checkpoint.Format };
+        AddModel(facts, checkpoint, options, runtime);
+        facts.Insert(facts.IndexOf("pooler") + 1, "tokenizer", Tokenizer.Load(located.Path).Description);
+        facts.Insert(facts.IndexOf("tokenizer") + 1, "weight_bytes", checkpoint.Files.Sum(file => new FileInfo(file).Length));
+        facts.Insert(facts.IndexOf("weight_bytes") + 1, "sha256", checkpoint.Sha256());
+        return facts;
+    }
+
+    /// <summary>A model of the Hub that is not here, from its configuration and its list of files; no weight is downloaded.</summary>
+    private static JsonObject DescribeRemote(HubName name, HubEnvironment environment, EncoderOptions options, RuntimeOptions runtime)
+    {
+        string folder = Directory.CreateTempSubdirectory("llmembed-").FullName;
+        try
+        {
+            HubOutline outline = Task.Run(() => HubSnapshot.OutlineAsync(name, environment, folder, CancellationToken.None)).GetAwaiter().GetResult();
+            JsonObject facts = HubFacts.Of(name, outline, environment);
+            if (!outline.HasOutline) return facts;
+            try
+            {
+                using Checkpoint checkpoint = Checkpoint.Open(folder);
+                facts["parameters"] = checkpoint.Weights.Values.Sum(weight => weight.Shape.Aggregate(1L, (product, size) => product * size));
+                AddModel(facts, checkpoint, options, runtime);
+            }
+            catch (LlmEmbedException exception)
+            {
+                facts["cannot_be_loaded"] = exception.Message.Replace(folder + Path.DirectorySeparatorChar, $"{name.Id}/", StringComparison.Ordinal);
+            }
+            return facts;
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    /// <summary>What a model is and what reading it would cost.</summary>
+    private static void AddModel(JsonObject facts, Checkpoint checkpoint, EncoderOptions options, RuntimeOptions runtime)
+    {
         Backbone backbone = Backbone.Create(checkpoint, runtime.AcceptedConfigKeys);
         IReadOnlyList<View> views = options.Views.Resolve(backbone.IsCausal, backbone.BlockCount);
         int deepest = views.Max(view => view.Depth);
         long parameters = backbone.ParameterCount(deepest);
-        JsonObject facts = new()
-        {
-            ["kind"] = "checkpoint",
-            ["path"] = located.Path,
-            ["format"] = checkpoint.Format,
-            ["model_type"] = checkpoint.Config.ModelType,
-            ["direction"] = backbone.IsCausal ? "decoder: a token sees the tokens before it" : "encoder: a token sees all tokens",
-            ["blocks"] = backbone.BlockCount,
-            ["hidden_size"] = backbone.HiddenSize,
-            ["vocabulary"] = backbone.VocabularySize,
-            ["max_tokens"] = backbone.MaxTokens,
-            ["pooler"] = backbone.HasPooler,
-            ["tokenizer"] = Tokenizer.Load(located.Path).Description,
-            ["weight_bytes"] = checkpoint.Files.Sum(file => new FileInfo(file).Length),
-            ["sha256"] = checkpoint.Sha256(),
-            ["would_run"] = new JsonObject
-            {
-                ["views"] = new JsonArray([.. views.Select(view => (JsonNode)Poolings.NameOf(view))]),
-                ["blocks_run"] = $"{deepest} of {backbone.BlockCount}",
-                ["features_per_text"] = views.Count * backbone.HiddenSize,
-                ["parameters_run"] = parameters,
-                ["share_of_all_blocks"] = Math.Round((double)parameters / backbone.ParameterCount(backbone.BlockCount), 4),
-                // Each weight takes part in one multiplication and one addition per token; attention over short texts adds little.
-                ["flops_per_token"] = 2 * parameters,
-                ["fp32"] = Estimate(backbone, deepest, Precision.Fp32, runtime.MemoryBytes),
-                ["int8"] = Estimate(backbone, deepest, Precision.Int8, runtime.MemoryBytes),
-            },
-        };
+        facts["model_type"] = checkpoint.Config.ModelType;
+        facts["direction"] = backbone.IsCausal ? "decoder: a token sees the tokens before it" : "encoder: a token sees all tokens";
+        facts["blocks"] = backbone.BlockCount;
+        facts["hidden_size"] = backbone.HiddenSize;
+        facts["vocabulary"] = backbone.VocabularySize;
+        facts["max_tokens"] = backbone.MaxTokens;
+        facts["pooler"] = backbone.HasPooler;
         IReadOnlyList<string> notes = checkpoint.Config.Notes;
-        if (notes.Count > 0) facts.Insert(facts.IndexOf("would_run"), "notes", new JsonArray([.. notes.Select(note => (JsonNode)note)]));
-        return facts;
+        if (notes.Count > 0) facts["notes"] = new JsonArray([.. notes.Select(note => (JsonNode)note)]);
+        facts["int8"] = backbone.HasHugeChannels
+            ? "not expected to hold, because some channels are very large; --precision auto compares both precisions before it chooses"
+            : "expected to hold; --precision auto compares both precisions before it chooses";
+        facts["would_run"] = new JsonObject
+        {
+            ["views"] = new JsonArray([.. views.Select(view => (JsonNode)Poolings.NameOf(view))]),
+            ["blocks_run"] = $"{deepest} of {backbone.BlockCount}",
+            ["features_per_text"] = views.Count * backbone.HiddenSize,
+            ["parameters_run"] = parameters,
+            ["share_of_all_blocks"] = Math.Round((double)parameters / backbone.ParameterCount(backbone.BlockCount), 4),
+            // Each weight takes part in one multiplication and one addition per token; attention over short texts adds little.
+            ["flops_per_token"] = 2 * parameters,
+            ["fp32"] = Estimate(backbone, deepest, Precision.Fp32, runtime.MemoryBytes),
+            ["int8"] = Estimate(backbone, deepest, Precision.Int8, runtime.MemoryBytes),
+        };
     }
 
     /// <summary>
@@ -121,15 +163,17 @@ public sealed class Inspection
     /// </summary>
     private static JsonObject Estimate(Backbone backbone, int depth, Precision precision, long? memoryBytes)
     {
+        const int Texts = 1000, TokensOfText = 100;
         double share = precision == Precision.Int8 ? 0.5 : 0.75;
+        double? rate = depth == 0 ? null : share * EnginePeak.Measure(precision) / (2.0 * backbone.ParameterCount(depth));
         MemoryPlan plan = MemoryPlan.Of(backbone, depth, precision, memoryBytes);
         return new JsonObject
         {
             ["estimated_memory_bytes"] = plan.Bytes,
             ["loaded_in_parts"] = plan.Runs.Count,
-            ["estimated_tokens_per_second"] = depth == 0
-                ? null
-                : (long)(share * EnginePeak.Measure(precision) / (2.0 * backbone.ParameterCount(depth))),
+            ["estimated_tokens_per_second"] = (long?)rate,
+            [$"estimated_seconds_for_{Texts}_texts_of_{TokensOfText}_tokens"] = Texts * TokensOfText / rate is double seconds
+                ? Math.Round(seconds, seconds < 10 ? 1 : 0) : null,
         };
     }
 

@@ -235,16 +235,22 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
 
     /// <summary>The indexes of texts that are empty to a backbone of a recipe, ascending; training refuses them.</summary>
     /// <param name="texts">The texts.</param>
-    /// <param name="recipe">Names the backbones; one that is not found finds no text empty.</param>
-    /// <param name="runtime">Where backbones are looked for; null takes the defaults.</param>
+    /// <param name="recipe">Names the backbones; one that cannot be opened finds no text empty, and training says what is wrong with it.</param>
+    /// <param name="backbones">Holds the backbones, to be given to the training too, so that each is opened once.</param>
+    /// <param name="progress">Told about a download.</param>
     /// <param name="cancellationToken">Stops the work.</param>
     public static IReadOnlyList<int> FindEmptyTexts(
-        IReadOnlyList<string> texts, Recipe recipe, RuntimeOptions? runtime = null, CancellationToken cancellationToken = default)
+        IReadOnlyList<string> texts,
+        Recipe recipe,
+        OpenBackbones backbones,
+        IProgress<WorkProgress>? progress = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(texts);
         ArgumentNullException.ThrowIfNull(recipe);
-        IReadOnlyList<string> folders = (runtime ?? new RuntimeOptions()).ModelFolders;
-        return EmptyTexts.In(texts, EmptyTexts.TokenizersOf(recipe.BackboneNames, name => Tokenizer.Load(name, folders)), cancellationToken);
+        ArgumentNullException.ThrowIfNull(backbones);
+        Work work = new(progress, cancellationToken);
+        return EmptyTexts.In(texts, EmptyTexts.TokenizersOf(recipe.BackboneNames, name => backbones.Open(name, work).Tokenizer), cancellationToken);
     }
 
     /// <summary>Measures the classifier on labelled texts.</summary>

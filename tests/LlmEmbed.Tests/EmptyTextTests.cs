@@ -109,9 +109,10 @@ public sealed class EmptyTextTests : IDisposable
         bool isRead = false;
         ProgressCallback progress = new(report => isRead |= report.Stage.StartsWith("Reading", StringComparison.Ordinal));
         AssertRefused(() => Requests.Train(withEmpty, options, progress: progress).Dispose());
-        Assert.Equal([60, 61], TextClassifier.FindEmptyTexts(
-            [.. withEmpty.Select(example => example.Text)], options.Recipe, Requests.Runtime, Cancellation));
         using OpenBackbones backbones = new(Requests.Runtime);
+        Assert.Equal([60, 61], TextClassifier.FindEmptyTexts(
+            [.. withEmpty.Select(example => example.Text)], options.Recipe, backbones, cancellationToken: Cancellation));
+        Assert.Equal(["bert"], backbones.Names);
         AssertRefused(() => DepthProbe.Run(withEmpty, new() { Backbones = ["bert"] }, backbones, progress, Cancellation));
         ComparisonOptions comparison = new() { Recipe = new() { Backbones = ["bert"] }, Prompting = null };
         AssertRefused(() => MethodComparison.Run(withEmpty, examples, comparison, Requests.Runtime, progress, Cancellation));

@@ -4,8 +4,7 @@ using LlmEmbed.Hub;
 namespace LlmEmbed.Checkpoints;
 
 /// <summary>
-/// Finds a backbone by the name that a user gives it: a folder, a file, the name of a folder under models/, or a repository in the local Hugging Face
-/// cache.
+/// Finds a backbone by the name that a user gives it: a folder, a file, the name of a folder under models/, or a repository of the Hugging Face Hub.
 /// </summary>
 internal static class BackboneLocator
 {
@@ -15,15 +14,29 @@ internal static class BackboneLocator
     /// <summary>The backbones that come with the project.</summary>
     public static readonly IReadOnlyList<string> Starters = ["smollm2-135m-instruct", "all-minilm-l6-v2"];
 
-    /// <param name="name">A path, a name to look for, or a repository as <see cref="HubCache.Look(string)"/> takes it.</param>
+    /// <param name="name">
+    /// A path, a name to look for, or a repository as <see cref="HubName"/> takes it, of which what is in the local cache is found.
+    /// </param>
     /// <param name="modelFolders">Folders of models that are searched before the usual ones.</param>
     /// <exception cref="LlmEmbedException">Nothing was found; the message lists the places that were searched.</exception>
     public static LocatedBackbone Find(string name, IReadOnlyList<string> modelFolders)
     {
-        if (TryFind(name, modelFolders) is { } found) return found;
-        throw NotFound(
-            name, modelFolders, HubName.ParseRemote(name) is null ? "" : $" If it is on the Hugging Face Hub, llmembed download {name} fetches it.");
+        if (FindHere(name, modelFolders) is { } here) return here;
+        CachedModel cached = CachedModel.Look(name);
+        return cached.Located ?? throw NotFound(
+            name,
+            modelFolders,
+            cached,
+            HubName.ParseRemote(name) is null ? "" : $" If it is on the Hugging Face Hub, llmembed download {name} fetches it.");
     }
+
+    /// <summary>As <see cref="Find"/>, but null if nothing was found.</summary>
+    public static LocatedBackbone? TryFind(string name, IReadOnlyList<string> modelFolders) =>
+        FindHere(name, modelFolders) ?? CachedModel.Look(name).Located;
+
+    /// <summary>As <see cref="TryFind"/>, but null also if the Hub's cache has only a part of the model.</summary>
+    public static LocatedBackbone? TryFindWhole(string name, IReadOnlyList<string> modelFolders) =>
+        FindHere(name, modelFolders) ?? (CachedModel.Look(name) is { Model.Missing.Count: 0 } cached ? cached.Located : null);
 
     /// <summary>As <see cref="Find"/>, but what is a name on the Hugging Face Hub and in no other place is downloaded.</summary>
     /// <param name="name">As in <see cref="Find"/>.</param>
@@ -34,23 +47,22 @@ internal static class BackboneLocator
     public static LocatedBackbone FindOrDownload(
         string name, RuntimeOptions runtime, IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        LocatedBackbone? found = TryFind(name, runtime.ModelFolders);
+        if (FindHere(name, runtime.ModelFolders) is { } here) return here;
+        CachedModel cached = CachedModel.Look(name);
         // Other programs fetch single files, so a snapshot may lack the weights.
-        bool isPart = found is not null && HubCache.Look(name).Snapshot == found.Path && HubListing.MissingIn(found.Path).Count > 0;
-        if (found is not null && !isPart) return found;
-        if (HubName.ParseRemote(name) is not { } remote) return found ?? Find(name, runtime.ModelFolders);
+        if (cached is { Located: not null, Model.Missing.Count: 0 }) return cached.Located;
+        if (HubName.ParseRemote(name) is not { } remote) return cached.Located ?? throw NotFound(name, runtime.ModelFolders, cached, hub: "");
         HubEnvironment environment = HubEnvironment.OfProcess();
         if (runtime.Offline) environment = environment.Offline();
-        if (found is null && environment.WhyOffline is string reason)
-            throw NotFound(name, runtime.ModelFolders, $" It was not looked for on the Hugging Face Hub because {reason}.");
+        if (cached.Model is null && environment.WhyOffline is string reason)
+            throw NotFound(name, runtime.ModelFolders, cached, $" It was not looked for on the Hugging Face Hub because {reason}.");
         // On a thread of the pool, so that no synchronization context of the caller is waited for.
-        Task<string> download = Task.Run(() => HubSnapshot.DownloadAsync(remote, environment, progress, cancellationToken), cancellationToken);
-        string snapshot = download.GetAwaiter().GetResult();
-        return new LocatedBackbone(name, CheckpointFormat.FileOrFolder(snapshot));
+        Task<HubModel> download = Task.Run(() => HubSnapshot.DownloadAsync(remote, environment, progress, cancellationToken), cancellationToken);
+        return CachedModel.Locate(name, remote, download.GetAwaiter().GetResult())!;
     }
 
-    /// <summary>As <see cref="Find"/>, but null if nothing was found.</summary>
-    public static LocatedBackbone? TryFind(string name, IReadOnlyList<string> modelFolders)
+    /// <summary>What is no matter of the Hub: a path, or a name in a folder of models.</summary>
+    private static LocatedBackbone? FindHere(string name, IReadOnlyList<string> modelFolders)
     {
         if (name.Length == 0) return null;
         if (Path.Exists(name))
@@ -63,13 +75,13 @@ internal static class BackboneLocator
             string candidate = Path.Combine(folder, name);
             if (Path.Exists(candidate)) return new LocatedBackbone(name, CheckpointFormat.FileOrFolder(Path.GetFullPath(candidate)));
         }
-        return HubCache.Look(name).Snapshot is string snapshot ? new LocatedBackbone(name, CheckpointFormat.FileOrFolder(snapshot)) : null;
+        return null;
     }
 
-    private static LlmEmbedException NotFound(string name, IReadOnlyList<string> modelFolders, string hub)
+    private static LlmEmbedException NotFound(string name, IReadOnlyList<string> modelFolders, CachedModel cached, string hub)
     {
         IEnumerable<string> places = Places(modelFolders);
-        if (HubCache.Look(name).Place is string cache) places = places.Append($"the Hugging Face cache {cache}");
+        if (cached.Place is string cache) places = places.Append($"the Hugging Face cache {cache}");
         string searched = string.Join(", ", places.DefaultIfEmpty("(none)"));
         string message = $"Backbone '{InvisibleCharacters.Show(name)}' was not found: it is no file or folder, " +
             $"and none of these folders holds it: {searched}. " +
@@ -102,4 +114,34 @@ internal static class BackboneLocator
 /// <summary>A backbone that was found.</summary>
 /// <param name="Name">The name by which it was asked for, or the last part of its path.</param>
 /// <param name="Path">A folder with config.json, or a .gguf file.</param>
-internal sealed record LocatedBackbone(string Name, string Path);
+internal sealed record LocatedBackbone(string Name, string Path)
+{
+    /// <summary>The name with the commit, by which exactly the same is found for ever; null if it is not of the Hub.</summary>
+    public string? PinnedName { get; init; }
+}
+
+/// <summary>What the cache of the Hub has under a name.</summary>
+/// <param name="Place">Where was looked and what was missing there, for messages; null if the name is no repository's.</param>
+/// <param name="Model">What is there; null if the cache has no snapshot.</param>
+/// <param name="Located">Where it is; null if the cache has nothing that could be opened.</param>
+internal readonly record struct CachedModel(string? Place, HubModel? Model, LocatedBackbone? Located)
+{
+    public static CachedModel Look(string name)
+    {
+        if (HubName.Parse(name) is not { } parsed) return default;
+        HubLookup found = HubCache.Look(parsed, HubEnvironment.CacheFolder());
+        if (found.Snapshot is null) return new CachedModel(found.Place, null, null);
+        HubModel model = HubListing.ModelIn(parsed, found.Snapshot);
+        string? lack = model.Path is null ? $" ({found.Snapshot} there lacks {FileProblem.List(model.Missing)})" : null;
+        return new CachedModel(found.Place + lack, model, Locate(name, parsed, model));
+    }
+
+    public static LocatedBackbone? Locate(string name, HubName parsed, HubModel model)
+    {
+        if (model.Path is null) return null;
+        string path = CheckpointFormat.FileOrFolder(model.Path);
+        // Without a listing it is only seen here that the folder's one GGUF file is meant.
+        if (path != model.Path) model = model with { File = Path.GetFileName(path) };
+        return new LocatedBackbone(name, path) { PinnedName = model.PinnedName(parsed) };
+    }
+}

@@ -17,12 +17,13 @@ internal sealed record CheckpointFormat(Func<string, bool> IsAt, Func<string, Ch
     /// <exception cref="LlmEmbedException">No checkpoint of a known format is there.</exception>
     public static CheckpointFormat Of(string path) => All.FirstOrDefault(format => format.IsAt(path)) ?? throw NoCheckpoint(path);
 
-    /// <summary>The path itself, or the one .gguf file of a folder that has no config.json.</summary>
-    /// <exception cref="LlmEmbedException">The folder holds several .gguf files.</exception>
+    /// <summary>The path itself, or the one .gguf file of a folder that holds no other weights.</summary>
+    /// <exception cref="LlmEmbedException">The folder holds several .gguf files and no config.json.</exception>
     public static string FileOrFolder(string path)
     {
-        if (!Directory.Exists(path) || File.Exists(Path.Combine(path, SafetensorsCheckpoint.ConfigFile))) return path;
+        if (!Directory.Exists(path) || SafetensorsCheckpoint.HasWeights(path)) return path;
         string[] files = Directory.GetFiles(path, "*" + GgufCheckpoint.Extension);
+        if (files.Length > 1 && File.Exists(Path.Combine(path, SafetensorsCheckpoint.ConfigFile))) return path; // for its tokenizer
         if (files.Length > 1) throw FileProblem.In(path, $"the folder holds {files.Length} GGUF files. Name one of them.");
         return files.SingleOrDefault(path);
     }

@@ -19,6 +19,9 @@ internal static class SafetensorsCheckpoint
         (IndexFile, ReadShards),
     ];
 
+    /// <summary>Whether the weights of a folder lie as this format has them.</summary>
+    public static bool HasWeights(string folder) => Array.Exists(Layouts, layout => File.Exists(Path.Combine(folder, layout.File)));
+
     public static CheckpointContent Read(string folder)
     {
         ModelConfig config = new(JsonSection.Open(Path.Combine(folder, ConfigFile)));

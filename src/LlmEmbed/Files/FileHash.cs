@@ -30,12 +30,24 @@ internal static class FileHash
         // The stream needs no buffer of its own, because whole blocks are read.
         using FileStream stream = new(file, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        byte[] block = new byte[BlockBytes];
-        for (int read; (read = stream.Read(block)) > 0;)
+        return Of(stream, hash, read =>
         {
             cancellationToken.ThrowIfCancellationRequested();
-            hash.AppendData(block.AsSpan(0, read));
             progress.Add(read);
+        });
+    }
+
+    /// <summary>The hash, in hexadecimal, of what was given to it before and all bytes of a stream.</summary>
+    /// <param name="stream">The stream.</param>
+    /// <param name="hash">The hash.</param>
+    /// <param name="read">Told the bytes of each block of at most 1 MiB.</param>
+    public static string Of(Stream stream, IncrementalHash hash, Action<int>? read = null)
+    {
+        byte[] block = new byte[BlockBytes];
+        for (int count; (count = stream.Read(block)) > 0;)
+        {
+            hash.AppendData(block.AsSpan(0, count));
+            read?.Invoke(count);
         }
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }

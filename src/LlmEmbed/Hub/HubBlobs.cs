@@ -8,15 +8,21 @@ namespace LlmEmbed.Hub;
 /// Content in a cache, named by its hash, and the links to it from snapshots. Several processes may write the same file: each writes one of its own
 /// and renames it when its hash is right. No lock is relied on, because those of some network file systems lock nothing.
 /// </summary>
-internal sealed class HubBlobs(string repository, string commit, bool mayLink)
+/// <param name="repository">The folder of the repository.</param>
+/// <param name="commit">The commit of the snapshot.</param>
+/// <param name="link">Makes a link, given its path and where it leads; null if none may be made.</param>
+internal sealed class HubBlobs(string repository, string commit, Action<string, string>? link)
 {
-    private const string Ending = ".llmembed.incomplete";
-
     /// <summary>How long a file must not have grown before another process takes it for given up.</summary>
-    private static readonly TimeSpan GivenUp = TimeSpan.FromMinutes(1);
+    public static readonly TimeSpan GivenUp = TimeSpan.FromMinutes(1);
+
+    private const string Incomplete = ".incomplete", Ending = ".llmembed" + Incomplete;
+
+    /// <summary>The same if a lock says that no other process fetches it. A lock may be wrong, but not for a file that grows.</summary>
+    private static readonly TimeSpan GivenUpWhenAlone = TimeSpan.FromSeconds(2);
 
     private readonly string _folder = Path.Combine(repository, "blobs");
-    private readonly Lazy<bool> _links = new(() => mayLink && CanLink(Path.Combine(repository, "blobs")));
+    private readonly Lazy<bool> _links = new(() => link is not null && CanLink(Path.Combine(repository, "blobs"), link));
 
     public string Snapshot { get; } = Path.Combine(repository, "snapshots", commit);
 
@@ -34,28 +40,25 @@ internal sealed class HubBlobs(string repository, string commit, bool mayLink)
     }
 
     /// <summary>A file of this process alone, with the bytes that an earlier attempt left.</summary>
-    public string Begin(HubFile file)
+    /// <param name="file">What will be fetched.</param>
+    /// <param name="isAlone">Whether a lock says that no other process fetches it.</param>
+    /// <param name="cancellationToken">Stops waiting.</param>
+    public async Task<string> BeginAsync(HubFile file, bool isAlone, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(_folder);
         string own = Path.Combine(_folder, $"{file.Hash}.{Guid.NewGuid().ToString("N")[..8]}{Ending}");
-        foreach (string left in Directory.GetFiles(_folder, $"{file.Hash}.*{Ending}"))
+        foreach (FileInfo left in Unfinished(file, Ending).OrderByDescending(left => left.Length))
         {
-            if (DateTime.UtcNow - File.GetLastWriteTimeUtc(left) < GivenUp) continue;
-            try
-            {
-                string claimed = own + AtomicFile.TemporarySuffix;
-                File.Move(left, claimed); // of several processes one wins
-                File.Copy(claimed, own); // a process that only slept would write on into the file that it holds open
-                File.Delete(claimed);
-                break;
-            }
-            catch (IOException)
-            {
-                continue;
-            }
+            if (!await IsGivenUpAsync(left, isAlone, cancellationToken)) continue;
+            if (!File.Exists(own)) TryCopy(left, own); // a process that only slept would write on into the file that it holds open
+            left.Delete();
         }
         return own;
     }
+
+    /// <summary>The bytes that other processes have fetched of a file.</summary>
+    public long BytesElsewhere(HubFile file) =>
+        Unfinished(file, Incomplete).Sum(left => left.Exists ? left.Length : 0);
 
     /// <summary>Lets the next attempt go on where this one ended, without waiting to see whether the file grows.</summary>
     public static void GiveUp(string own)
@@ -92,9 +95,33 @@ internal sealed class HubBlobs(string repository, string commit, bool mayLink)
         // Git names its objects by SHA-1: the Hub gives no other hash of a small file.
         using IncrementalHash hash = IncrementalHash.CreateHash(isLarge ? HashAlgorithmName.SHA256 : HashAlgorithmName.SHA1);
         if (!isLarge) hash.AppendData(Encoding.ASCII.GetBytes($"blob {stream.Length}\0"));
-        byte[] block = new byte[1 << 20];
-        for (int read; (read = stream.Read(block)) > 0;) hash.AppendData(block.AsSpan(0, read));
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
+        return FileHash.Of(stream, hash);
+    }
+
+    private FileInfo[] Unfinished(HubFile file, string ending) =>
+        Directory.Exists(_folder) ? new DirectoryInfo(_folder).GetFiles($"{file.Hash}.*{ending}") : [];
+
+    private static async Task<bool> IsGivenUpAsync(FileInfo left, bool isAlone, CancellationToken cancellationToken)
+    {
+        if (DateTime.UtcNow - left.LastWriteTimeUtc >= GivenUp) return true;
+        if (!isAlone) return false;
+        long length = left.Length;
+        await Task.Delay(GivenUpWhenAlone, cancellationToken);
+        left.Refresh();
+        return left.Exists && left.Length == length;
+    }
+
+    private static void TryCopy(FileInfo left, string own)
+    {
+        try
+        {
+            left.CopyTo(own);
+            File.SetLastWriteTimeUtc(own, DateTime.UtcNow); // the copy is not given up
+        }
+        catch (IOException)
+        {
+            File.Delete(own); // it is fetched from the start
+        }
     }
 
     private static bool IsWhole(string path, HubFile file) => File.Exists(path) && LengthOf(path) == file.Size;
@@ -111,20 +138,20 @@ internal sealed class HubBlobs(string repository, string commit, bool mayLink)
         string path = PathOf(file), folder = Path.GetDirectoryName(path)!;
         string own = Path.Combine(folder, $".{Guid.NewGuid():N}{AtomicFile.TemporarySuffix}");
         Directory.CreateDirectory(folder);
-        if (isKept && _links.Value) File.CreateSymbolicLink(own, Path.GetRelativePath(folder, content));
+        if (isKept && _links.Value) link!(own, Path.GetRelativePath(folder, content));
         else if (isKept) File.Copy(content, own);
         else own = content;
         File.Move(own, path, overwrite: true);
     }
 
     /// <summary>Tried once for each cache: some systems and file systems have no links.</summary>
-    private static bool CanLink(string folder)
+    private static bool CanLink(string folder, Action<string, string> link)
     {
         Directory.CreateDirectory(folder);
         string trial = Path.Combine(folder, $".{Guid.NewGuid():N}{AtomicFile.TemporarySuffix}");
         try
         {
-            File.CreateSymbolicLink(trial, "nothing");
+            link(trial, "nothing");
             File.Delete(trial);
             return true;
         }

@@ -9,12 +9,9 @@ namespace LlmEmbed.Hub;
 internal static class HubCache
 {
     /// <summary>Looks a repository up.</summary>
-    /// <param name="name"><c>org/name</c> or, for the oldest models, <c>name</c>; behind it may stand <c>@</c> and a branch or a commit.</param>
+    /// <param name="name">The repository and its revision.</param>
+    /// <param name="cache">The folder of the cache.</param>
     /// <exception cref="LlmEmbedException">The repository has several snapshots, and nothing says which one is meant.</exception>
-    public static HubLookup Look(string name) =>
-        HubName.Parse(name) is { } parsed ? Look(parsed, HubEnvironment.CacheFolder()) : new HubLookup(null, null);
-
-    /// <inheritdoc cref="Look(string)"/>
     public static HubLookup Look(HubName name, string cache)
     {
         string repository = Path.Combine(cache, name.Folder);
@@ -31,14 +28,6 @@ internal static class HubCache
             ? new HubLookup(null, $"{cache} (it holds {name.Id}, but neither a branch nor a commit '{name.Revision}' of it)")
             : OnlySnapshot(cache, name.Id, snapshots);
     }
-
-    /// <summary>The name of a repository with the commit that was found for it; any other name as it is.</summary>
-    /// <param name="name">The name by which it was asked for.</param>
-    /// <param name="path">The folder or file that was found.</param>
-    public static string Pinned(string name, string path) =>
-        HubName.Parse(name) is { } parsed && !Path.Exists(name) && Look(name).Snapshot is string snapshot
-        && (path == snapshot || Path.GetDirectoryName(path) == snapshot) && HubName.IsCommitHash(Path.GetFileName(snapshot))
-            ? $"{parsed.Id}@{Path.GetFileName(snapshot)}" : name;
 
     /// <summary>The file that holds the commit of a revision.</summary>
     public static string Reference(string repository, string revision) => Path.Combine([repository, "refs", .. revision.Split('/')]);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.IO.Compression;
 using System.Net;
 using System.Net.Http.Headers;
@@ -18,11 +19,15 @@ internal sealed class HubClient : IDisposable
 
     private readonly HubEnvironment _environment;
     private readonly HttpClient _http;
+    private readonly Action<string>? _warn;
+    private readonly ConcurrentDictionary<string, bool> _warned = new(StringComparer.OrdinalIgnoreCase);
 
-    public HubClient(HubEnvironment environment)
+    /// <param name="environment">Where the Hub is and who asks.</param>
+    /// <param name="warn">Told what the Hub has to say to the user, each topic once.</param>
+    public HubClient(HubEnvironment environment, Action<string>? warn = null)
     {
         if (environment.WhyOffline is string reason) throw new InvalidOperationException($"No client may be made: {reason}.");
-        _environment = environment;
+        (_environment, _warn) = (environment, warn);
         // Cookies would be sent back, and a redirect that the handler follows would be followed without a look at its host.
         SocketsHttpHandler handler = new() { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = environment.AnswerTime };
         _http = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
@@ -42,7 +47,7 @@ internal sealed class HubClient : IDisposable
     public Task<(JsonElement Value, Uri? Next)> JsonAsync(HubQuestion question, CancellationToken cancellationToken) =>
         RepeatAsync(question, async () =>
         {
-            using HttpResponseMessage answer = await AskAsync(question, from: 0, cancellationToken);
+            using HttpResponseMessage answer = await AskAsync(question, range: null, cancellationToken);
             if (!answer.IsSuccessStatusCode) throw new HubRefusal(question, answer, await TextAsync(answer, cancellationToken));
             byte[] bytes = await BytesAsync(answer, cancellationToken);
             try
@@ -54,6 +59,19 @@ internal sealed class HubClient : IDisposable
                 throw HubRefusal.NoHub(question, answer, "the answer is not JSON", exception);
             }
         }, cancellationToken);
+
+    /// <summary>The first bytes of a file; all of them if it has fewer.</summary>
+    public Task<byte[]> BeginningAsync(HubQuestion question, int count, CancellationToken cancellationToken) => RepeatAsync(question, async () =>
+    {
+        using HttpResponseMessage answer = await AskAsync(question, new RangeHeaderValue(0, count - 1), cancellationToken);
+        if (!answer.IsSuccessStatusCode) throw new HubRefusal(question, answer, await TextAsync(answer, cancellationToken));
+        await using Stream content = await ContentAsync(answer, cancellationToken);
+        byte[] bytes = new byte[count];
+        int filled = 0;
+        for (int read = 1; read > 0 && filled < count; filled += read)
+            read = await InTimeAsync(_environment.IdleTime, token => content.ReadAsync(bytes.AsMemory(filled), token).AsTask(), cancellationToken);
+        return bytes[..filled];
+    }, cancellationToken);
 
     /// <summary>Brings a file to its whole length. What it holds already is the beginning; its hash is the caller's to check.</summary>
     /// <param name="question">The file's address.</param>
@@ -85,7 +103,8 @@ internal sealed class HubClient : IDisposable
         if (file.Length > size) file.SetLength(0);
         if (file.Length == size) return true;
         file.Seek(0, SeekOrigin.End);
-        using HttpResponseMessage answer = await AskAsync(question, file.Length, cancellationToken);
+        RangeHeaderValue? rest = file.Length > 0 ? new RangeHeaderValue(file.Length, null) : null;
+        using HttpResponseMessage answer = await AskAsync(question, rest, cancellationToken);
         if (answer.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable && file.Length > 0)
         {
             file.SetLength(0);
@@ -156,18 +175,19 @@ internal sealed class HubClient : IDisposable
     }
 
     /// <summary>Sends one question and follows the redirects of its answer.</summary>
-    private async Task<HttpResponseMessage> AskAsync(HubQuestion question, long from, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> AskAsync(HubQuestion question, RangeHeaderValue? range, CancellationToken cancellationToken)
     {
         Uri address = question.Address;
         for (int hops = 0; hops <= MostRedirects; hops++)
         {
             using HttpRequestMessage request = new(HttpMethod.Get, address);
             if (_environment.Token is string token && IsHub(address)) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
-            if (from > 0) request.Headers.Range = new RangeHeaderValue(from, null);
+            request.Headers.Range = range;
             HttpResponseMessage answer = await InTimeAsync(
                 _environment.AnswerTime,
                 limited => _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limited),
                 cancellationToken);
+            if (IsHub(address)) Warn(answer);
             if ((int)answer.StatusCode is not (301 or 302 or 303 or 307 or 308) || answer.Headers.Location is not Uri location) return answer;
             answer.Dispose();
             Uri next = new(address, location);
@@ -176,6 +196,14 @@ internal sealed class HubClient : IDisposable
             address = next;
         }
         throw HubRefusal.Circle(question, address, MostRedirects);
+    }
+
+    /// <summary>Hands on what <c>X-HF-Warning: topic; message</c> says.</summary>
+    private void Warn(HttpResponseMessage answer)
+    {
+        if (!answer.Headers.TryGetValues("X-HF-Warning", out IEnumerable<string>? warnings)) return;
+        foreach (string[] parts in warnings.Select(warning => warning.Split(';', 2, StringSplitOptions.TrimEntries)))
+            if (_warned.TryAdd(parts.Length > 1 ? parts[0] : "", true)) _warn?.Invoke($"The Hugging Face Hub says: {HubRefusal.Cleaned(parts[^1])}");
     }
 
     private Uri? NextPage(HubQuestion question, HttpResponseMessage answer)

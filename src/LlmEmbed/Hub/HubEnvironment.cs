@@ -48,8 +48,8 @@ internal sealed partial record HubEnvironment
     /// <summary>What <c>User-Agent</c> gets at its end.</summary>
     public string? AgentOrigin { get; init; }
 
-    /// <summary>Whether links may be tried; files are moved and copied otherwise.</summary>
-    public bool MayLink { get; init; } = true;
+    /// <summary>Makes a symbolic link, given its path and where it leads; null if none may be tried. Files are moved and copied then.</summary>
+    public Action<string, string>? Link { get; init; } = (path, target) => File.CreateSymbolicLink(path, target);
 
     /// <summary>The same, but nothing may be sent.</summary>
     public HubEnvironment Offline() => this with { WhyOffline = WhyOffline ?? "offline work was asked for" };
@@ -62,7 +62,7 @@ internal sealed partial record HubEnvironment
     public static HubEnvironment OfProcess()
     {
         (string? token, string? source) = FindToken();
-        return new()
+        HubEnvironment environment = new()
         {
             Cache = CacheFolder(),
             Endpoint = FindEndpoint() ?? PublicHosts[0],
@@ -72,8 +72,8 @@ internal sealed partial record HubEnvironment
             AnswerTime = Seconds("HF_HUB_ETAG_TIMEOUT"),
             IdleTime = Seconds("HF_HUB_DOWNLOAD_TIMEOUT"),
             AgentOrigin = Value("HF_HUB_USER_AGENT_ORIGIN"),
-            MayLink = !IsOn("HF_HUB_DISABLE_SYMLINKS"),
         };
+        return IsOn("HF_HUB_DISABLE_SYMLINKS") ? environment with { Link = null } : environment;
     }
 
     /// <summary>The folder of the cache alone, which needs neither token nor endpoint.</summary>

@@ -18,13 +18,26 @@ internal sealed record HubFile(string Path, long Size, string GitSha1, string? S
     public string[] Parts => Path.Split('/');
 }
 
+/// <summary>What a snapshot has of a model.</summary>
+/// <param name="Snapshot">The folder of the snapshot.</param>
+/// <param name="File">The GGUF file that is meant, by its path in the repository; null if the model is the whole folder.</param>
+/// <param name="Path">Where the model is: the folder or the file; null if the file is missing.</param>
+/// <param name="Missing">The files that are missing.</param>
+internal sealed record HubModel(string Snapshot, string? File, string? Path, IReadOnlyList<string> Missing)
+{
+    /// <summary>The name by which exactly this is found for ever; null if its commit is not known.</summary>
+    public string? PinnedName(HubName name) =>
+        System.IO.Path.GetFileName(Snapshot) is var commit && HubName.IsCommitHash(commit) ? name.At(commit, File) : null;
+}
+
 /// <summary>The files of a repository at one commit: asked for once and kept beside the snapshot, because a commit never changes.</summary>
 internal static class HubListing
 {
     private const int FormatVersion = 1;
     private const string WeightsFile = "model.safetensors", IndexFile = WeightsFile + ".index.json";
 
-    private static readonly string[] SmallFiles =
+    /// <summary>The files that a model may need beside its weights, as far as they have fixed names.</summary>
+    public static readonly IReadOnlyList<string> SmallFiles =
     [
         "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt",
         "vocab.json", "merges.txt",
@@ -88,7 +101,7 @@ internal static class HubListing
         }
     }
 
-    /// <summary>The files that a model needs beside its weights.</summary>
+    /// <summary>The files that a model needs beside its weights; a GGUF file holds all of that itself.</summary>
     public static IEnumerable<HubFile> Small(IReadOnlyList<HubFile> files) => files.Where(file =>
         SmallFiles.Contains(file.Path, StringComparer.Ordinal)
         || (file.Parts.Length == 1 && file.Path.EndsWith(".model", StringComparison.Ordinal))
@@ -106,15 +119,12 @@ internal static class HubListing
     /// <exception cref="LlmEmbedException">There are no weights that can be loaded.</exception>
     public static IReadOnlyList<HubFile> Weights(HubName name, IReadOnlyList<HubFile> files, Func<HubFile, string> read)
     {
+        if (IsGguf(name, files)) return [Find(HubGguf.Choose(name, files.Select(file => file.Path)))!];
         if (Find(WeightsFile) is { } whole) return [whole];
         if (Index(files) is { } index)
             return [.. ShardsOf(read(index)).Select(shard =>
                 Find(shard) ?? throw new LlmEmbedException(
                     $"{name.Id}: {IndexFile} names {InvisibleCharacters.Show(shard)}, which the repository lacks."))];
-        HubFile[] packed = [.. files.Where(file => file.Path.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase))];
-        if (packed.Length == 1) return packed;
-        if (packed.Length > 1)
-            throw new LlmEmbedException($"{name.Id} holds {packed.Length} GGUF files and no {WeightsFile}. Download one of them and name its path.");
         string others = files.Any(file => file.Path == "pytorch_model.bin")
             ? " It holds pytorch_model.bin, which can run code and is not read. A pull request of the repository often holds " +
               "safetensors: name it as " +
@@ -125,14 +135,42 @@ internal static class HubListing
         HubFile? Find(string path) => files.FirstOrDefault(file => file.Path == path);
     }
 
-    /// <summary>The files of the weights that a snapshot lacks, as far as the snapshot itself tells.</summary>
-    public static IReadOnlyList<string> MissingIn(string snapshot)
+    /// <summary>Whether a name means a GGUF file: because it says so, or because the repository has no other weights.</summary>
+    public static bool IsGguf(HubName name, IReadOnlyList<HubFile> files) =>
+        name.IsOneFile || (!files.Any(file => file.Path is WeightsFile or IndexFile) && files.Any(file => HubGguf.Is(file.Path)));
+
+    /// <summary>What a snapshot has of the model that a name means.</summary>
+    /// <exception cref="LlmEmbedException">The name means none or several of the repository's GGUF files.</exception>
+    public static HubModel ModelIn(HubName name, string snapshot) =>
+        ModelIn(name, snapshot, Read(PathIn(Path.GetDirectoryName(Path.GetDirectoryName(snapshot))!, Path.GetFileName(snapshot))));
+
+    /// <inheritdoc cref="ModelIn(HubName, string)"/>
+    public static HubModel ModelIn(HubName name, string snapshot, IReadOnlyList<HubFile>? files)
     {
-        if (Directory.EnumerateFiles(snapshot, "*.gguf").Any(File.Exists)) return [];
-        string config = Path.Combine(snapshot, SmallFiles[0]), index = Path.Combine(snapshot, IndexFile);
+        if (!name.IsOneFile && (files is null || !IsGguf(name, files)))
+            return new HubModel(snapshot, File: null, snapshot, MissingIn(snapshot, isListed: files is not null));
+        // Without the listing only the files that are there can be meant.
+        string[] paths = [.. files?.Select(file => file.Path) ?? FilesIn(snapshot)];
+        if (files is null && !paths.Any(path => HubGguf.IsMeant(name, path)))
+            return new HubModel(snapshot, name.File, Path: null, [name.File ?? $"a GGUF file of the quantization '{name.Label}'"]);
+        string file = HubGguf.Choose(name, paths), place = Path.Combine([snapshot, .. file.Split('/')]);
+        return File.Exists(place) ? new HubModel(snapshot, file, place, []) : new HubModel(snapshot, file, Path: null, [file]);
+    }
+
+    /// <summary>Where the listing of a commit is kept.</summary>
+    public static string PathIn(string repository, string commit) => Path.Combine(repository, "trees", commit + ".json");
+
+    /// <summary>The files without which there is no model, as far as the snapshot itself tells.</summary>
+    private static string[] MissingIn(string snapshot, bool isListed)
+    {
+        if (!isListed && Directory.EnumerateFiles(snapshot, "*.gguf").Any(File.Exists)) return [];
+        string index = Path.Combine(snapshot, IndexFile);
         string[] weights = File.Exists(Path.Combine(snapshot, WeightsFile)) || !File.Exists(index) ? [WeightsFile] : [.. ShardsOf(index)];
         return [.. weights.Prepend(SmallFiles[0]).Where(file => !File.Exists(Path.Combine(snapshot, file))).Distinct(StringComparer.Ordinal)];
     }
+
+    private static IEnumerable<string> FilesIn(string snapshot) => Directory.EnumerateFiles(snapshot, "*", SearchOption.AllDirectories).Select(
+        path => Path.GetRelativePath(snapshot, path).Replace(Path.DirectorySeparatorChar, '/'));
 
     private static IEnumerable<string> ShardsOf(string index)
     {

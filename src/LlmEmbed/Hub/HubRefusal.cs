@@ -87,8 +87,10 @@ internal sealed class HubRefusal(HubQuestion question, HttpResponseMessage answe
     private static string HostOf(HubQuestion question, HttpResponseMessage answer) =>
         (answer.RequestMessage?.RequestUri ?? question.Address).Authority;
 
-    /// <summary>A header's value without what a terminal could take for a command.</summary>
     private static string? Header(HttpResponseMessage answer, string name) =>
         answer.Headers.TryGetValues(name, out IEnumerable<string>? values) && string.Join(", ", values) is { Length: > 0 } value
-            ? new string([.. value.Where(character => !char.IsControl(character)).Take(500)]) : null;
+            ? Cleaned(value) : null;
+
+    /// <summary>The beginning of a text from elsewhere, without what a terminal could take for a command.</summary>
+    public static string Cleaned(string text) => new([.. text.Where(character => !char.IsControl(character)).Take(500)]);
 }

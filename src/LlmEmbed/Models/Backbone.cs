@@ -34,6 +34,9 @@ internal abstract class Backbone
     /// <summary>Whether the checkpoint carries BERT's pooler.</summary>
     public virtual bool HasPooler => false;
 
+    /// <summary>Whether a few channels are known to be so large that products in 8 bits are not expected to keep the others.</summary>
+    public virtual bool HasHugeChannels => false;
+
     /// <summary>The language-model head, hidden state [H] → logits [V]; null if the backbone cannot generate text.</summary>
     public virtual LinearLayer? LanguageHead => null;
 

@@ -19,6 +19,8 @@ internal class Gemma2 : Llama
     {
     }
 
+    public override bool HasHugeChannels => true;
+
     /// <summary>Defaults of transformers, whose files leave out what equals them.</summary>
     protected static LlamaDefaults Defaults { get; } = new()
     {

@@ -1,5 +1,4 @@
 using LlmEmbed.Checkpoints;
-using LlmEmbed.Hub;
 
 namespace LlmEmbed.Reading;
 
@@ -67,7 +66,7 @@ public sealed class OpenBackbones : IDisposable
         {
             // Whoever opened it first may have accepted more.
             if (_open.TryGetValue(located.Path, out OpenBackbone? backbone)) backbone.Checkpoint.Config.RefuseUnread(accepted);
-            else _open.Add(located.Path, backbone = OpenBackbone.Open(HubCache.Pinned(source, located.Path), located, Runtime, accepted, work));
+            else _open.Add(located.Path, backbone = OpenBackbone.Open(located.PinnedName ?? source, located, Runtime, accepted, work));
             return backbone;
         }
     }

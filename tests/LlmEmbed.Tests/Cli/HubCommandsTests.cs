@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using LlmEmbed.Tests.Hub;
 using Xunit;
 
@@ -12,7 +13,7 @@ public sealed class HubCommandsTests : IDisposable
 
     public HubCommandsTests()
     {
-        _hub.Serve("bert");
+        _hub.Serve(Repository.Fixture("bert"));
         _folder.Write("texts.csv", "text\na fine film\na dull film\n");
         _variables =
         [
@@ -51,7 +52,8 @@ public sealed class HubCommandsTests : IDisposable
         Assert.Contains("not looked for on the Hugging Face Hub because offline work was asked for", message, StringComparison.Ordinal);
         Embed("no-such-model", "x.safetensors").Refused();
         Embed("./no/such", "x.safetensors").Refused();
-        Assert.Contains($"llmembed download {FakeHub.Id} fetches it", Tool.Run("inspect", FakeHub.Id).Refused(), StringComparison.Ordinal);
+        Assert.Contains($"llmembed download {FakeHub.Id} fetches it", Tool.Run("inspect", "--offline", FakeHub.Id).Refused(), StringComparison.Ordinal);
+        Assert.Contains($"llmembed download {FakeHub.Id} fetches it", Tool.Run("tokenize", "--backbone", FakeHub.Id).Refused(), StringComparison.Ordinal);
         Assert.Empty(_hub.Requests);
     }
 
@@ -100,12 +102,7 @@ public sealed class HubCommandsTests : IDisposable
     [Fact]
     public void A_classifier_records_the_commit_and_fetches_it_where_it_is_used()
     {
-        string data = _folder.Write(
-            "data.csv", "text,label\n" + string.Concat(Enumerable.Range(0, 8).Select(index => $"text {index},{"ab"[index % 2]}\n")));
-        string model = _folder.File("model");
-        Tool.Run(
-            "train", "--data", data, "--backbone", FakeHub.Id, "--depths", "1", "--pooling", "mean", "--head", "linear", "--output", model, "--cache",
-            "none").Succeeded();
+        string model = Train("model", FakeHub.Id);
         string expected = Tool.Run("predict", model, "text 1").Succeeded().Output;
         Directory.Delete(_folder.File("hub"), recursive: true);
         _hub.Requests.Clear();
@@ -115,6 +112,101 @@ public sealed class HubCommandsTests : IDisposable
         Assert.Empty(_hub.Requests);
         Assert.Equal(expected, Tool.Run("predict", model, "text 1").Succeeded().Output);
         Assert.DoesNotContain(_hub.Requests, request => request.Path.Contains("/revision/", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_gguf_file_of_the_hub_is_a_backbone_that_a_classifier_records()
+    {
+        byte[] weights = File.ReadAllBytes(Repository.Fixture("gguf", "llama-mha-F32.gguf"));
+        _hub.Files["tiny-F32.gguf"] = weights;
+        _hub.Files["tiny-Q8_0.gguf"] = [1];
+        string model = Train("model", $"{FakeHub.Id}:f32"), source = $"{FakeHub.Id}/tiny-F32.gguf@{FakeHub.Commit}";
+        Assert.Equal(source, (string?)Tool.Run("inspect", model, "--json").Succeeded().Json["backbones"]![0]!["source"]);
+        string expected = Tool.Run("predict", model, "text 1").Succeeded().Output;
+        Directory.Delete(_folder.File("hub"), recursive: true);
+        _hub.Requests.Clear();
+        Assert.Equal(expected, Tool.Run("predict", model, "text 1").Succeeded().Output);
+        string[] fetched = [.. _hub.Requests.Select(request => request.Path).Where(path => path.Contains("/resolve/", StringComparison.Ordinal))];
+        Assert.Equal([$"/{FakeHub.Id}/resolve/{FakeHub.Commit}/tiny-F32.gguf"], fetched);
+        string copy = _folder.File("copy");
+        string printed = Tool.Run("download", $"{FakeHub.Id}:F32", "--local-dir", copy).Succeeded().Output.Trim();
+        Assert.Equal(Path.Combine(copy, "tiny-F32.gguf"), printed);
+        Assert.Equal(weights, File.ReadAllBytes(printed));
+    }
+
+    [Fact]
+    public void However_a_backbone_is_named_the_classifier_is_the_same()
+    {
+        string folder = Repository.Fixture("bert");
+        string[] names = [folder, FakeHub.Id, FakeHub.Id, $"{FakeHub.Id}@{FakeHub.Commit}", Path.GetFileName(folder)];
+        byte[][] heads =
+        [
+            .. names.Select((name, index) => File.ReadAllBytes(Path.Combine(
+                Train($"model{index}", name, "--models", Repository.Fixtures), "head.safetensors"))),
+        ];
+        Assert.All(heads, head => Assert.Equal(heads[0], head));
+        Assert.Equal(1, _hub.Requests.Count(request => request.Path.EndsWith("model.safetensors", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Inspect_of_a_model_that_is_not_here_asks_for_no_weights()
+    {
+        _hub.Facts = new JsonObject
+        {
+            ["cardData"] = new JsonObject { ["license"] = "mit", ["language"] = new JsonArray("en", "de") },
+            ["gated"] = "manual",
+        };
+        JsonNode local = Tool.Run("inspect", Repository.Fixture("bert"), "--json").Succeeded().Json;
+        JsonNode remote = Tool.Run("inspect", FakeHub.Id, "--json").Succeeded().Json;
+        Assert.Equal("model of the Hugging Face Hub, not downloaded", (string?)remote["kind"]);
+        Assert.Equal($"{FakeHub.Id}@{FakeHub.Commit}", (string?)remote["name"]);
+        Assert.Equal("mit", (string?)remote["licence"]);
+        Assert.Equal("en, de", (string?)remote["languages"]);
+        Assert.Equal($"yes, by hand of its owner: accept its terms at {_hub.Endpoint}/{FakeHub.Id}, then set HF_TOKEN", (string?)remote["gated"]);
+        Assert.True((long?)remote["download_bytes"] > _hub.Files["model.safetensors"].Length);
+        Assert.True((long?)remote["parameters"] > 0);
+        foreach (string fact in (string[])["model_type", "direction", "blocks", "hidden_size", "vocabulary", "max_tokens", "int8"])
+            Assert.Equal(local[fact]!.ToJsonString(), remote[fact]!.ToJsonString());
+        Assert.Equal(local["would_run"]!["flops_per_token"]!.ToJsonString(), remote["would_run"]!["flops_per_token"]!.ToJsonString());
+        Assert.True((double?)remote["would_run"]!["fp32"]!["estimated_seconds_for_1000_texts_of_100_tokens"] >= 0);
+        Assert.All(
+            _hub.Requests.Where(request => request.Path.EndsWith(".safetensors", StringComparison.Ordinal)),
+            request => Assert.Equal((0, (1 << 18) - 1), (request.RangeFrom, Math.Max(request.RangeTo!.Value, (1 << 18) - 1))));
+        Assert.False(Directory.Exists(_folder.File("hub")));
+    }
+
+    [Fact]
+    public void Inspect_of_what_cannot_be_read_says_why()
+    {
+        _hub.Files["config.json"] = "{\"model_type\":\"falcon\"}"u8.ToArray();
+        JsonNode facts = Tool.Run("inspect", FakeHub.Id, "--json").Succeeded().Json;
+        Assert.StartsWith(
+            $"{FakeHub.Id}/config.json: model_type 'falcon' is not implemented.", (string?)facts["cannot_be_loaded"], StringComparison.Ordinal);
+        _hub.Fault = request => request.Path.Contains("/resolve/", StringComparison.Ordinal)
+            ? new FakeAnswer(401, []) { Headers = { ["X-Error-Code"] = "GatedRepo" } } : null;
+        facts = Tool.Run("inspect", FakeHub.Id, "--json").Succeeded().Json;
+        Assert.Contains("is gated: accept its terms at", (string?)facts["problem"], StringComparison.Ordinal);
+        _hub.Fault = _ => null;
+        _hub.Files.Clear();
+        _hub.Files["a-Q8_0.gguf"] = [1, 2, 3];
+        _hub.Facts = new JsonObject { ["gguf"] = new JsonObject { ["total"] = 22_713_216 } };
+        facts = Tool.Run("inspect", FakeHub.Id, "--json").Succeeded().Json;
+        Assert.Equal($"{FakeHub.Id}/a-Q8_0.gguf@{FakeHub.Commit}", (string?)facts["name"]);
+        Assert.Equal(3, (long?)facts["download_bytes"]);
+        Assert.Equal(22_713_216, (long?)facts["parameters"]);
+    }
+
+    /// <summary>The folder of a classifier that was trained on a few texts.</summary>
+    private string Train(string output, string backbone, params string[] more)
+    {
+        string data = _folder.Write(
+            "data.csv", "text,label\n" + string.Concat(Enumerable.Range(0, 8).Select(index => $"text {index},{"ab"[index % 2]}\n")));
+        Tool.Run(
+            [
+                "train", "--data", data, "--backbone", backbone, "--depths", "1", "--pooling", "mean", "--head", "linear", "--output",
+                _folder.File(output), "--cache", "none", .. more,
+            ]).Succeeded();
+        return _folder.File(output);
     }
 
     private string Snapshot => _folder.File(Path.Combine("hub", "models--someone--tiny", "snapshots", FakeHub.Commit));

@@ -151,6 +151,16 @@ public sealed class HubSnapshotTests : IDisposable
     }
 
     [Fact]
+    public async Task A_connection_that_trickles_is_not_cut()
+    {
+        _hub.Files[Weights] = FakeHub.Bytes(10);
+        _hub.Fault = request => IsWeights(request)
+            ? _hub.Usual(request) with { PieceBytes = 1, Pause = TimeSpan.FromMilliseconds(300) } : null;
+        RequireRightFiles(await Download(Environment() with { IdleTime = TimeSpan.FromSeconds(2) }));
+        Assert.Single(_hub.Requests, IsWeights);
+    }
+
+    [Fact]
     public async Task A_connection_without_a_byte_for_too_long_is_given_up_and_continued()
     {
         bool isFirst = true;
@@ -162,6 +172,71 @@ public sealed class HubSnapshotTests : IDisposable
         };
         RequireRightFiles(await Download(Environment() with { IdleTime = TimeSpan.FromMilliseconds(300) }));
         Assert.Contains(_hub.Requests, request => request.RangeFrom == 10_000);
+    }
+
+    [Fact]
+    public async Task A_warning_of_the_hub_is_shown_once_for_each_topic()
+    {
+        _hub.Fault = request => _hub.Usual(request) with
+        {
+            Headers = new(_hub.Usual(request).Headers) { ["X-HF-Warning"] = "moved; Move \u001b[31mon.\nmoved; Again.\nold; Old." },
+        };
+        List<WorkProgress> reports = [];
+        await HubSnapshot.DownloadAsync(
+            HubName.Parse(FakeHub.Id)!, Environment(), new ProgressCallback(reports.Add), TestContext.Current.CancellationToken);
+        Assert.Equal(
+            ["The Hugging Face Hub says: Move [31mon.", "The Hugging Face Hub says: Old."],
+            reports.Select(report => report.Notice).OfType<string>());
+    }
+
+    [Fact]
+    public async Task Files_that_do_not_exist_are_noted_as_python_notes_them()
+    {
+        await Download();
+        string absent = Path.Combine(Repository, ".no_exist", FakeHub.Commit);
+        Assert.Equal(0, new FileInfo(Path.Combine(absent, "tokenizer.json")).Length);
+        Assert.False(File.Exists(Path.Combine(absent, "vocab.txt")));
+        Assert.DoesNotContain(_hub.Requests, request => request.Path.EndsWith("tokenizer.json", StringComparison.Ordinal));
+        Assert.StartsWith("Signature: 8a477f597d28d172789f06886806bc55", File.ReadAllText(_folder.File("CACHEDIR.TAG")), StringComparison.Ordinal);
+        Assert.Equal(Wanted.Length, Directory.GetFiles(_folder.File(Path.Combine(".locks", "models--someone--tiny")), "*.lock").Length);
+    }
+
+    [Theory]
+    [InlineData("someone/tiny:q8_0", "x-Q8_0.gguf")]
+    [InlineData("someone/tiny:Q4_K_M", "deep/x.Q4_K_M.gguf")]
+    [InlineData("someone/tiny/deep/x.Q4_K_M.gguf@main", "deep/x.Q4_K_M.gguf")]
+    [InlineData("someone/tiny/x-Q8_0.gguf", "x-Q8_0.gguf")]
+    public async Task One_gguf_file_is_fetched_alone(string name, string file)
+    {
+        _hub.Files["x-Q8_0.gguf"] = FakeHub.Bytes(10);
+        _hub.Files["deep/x.Q4_K_M.gguf"] = FakeHub.Bytes(20);
+        string path = await Download(name);
+        Assert.Equal(Path.Combine([Repository, "snapshots", FakeHub.Commit, .. file.Split('/')]), path);
+        Assert.Equal(_hub.Files[file], File.ReadAllBytes(path));
+        Assert.Single(_hub.Requests, request => request.Path.Contains("/resolve/", StringComparison.Ordinal));
+        Assert.False(Directory.Exists(Path.Combine(Repository, ".no_exist")));
+        _hub.Requests.Clear();
+        HubName pinned = HubName.Parse(HubName.Parse(name)!.At(FakeHub.Commit, file))!;
+        Assert.Equal(path, await PathOf(pinned, Environment()));
+        Assert.Equal(path, await PathOf(HubName.Parse(name)!, Environment().Offline()));
+        Assert.Empty(_hub.Requests);
+        RequireWeights(await Download()); // what is there of another name is not taken for the model
+    }
+
+    [Theory]
+    [InlineData(":Q5_0", "has no GGUF file of the quantization 'Q5_0'. It has a-Q8_0.gguf (Q8_0), b-Q8_0.gguf (Q8_0) and c.gguf. Name one of them")]
+    [InlineData(":Q8_0", "has 2 GGUF files of the quantization 'Q8_0': a-Q8_0.gguf (Q8_0) and b-Q8_0.gguf (Q8_0). Name one of them, for example " +
+        "someone/tiny/a-Q8_0.gguf.")]
+    [InlineData("/d.gguf", "has no GGUF file 'd.gguf'.")]
+    [InlineData("", "has 3 GGUF files: a-Q8_0.gguf (Q8_0), b-Q8_0.gguf (Q8_0) and c.gguf. Name one of them, for example " +
+        "someone/tiny/a-Q8_0.gguf.")]
+    public async Task A_name_that_means_no_gguf_file_or_several_is_answered_with_what_is_there(string behind, string expected)
+    {
+        foreach (string file in (string[])["a-Q8_0.gguf", "b-Q8_0.gguf", "c.gguf"]) _hub.Files[file] = [1];
+        _hub.Files.Remove(Weights);
+        string message = (await Assert.ThrowsAsync<LlmEmbedException>(() => Download(FakeHub.Id + behind))).Message;
+        Assert.Contains(expected, message, StringComparison.Ordinal);
+        Assert.DoesNotContain(_hub.Requests, request => request.Path.Contains("/resolve/", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -221,7 +296,7 @@ public sealed class HubSnapshotTests : IDisposable
             if (!request.Path.Contains("/tree/", StringComparison.Ordinal)) return null;
             bool isFirst = !request.Target.Contains("cursor", StringComparison.Ordinal);
             JsonNode[] entries = [.. _hub.Listing().Select(entry => entry!.DeepClone())];
-            FakeAnswer page = FakeHub.Json(new JsonArray(isFirst ? entries[..2] : entries[2..]));
+            FakeAnswer page = FakeAnswer.Json(new JsonArray(isFirst ? entries[..2] : entries[2..]));
             if (isFirst) page.Headers["Link"] = $"<https://huggingface.co{request.Target}&cursor=2>; rel=\"next\"";
             return page;
         };
@@ -255,7 +330,7 @@ public sealed class HubSnapshotTests : IDisposable
             if (!request.Path.Contains("/tree/", StringComparison.Ordinal)) return null;
             JsonArray listing = _hub.Listing();
             listing[1]!["oid"] = hash;
-            return FakeHub.Json(listing);
+            return FakeAnswer.Json(listing);
         };
         Assert.Contains("without its size and hash", await Refusal(), StringComparison.Ordinal);
         Assert.Empty(Directory.GetFiles(_folder.Path, "*", SearchOption.AllDirectories));
@@ -382,32 +457,61 @@ public sealed class HubSnapshotTests : IDisposable
         Assert.Empty(_hub.Requests);
     }
 
-    [Fact]
-    public async Task Without_links_the_snapshot_holds_the_files_themselves()
+    [Theory]
+    [InlineData("none may be made")]
+    [InlineData("the file system has none")]
+    public async Task Without_links_the_snapshot_holds_the_files_themselves(string why)
     {
-        string snapshot = await Download(Environment() with { MayLink = false });
+        HubEnvironment environment = Environment() with
+        {
+            Link = why == "none may be made" ? null : (_, _) => throw new IOException("Function not implemented"),
+        };
+        string snapshot = await Download(environment);
         RequireRightFiles(snapshot);
         Assert.All(Wanted, path => Assert.Null(new FileInfo(Path.Combine(snapshot, path)).LinkTarget));
         Assert.Empty(Directory.GetFiles(Path.Combine(Repository, "blobs")));
         _hub.Requests.Clear();
-        await Download(Environment() with { MayLink = false });
+        await Download(environment);
         Assert.Single(_hub.Requests);
     }
 
     [Fact]
-    public async Task A_download_that_another_process_left_is_continued_and_one_that_grows_is_left_alone()
+    public async Task A_download_that_another_process_left_is_continued_from_its_longest_part()
     {
-        string blobs = Directory.CreateDirectory(Path.Combine(Repository, "blobs")).FullName;
-        string hash = FakeHub.HashOf(Weights, _hub.Files[Weights]);
-        string left = Path.Combine(blobs, $"{hash}.11111111.llmembed.incomplete");
-        string growing = Path.Combine(blobs, $"{hash}.22222222.llmembed.incomplete");
-        File.WriteAllBytes(left, _hub.Files[Weights][..60_000]);
-        File.WriteAllBytes(growing, _hub.Files[Weights][..70_000]);
-        File.SetLastWriteTimeUtc(left, DateTime.UtcNow.AddMinutes(-2));
+        string shorter = Unfinished("11111111", 60_000), longer = Unfinished("22222222", 70_000);
         RequireRightFiles(await Download());
-        Assert.Equal(60_000, Assert.Single(_hub.Requests, IsWeights).RangeFrom);
+        Assert.Equal(70_000, Assert.Single(_hub.Requests, IsWeights).RangeFrom);
+        Assert.False(File.Exists(shorter));
+        Assert.False(File.Exists(longer));
+    }
+
+    [Fact]
+    public async Task Where_locks_say_nothing_only_what_has_not_grown_for_a_minute_is_continued()
+    {
+        string left = Unfinished("11111111", 60_000), growing = Unfinished("22222222", 70_000);
+        File.SetLastWriteTimeUtc(left, DateTime.UtcNow.AddMinutes(-2));
+        HubFile file = new(Weights, _hub.Files[Weights].Length, new string('a', 40), FakeHub.HashOf(Weights, _hub.Files[Weights]));
+        HubBlobs blobs = new(Repository, FakeHub.Commit, link: null);
+        string own = await blobs.BeginAsync(file, isAlone: false, TestContext.Current.CancellationToken);
+        Assert.Equal(60_000, new FileInfo(own).Length);
         Assert.False(File.Exists(left));
         Assert.Equal(70_000, new FileInfo(growing).Length);
+    }
+
+    [Fact]
+    public async Task What_another_process_fetches_is_waited_for()
+    {
+        string hash = FakeHub.HashOf(Weights, _hub.Files[Weights]);
+        string path = Path.Combine(Directory.CreateDirectory(Path.Combine(_folder.Path, ".locks", "models--someone--tiny")).FullName, hash + ".lock");
+        Task<string> download;
+        using (new FileStream(path, FileMode.Create, FileAccess.ReadWrite, FileShare.None))
+        {
+            download = Download();
+            while (_hub.Requests.Count < 5) await Task.Delay(10, TestContext.Current.CancellationToken); // all but the weights
+            File.WriteAllBytes(Path.Combine(Repository, "blobs", hash), _hub.Files[Weights]);
+        }
+        RequireRightFiles(await download);
+        Assert.DoesNotContain(_hub.Requests, IsWeights);
     }
 
     [Fact]
@@ -439,6 +543,15 @@ public sealed class HubSnapshotTests : IDisposable
         Assert.Single(reports, report => report.Done == report.Total);
     }
 
+    /// <summary>The first bytes of the weights, as a download leaves them.</summary>
+    private string Unfinished(string number, int bytes)
+    {
+        string blobs = Directory.CreateDirectory(Path.Combine(Repository, "blobs")).FullName;
+        string path = Path.Combine(blobs, $"{FakeHub.HashOf(Weights, _hub.Files[Weights])}.{number}.llmembed.incomplete");
+        File.WriteAllBytes(path, _hub.Files[Weights][..bytes]);
+        return path;
+    }
+
     private static bool IsWeights(FakeRequest request) => request.Path.EndsWith("/" + Weights, StringComparison.Ordinal);
 
     private static FakeAnswer Redirect(int status, string location) => new(status, []) { Headers = { ["Location"] = location } };
@@ -455,13 +568,18 @@ public sealed class HubSnapshotTests : IDisposable
         },
     };
 
+    private static async Task<string> PathOf(HubName name, HubEnvironment environment) =>
+        (await HubSnapshot.DownloadAsync(name, environment, cancellationToken: TestContext.Current.CancellationToken)).Path!;
+
     private Task<string> Download(string name = FakeHub.Id) =>
-        HubSnapshot.DownloadAsync(HubName.Parse(name)!, Environment(), cancellationToken: TestContext.Current.CancellationToken);
+        PathOf(HubName.Parse(name)!, Environment());
 
     private static Task<string> Download(HubEnvironment environment) =>
-        HubSnapshot.DownloadAsync(HubName.Parse(FakeHub.Id)!, environment, cancellationToken: TestContext.Current.CancellationToken);
+        PathOf(HubName.Parse(FakeHub.Id)!, environment);
 
     private async Task<string> Refusal() => (await Assert.ThrowsAsync<LlmEmbedException>(() => Download())).Message;
+
+    private void RequireWeights(string snapshot) => Assert.Equal(_hub.Files[Weights], File.ReadAllBytes(Path.Combine(snapshot, Weights)));
 
     private void RequireRightFiles(string snapshot)
     {
