@@ -20,6 +20,8 @@ internal sealed class EncoderEngine : IDisposable
     private readonly TextPreparation _preparation;
     private readonly RuntimeOptions _runtime;
     private readonly int _threads;
+    private readonly SentenceView? _sentence;
+    private readonly int _row; // numbers of a text
     private readonly Lock _compiling = new();
 
     /// <summary>All blocks compiled, if they are in memory together.</summary>
@@ -33,6 +35,8 @@ internal sealed class EncoderEngine : IDisposable
     public EncoderEngine(OpenBackbone open, BackbonePlan plan, TextPreparation preparation, RuntimeOptions runtime, Work work = default)
     {
         (_open, _backbone, _plan, _preparation, _runtime, _threads) = (open, open.Model, plan, preparation, runtime, runtime.Threads ?? Cores.Usable);
+        _sentence = plan.ReadsSentence ? open.Sentence : null;
+        _row = open.RowOf(plan.Views).Length;
         (Precision, Reason) = plan.Precision == Precision.Auto
             ? new PrecisionChoice(open, plan, preparation, runtime).Choose((precision, texts) => RunAll(precision, texts, work))
             : (plan.Precision, "");
@@ -55,7 +59,7 @@ internal sealed class EncoderEngine : IDisposable
     /// Only a causal backbone's states do not depend on what follows. Blocks that are loaded in turn would have to be loaded twice for this.
     /// </summary>
     private int KeptPrefix =>
-        _backbone.IsCausal && _plan.Depth > 0 && _plan.Views.All(view => !Poolings.Of(view.Pooling).ReadsPrompt) ? _preparation.Prompt.Before : 0;
+        _backbone.IsCausal && _plan.Depth > 0 && !_plan.Views.Any(ReadsPrompt) ? _preparation.IdsBefore.Length : 0;
 
     /// <summary>Runs batches.</summary>
     /// <param name="batches">Token ids of the texts of each batch, none empty.</param>
@@ -85,6 +89,9 @@ internal sealed class EncoderEngine : IDisposable
 
     public void Dispose() => _compiled?.Dispose();
 
+    private bool ReadsPrompt(View view) =>
+        view.Pooling == Pooling.Sentence ? _sentence!.ReadsPrompt : Poolings.Of(view.Pooling).ReadsPrompt;
+
     private MemoryPlan PlanOf(Precision precision) => MemoryPlan.Of(_backbone, _plan.Depth, precision, _runtime.MemoryBytes);
 
     private void Run(
@@ -110,12 +117,12 @@ internal sealed class EncoderEngine : IDisposable
         Func<int, TokenTarget>? tokens,
         int? tokensAt)
     {
-        int row = _plan.Views.Count * _backbone.HiddenSize, lanes = LanesFor(plan, batches.Count);
+        int lanes = LanesFor(plan, batches.Count);
         EncoderSession session = SessionFor(precision, plan.Runs[0], tokensAt, _threads / lanes, work);
         Lock oneAtATime = new();
         InLanes(batches.Count, lanes, i =>
         {
-            float[] pooled = new float[batches[i].Length * row]; // [B,D,H]
+            float[] pooled = new float[batches[i].Length * _row]; // [B,D,H]
             session.Run(batches[i], pooled, tokens: tokens?.Invoke(i));
             lock (oneAtATime) done(i, pooled);
         }, work.CancellationToken);
@@ -124,8 +131,7 @@ internal sealed class EncoderEngine : IDisposable
     /// <summary>Blocks are loaded in turn: all batches go through some of them before the next ones are loaded.</summary>
     private void RunInTurn(Precision precision, MemoryPlan plan, IReadOnlyList<int[][]> batches, Action<int, float[]> done, Work work)
     {
-        int row = _plan.Views.Count * _backbone.HiddenSize;
-        float[][] states = new float[batches.Count][], results = [.. batches.Select(batch => new float[batch.Length * row])];
+        float[][] states = new float[batches.Count][], results = [.. batches.Select(batch => new float[batch.Length * _row])];
         foreach (BlockRange blocks in plan.Runs)
         {
             using WeightStore store = new(); // these blocks alone are in memory
@@ -196,7 +202,8 @@ internal sealed class EncoderEngine : IDisposable
         _preparation.Prompt,
         prefix,
         _plan.AttentionQuery,
-        tokensAt);
+        tokensAt,
+        _sentence);
 
     /// <summary>The pooled states [N,D,H] of some texts in a precision.</summary>
     private float[] RunAll(Precision precision, int[][] texts, Work work)

@@ -5,10 +5,12 @@ namespace LlmEmbed.Reading;
 /// <summary>
 /// Reads texts by computing: cuts them into shards and these into batches of similar length, and sends the batches through the engine.
 /// </summary>
-internal sealed class EngineReader(EncoderEngine engine, Backbone model, BackbonePlan plan) : IStateReader
+/// <param name="engine">Computes; disposed of with the reader.</param>
+/// <param name="model">The architecture.</param>
+/// <param name="plan">What is read.</param>
+/// <param name="rowLength">Numbers of a text.</param>
+internal sealed class EngineReader(EncoderEngine engine, Backbone model, BackbonePlan plan, int rowLength) : IStateReader
 {
-    private readonly int _rowLength = plan.Views.Count * model.HiddenSize; // D × H
-
     /// <inheritdoc/>
     public ReadCost Read(
         PreparedTexts texts, int[] wanted, StateTargets targets, ReadingProgress progress, Work work, Action<int[]>? finished = null)
@@ -22,7 +24,7 @@ internal sealed class EngineReader(EncoderEngine engine, Backbone model, Backbon
             void Take(int index, float[] pooled) // [B,D,H]
             {
                 int[] batch = [.. batches[index].Select(place => shard[place])];
-                for (int b = 0; b < batch.Length; b++) pooled.AsSpan(b * _rowLength, _rowLength).CopyTo(targets.Rows(batch[b]));
+                for (int b = 0; b < batch.Length; b++) pooled.AsSpan(b * rowLength, rowLength).CopyTo(targets.Rows(batch[b]));
                 cost += CostOf([.. batch.Select(text => LengthOf(texts, text))]);
                 progress.Advance(batch.Length);
             }
