@@ -18,7 +18,7 @@ internal sealed record SentenceModule(string Description, int Size, VectorStep A
 {
     private const string Embedding = "sentence_embedding", DefaultActivation = "torch.nn.modules.activation.Tanh";
 
-    /// <summary>A new kind of module is one row. A reader is told the size of the vector that enters, and gives null if nothing is to compute.</summary>
+    /// <summary>A new kind of module is one row. A reader is told the size of the vector that enters; null stands for nothing to compute.</summary>
     private static readonly (string Name, Func<SentenceModuleFiles, int, SentenceModule?> Read)[] Kinds =
     [
         ("Dense", ReadDense),

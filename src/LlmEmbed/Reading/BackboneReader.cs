@@ -157,7 +157,7 @@ internal sealed class BackboneReader : IDisposable
 
     /// <summary>The mean number of tokens of a text that go through the blocks.</summary>
     public double TokensPerText(IReadOnlyList<string> texts) =>
-        _preparation.Tokenize(texts, CancellationToken.None).Average(text => (double)Math.Max(0, text.Ids.Length - _engine.PrefixLength));
+        _preparation.Tokenize(texts, CancellationToken.None).Average(text => (double)(text.Ids.Length - _engine.PrefixLengthOf(text.Ids)));
 
     /// <summary>For each batch that these texts would make the tokens of its texts.</summary>
     public IEnumerable<int[]> PlannedLengths(IReadOnlyList<string> texts) => _computing.PlannedLengths(Prepare(texts, CancellationToken.None));

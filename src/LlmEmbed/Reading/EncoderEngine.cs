@@ -52,8 +52,8 @@ internal sealed class EncoderEngine : IDisposable
     /// <summary>Which blocks are in memory together.</summary>
     public MemoryPlan Plan { get; }
 
-    /// <summary>Tokens at the beginning of every text that are read once and not again.</summary>
-    public int PrefixLength => Plan.IsStreamed ? 0 : KeptPrefix;
+    /// <summary>Tokens at the beginning of a text that are read once for all texts that begin with them.</summary>
+    public int PrefixLengthOf(int[] ids) => !Plan.IsStreamed && BeginsWithPrefix(ids) ? KeptPrefix : 0;
 
     /// <summary>
     /// Only a causal backbone's states do not depend on what follows. Blocks that are loaded in turn would have to be loaded twice for this.
@@ -62,7 +62,7 @@ internal sealed class EncoderEngine : IDisposable
         _backbone.IsCausal && _plan.Depth > 0 && !_plan.Views.Any(ReadsPrompt) ? _preparation.IdsBefore.Length : 0;
 
     /// <summary>Runs batches.</summary>
-    /// <param name="batches">Token ids of the texts of each batch, none empty.</param>
+    /// <param name="batches">Token ids of the texts of each batch, none empty; in a batch all have the same <see cref="PrefixLengthOf"/>.</param>
     /// <param name="done">Told each batch's index and its pooled states [B,D,H], of one batch at a time, in any order.</param>
     /// <param name="work">Told about quantization, if this is the first run; stops between two batches.</param>
     /// <param name="tokens">
@@ -77,7 +77,7 @@ internal sealed class EncoderEngine : IDisposable
     /// <summary>Makes ready what the first single text would otherwise wait for: quantized weights and the compiled blocks.</summary>
     public void WarmUp(Work work)
     {
-        if (!Plan.IsStreamed) SessionFor(Precision, Plan.Runs[0], tokensAt: null, _threads, work);
+        if (!Plan.IsStreamed) SessionFor(Precision, Plan.Runs[0], tokensAt: null, _threads, KeptPrefix, work);
     }
 
     /// <summary>A new network in the engine's precision, for another graph of the same blocks. The engine must outlive its session.</summary>
@@ -88,6 +88,8 @@ internal sealed class EncoderEngine : IDisposable
     }
 
     public void Dispose() => _compiled?.Dispose();
+
+    private bool BeginsWithPrefix(int[] ids) => ids.Length > KeptPrefix && ids.AsSpan().StartsWith(_preparation.IdsBefore.AsSpan(0, KeptPrefix));
 
     private bool ReadsPrompt(View view) =>
         view.Pooling == Pooling.Sentence ? _sentence!.ReadsPrompt : Poolings.Of(view.Pooling).ReadsPrompt;
@@ -118,12 +120,14 @@ internal sealed class EncoderEngine : IDisposable
         int? tokensAt)
     {
         int lanes = LanesFor(plan, batches.Count);
-        EncoderSession session = SessionFor(precision, plan.Runs[0], tokensAt, _threads / lanes, work);
+        EncoderSession SessionOf(int[][] batch) =>
+            SessionFor(precision, plan.Runs[0], tokensAt, _threads / lanes, BeginsWithPrefix(batch[0]) ? KeptPrefix : 0, work);
+        EncoderSession[] sessions = [.. batches.Select(SessionOf)];
         Lock oneAtATime = new();
         InLanes(batches.Count, lanes, i =>
         {
             float[] pooled = new float[batches[i].Length * _row]; // [B,D,H]
-            session.Run(batches[i], pooled, tokens: tokens?.Invoke(i));
+            sessions[i].Run(batches[i], pooled, tokens: tokens?.Invoke(i));
             lock (oneAtATime) done(i, pooled);
         }, work.CancellationToken);
     }
@@ -170,14 +174,15 @@ internal sealed class EncoderEngine : IDisposable
     /// The session of all blocks for a number of threads, kept for the next run. Compiling reads the weights: who finds everything in a store never
     /// pays for it.
     /// </summary>
-    private EncoderSession SessionFor(Precision precision, BlockRange blocks, int? tokensAt, int threads, Work work)
+    private EncoderSession SessionFor(Precision precision, BlockRange blocks, int? tokensAt, int threads, int prefixLength, Work work)
     {
         lock (_compiling)
         {
             CompiledBlocks compiled = Compiled(precision, tokensAt);
-            if (KeptPrefix > 0) compiled.Prefix ??= PromptPrefix.Read(_backbone, Layers(), _plan.Depth, _preparation.IdsBefore, _threads);
-            if (!compiled.ByThreads.TryGetValue(threads, out EncoderSession? session))
-                compiled.ByThreads.Add(threads, session = Compile(Layers(), blocks, threads, compiled.Prefix, tokensAt));
+            if (compiled.Sessions.TryGetValue((threads, prefixLength), out EncoderSession? session)) return session;
+            if (prefixLength > 0) compiled.Prefix ??= PromptPrefix.Read(_backbone, Layers(), _plan.Depth, _preparation.IdsBefore, _threads);
+            session = Compile(Layers(), blocks, threads, prefixLength > 0 ? compiled.Prefix : null, tokensAt);
+            compiled.Sessions.Add((threads, prefixLength), session);
             return session;
 
             Layers Layers() => _open.Weights.NewLayers(precision, compiled.Lease.Store, _plan.Depth, isStreamed: false, work);
@@ -213,16 +218,16 @@ internal sealed class EncoderEngine : IDisposable
         return [.. values.SelectMany(text => text)];
     }
 
-    /// <summary>The blocks as they are compiled for so many threads at a time.</summary>
+    /// <summary>The blocks as they are compiled for numbers of threads, and for texts that begin with what is read already or do not.</summary>
     private sealed record CompiledBlocks(Precision Precision, int? TokensAt, WeightLease Lease) : IDisposable
     {
-        public Dictionary<int, EncoderSession> ByThreads { get; } = [];
+        public Dictionary<(int Threads, int PrefixLength), EncoderSession> Sessions { get; } = [];
 
         public PromptPrefix? Prefix { get; set; }
 
         public void Dispose()
         {
-            foreach (EncoderSession session in ByThreads.Values) session.Dispose();
+            foreach (EncoderSession session in Sessions.Values) session.Dispose();
             Lease.Dispose();
         }
     }

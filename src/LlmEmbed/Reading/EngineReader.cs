@@ -19,7 +19,7 @@ internal sealed class EngineReader(EncoderEngine engine, Backbone model, Backbon
         ReadCost cost = default;
         foreach (int[] shard in Shards(texts, wanted))
         {
-            IReadOnlyList<int[]> batches = BatchPlanner.Plan([.. shard.Select(text => LengthOf(texts, text))], model.BatchTokens, plan.PadTo);
+            int[][] batches = BatchesOf(texts, shard);
             int[][][] ids = [.. batches.Select(batch => batch.Select(place => texts.Tokens[shard[place]].Ids).ToArray())];
             void Take(int index, float[] pooled) // [B,D,H]
             {
@@ -70,8 +70,25 @@ internal sealed class EngineReader(EncoderEngine engine, Backbone model, Backbon
         if (shard.Count > 0) yield return shard.ToArray();
     }
 
+    /// <summary>The places in a shard of each batch: texts of similar length, of which all or none begin with the prompt that is read.</summary>
+    private int[][] BatchesOf(PreparedTexts texts, int[] shard)
+    {
+        IEnumerable<int[]> kinds = Enumerable.Range(0, shard.Length)
+            .GroupBy(place => engine.PrefixLengthOf(texts.Tokens[shard[place]].Ids)).Select(places => places.ToArray());
+        return
+        [
+            .. kinds.SelectMany(
+                places => BatchPlanner.Plan([.. places.Select(place => LengthOf(texts, shard[place]))], model.BatchTokens, plan.PadTo)
+                    .Select(batch => batch.Select(index => places[index]).ToArray())),
+        ];
+    }
+
     /// <summary>Tokens of a text that go through the blocks.</summary>
-    private int LengthOf(PreparedTexts texts, int text) => texts.Tokens[text].Ids.Length - engine.PrefixLength;
+    private int LengthOf(PreparedTexts texts, int text)
+    {
+        int[] ids = texts.Tokens[text].Ids;
+        return ids.Length - engine.PrefixLengthOf(ids);
+    }
 
     private ReadCost CostOf(int[] lengths) => new(lengths.Sum(length => (long)length), (long)lengths.Length * (plan.PadTo ?? lengths.Max()));
 }

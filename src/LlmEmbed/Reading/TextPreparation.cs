@@ -14,6 +14,9 @@ internal sealed record PreparedTexts(TokenizedText[] Tokens, TextKey[] Keys, boo
 /// </summary>
 internal sealed class TextPreparation
 {
+    /// <summary>Beginnings of texts that join with a prompt's end in different ways, if in any.</summary>
+    private static readonly string[] Beginnings = ["a", "A", " a", "1", ".", "\n"];
+
     private readonly Tokenizer _tokenizer;
     private readonly bool _hasTemplate, _isCausal;
     private readonly string _before;
@@ -29,6 +32,7 @@ internal sealed class TextPreparation
         _tokenizer = plan.Template is string template ? backbone.Tokenizer.WithPrompt(template) : backbone.Tokenizer;
         if (_hasTemplate) Prompt = new(_tokenizer.Frame.Before.Length, _tokenizer.Frame.After.Length);
         else if (_before.Length > 0) Prompt = new(LengthOfPrompt(), 0);
+        IdsBefore = _hasTemplate ? _tokenizer.Frame.Before : _before.Length > 0 ? SharedBeginning() : [];
         int around = _hasTemplate || _before.Length == 0 ? _tokenizer.Frame.Count : Prompt.Before + _tokenizer.Frame.After.Length;
         if (plan.MaxTokens <= around)
             throw new LlmEmbedException(
@@ -43,8 +47,11 @@ internal sealed class TextPreparation
     /// <summary>Whether special tokens or a prompt stand before every text.</summary>
     public bool HasTokensBefore => _tokenizer.Frame.Before.Length + _before.Length > 0;
 
-    /// <summary>Token ids of the prompt with which every text begins; none if there is no prompt.</summary>
-    public int[] IdsBefore => _hasTemplate ? _tokenizer.Frame.Before : [];
+    /// <summary>
+    /// Token ids of the prompt with which texts begin; none if there is no prompt. Of a prompt that is tokenized together with the text these are the
+    /// ones that stay the same before several beginnings; a text may still begin otherwise, where it shares a token with the prompt.
+    /// </summary>
+    public int[] IdsBefore { get; }
 
     /// <summary>The tokens of the prompt around every text.</summary>
     public PromptSpan Prompt { get; }
@@ -77,6 +84,13 @@ internal sealed class TextPreparation
     {
         int[] ids = _tokenizer.Encode(_before).Ids;
         return ids.Length - (ids is [.., int last] && _tokenizer.IsSpecial(last) ? 1 : 0);
+    }
+
+    /// <summary>The ids that the prompt has before texts which begin in different ways.</summary>
+    private int[] SharedBeginning()
+    {
+        int[][] ids = [.. Beginnings.Select(beginning => _tokenizer.Encode(_before + beginning).Ids)];
+        return ids.Aggregate((shared, other) => shared[..shared.AsSpan().CommonPrefixLength(other)]);
     }
 
     private T[] ForEach<T>(IReadOnlyList<string> texts, Func<string, T> make, CancellationToken cancellationToken)
