@@ -47,14 +47,23 @@ internal static class CommonOptions
 
     public static Option<int?> MaxTokens() => Count(
         "--max-tokens", "N", "Longest input in tokens, special tokens included; longer texts lose their end and are counted. Default: 256 or the " +
-        "model's limit.");
+        "model's limit; for the pooling 'sentence' the limit of its repository.");
 
     public static Option<string?> Prompt() => new("--prompt")
     {
         Description = "Text around each text, e.g. 'Review: {text}\\nSentiment:' (\\n is a new line). Long texts lose their end, never the prompt. " +
-            "train also knows {labels}, the classes, and 'auto' for a prompt that lists them, and tries decoders with and without it. Default: none.",
-        HelpName = "…{text}…",
+            "Without {text} it stands before the text, as in sentence-transformers. " +
+            "train also knows {labels}, the classes, and 'auto' for a prompt that lists them, and tries decoders with and without it. Default: " +
+            "none, but see --prompt-name; '' is none at all.",
+        HelpName = "…{text}…|TEXT",
         CustomParser = Parser(value => (string?)value.Replace("\\n", "\n", StringComparison.Ordinal)),
+    };
+
+    public static Option<string?> PromptName() => new("--prompt-name")
+    {
+        Description = "Name of one of the prompts of a sentence-transformers repository, which stands before each text ('inspect' lists them). " +
+            "Default for the pooling 'sentence': the repository's default prompt, in train the one named Classification if there is one.",
+        HelpName = "NAME",
     };
 
     public static Option<int?> PadTo() =>

@@ -60,6 +60,7 @@ internal static class CompareCommand
                 Head = new HeadOptions.Automatic { UseWords = !parsed.GetValue(noWords) },
                 UseAttention = !parsed.GetValue(noAttention),
                 Prompt = encoder.Prompt,
+                PromptName = encoder.PromptName,
                 MaxTokens = encoder.MaxTokens,
                 Precision = encoder.Precision,
             };

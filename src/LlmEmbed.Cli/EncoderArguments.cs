@@ -9,6 +9,7 @@ internal sealed class EncoderArguments(Precision precision = Precision.Auto)
     private readonly Option<IReadOnlyList<Pooling>?> _poolings = CommonOptions.Poolings();
     private readonly Option<int?> _maxTokens = CommonOptions.MaxTokens();
     private readonly Option<string?> _prompt = CommonOptions.Prompt();
+    private readonly Option<string?> _promptName = CommonOptions.PromptName();
     private readonly Option<int?> _padTo = CommonOptions.PadTo();
     private readonly Option<Precision> _precision = CommonOptions.Choice<Precision>(
         "--precision",
@@ -24,7 +25,7 @@ internal sealed class EncoderArguments(Precision precision = Precision.Auto)
 
     public void AddTo(Command command)
     {
-        foreach (Option option in new Option[] { _depths, _poolings, _maxTokens, _prompt, _padTo, _precision }) command.Add(option);
+        foreach (Option option in new Option[] { _depths, _poolings, _maxTokens, _prompt, _promptName, _padTo, _precision }) command.Add(option);
     }
 
     public EncoderOptions Read(ParseResult parsed) => new()
@@ -32,6 +33,7 @@ internal sealed class EncoderArguments(Precision precision = Precision.Auto)
         Views = ViewSelection.At(parsed.GetValue(_depths), parsed.GetValue(_poolings)),
         MaxTokens = parsed.GetValue(_maxTokens),
         Prompt = parsed.GetValue(_prompt),
+        PromptName = parsed.GetValue(_promptName),
         PadTo = parsed.GetValue(_padTo),
         Precision = parsed.GetResult(_precision) is null ? precision : parsed.GetValue(_precision),
     };

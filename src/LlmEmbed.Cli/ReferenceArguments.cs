@@ -68,7 +68,7 @@ internal sealed class ReferenceArguments
         if (views.Any(IsGiven))
             throw new LlmEmbedException(
                 "The reference recipes prescribe views: depths and poolings cannot be chosen. Leave them out, or use --recipe auto.");
-        if (encoder.Prompt is not null)
+        if (encoder.Prompt is not null || encoder.PromptName is not null)
             throw new LlmEmbedException("The reference recipes know neither prompts nor time budgets. Leave them out, or use --recipe auto.");
         ReferenceRoles roles = new(Required(_llama), Required(_bert), Required(_roberta));
         (float? sigma, int? epochs, bool isUnpadded) = (parsed.GetValue(_sigma), parsed.GetValue(_epochs), parsed.GetValue(_unpadded));

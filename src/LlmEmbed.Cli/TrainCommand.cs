@@ -127,6 +127,7 @@ internal static class TrainCommand
             UseAttention = usesAttention,
             Budget = budget,
             Prompt = encoder.Prompt,
+            PromptName = encoder.PromptName,
             MaxTokens = encoder.MaxTokens,
             Precision = encoder.Precision,
         };
@@ -144,6 +145,7 @@ internal static class TrainCommand
             Views = encoder.Views,
             PadTo = encoder.PadTo,
             Prompt = encoder.Prompt,
+            PromptName = encoder.PromptName,
             MaxTokens = encoder.MaxTokens,
             Precision = encoder.Precision,
         };

@@ -7,16 +7,24 @@ public sealed record EncoderOptions
     public ViewSelection Views { get; init; } = ViewSelection.Default;
 
     /// <summary>
-    /// Longest input in tokens, special tokens included; longer texts lose their end. Null takes <see cref="PadTo"/>, or else 256, or the model's own
-    /// limit if that is lower.
+    /// Longest input in tokens, special tokens included; longer texts lose their end. Null takes <see cref="PadTo"/>; or else the repository's own
+    /// limit where <see cref="Pooling.Sentence"/> is read; or else 256, or the model's own limit if that is lower.
     /// </summary>
     public int? MaxTokens { get; init; }
 
     /// <summary>
     /// A template around every text, such as "Review: {text}\nSentiment:", with <c>{text}</c> once; null for none. Means and maxima run over the
     /// text's own tokens, <see cref="Pooling.Last"/> is the prompt's last token, and texts that are too long lose their end, never the prompt.
+    /// A prompt without <c>{text}</c> stands before the text and is tokenized together with it, as in sentence-transformers. An empty one switches
+    /// the default prompt of a repository off.
     /// </summary>
     public string? Prompt { get; init; }
+
+    /// <summary>
+    /// The name of one of the prompts of a sentence-transformers repository (<c>config_sentence_transformers.json</c>), which stands before the text.
+    /// Where neither this nor <see cref="Prompt"/> is given, <see cref="Pooling.Sentence"/> takes the repository's default prompt, if it has one.
+    /// </summary>
+    public string? PromptName { get; init; }
 
     /// <summary>
     /// Pads every text to this many tokens, as the released LLMEmbed recipe does; of use only with <see cref="Pooling.MeanWithPads"/>, and not

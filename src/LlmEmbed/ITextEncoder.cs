@@ -9,7 +9,7 @@ public interface ITextEncoder : IDisposable
     /// <summary>The backbone's name.</summary>
     string Name { get; }
 
-    /// <summary>H, the backbone's hidden size.</summary>
+    /// <summary>H, the size of a view: the backbone's hidden size, unless only <see cref="Pooling.Sentence"/> is read.</summary>
     int HiddenSize { get; }
 
     /// <summary>The D views that each text gets.</summary>

@@ -78,7 +78,10 @@ public sealed class Inspection
         try
         {
             if (BackboneLocator.TryFind(name, runtime.ModelFolders)?.Path is not string path) return [];
-            return Directory.Exists(path) ? Directory.GetFiles(path) : [path];
+            // Modules of sentence-transformers lie in folders such as 1_Pooling.
+            return Directory.Exists(path)
+                ? [.. Directory.GetFiles(path), .. Directory.GetDirectories(path, "?*_*").SelectMany(Directory.GetFiles)]
+                : [path];
         }
         catch (Exception exception) when (exception is LlmEmbedException or IOException or UnauthorizedAccessException)
         {
@@ -139,6 +142,7 @@ public sealed class Inspection
         facts["vocabulary"] = backbone.VocabularySize;
         facts["max_tokens"] = backbone.MaxTokens;
         facts["pooler"] = backbone.HasPooler;
+        facts["sentence"] = DescribeSentence(backbone);
         IReadOnlyList<string> notes = checkpoint.Config.Notes;
         if (notes.Count > 0) facts["notes"] = new JsonArray([.. notes.Select(note => (JsonNode)note)]);
         facts["int8"] = backbone.HasHugeChannels
@@ -148,13 +152,43 @@ public sealed class Inspection
         {
             ["views"] = new JsonArray([.. views.Select(view => (JsonNode)Poolings.NameOf(view))]),
             ["blocks_run"] = $"{deepest} of {backbone.BlockCount}",
-            ["features_per_text"] = views.Count * backbone.HiddenSize,
+            ["features_per_text"] = FeaturesOf(backbone, views),
             ["parameters_run"] = parameters,
             ["share_of_all_blocks"] = Math.Round((double)parameters / backbone.ParameterCount(backbone.BlockCount), 4),
             // Each weight takes part in one multiplication and one addition per token; attention over short texts adds little.
             ["flops_per_token"] = 2 * parameters,
             ["fp32"] = Estimate(backbone, deepest, Precision.Fp32, runtime.MemoryBytes),
             ["int8"] = Estimate(backbone, deepest, Precision.Int8, runtime.MemoryBytes),
+        };
+    }
+
+    private static int FeaturesOf(Backbone backbone, IReadOnlyList<View> views) =>
+        ViewRow.Of(views, backbone.HiddenSize, views.Any(view => view.Pooling == Pooling.Sentence) ? SentenceView.Of(backbone) : null).Length;
+
+    /// <summary>How the repository means texts to become vectors, or what of it is not implemented.</summary>
+    private static JsonObject DescribeSentence(Backbone backbone)
+    {
+        SentenceView sentence;
+        try
+        {
+            sentence = SentenceView.Of(backbone);
+        }
+        catch (LlmEmbedException exception)
+        {
+            return new JsonObject { ["refused"] = exception.Message };
+        }
+        IEnumerable<string> modules = sentence.Modules.Select(module => module.Description);
+        return new JsonObject
+        {
+            ["declared"] = sentence.IsDeclared ? "in modules.json" : "nowhere: the rule of sentence-transformers for other checkpoints holds",
+            ["pooling"] = new JsonArray([.. sentence.Modes.Select(mode => (JsonNode)mode.Name)]),
+            ["prompt_is_pooled"] = sentence.IncludesPrompt,
+            ["modules"] = new JsonArray([.. modules.Select(module => (JsonNode)module)]),
+            ["size"] = sentence.Size,
+            ["max_tokens"] = sentence.MaxTokens,
+            ["prompts"] = new JsonObject(sentence.Prompts.Select(prompt => KeyValuePair.Create(prompt.Name, (JsonNode?)prompt.Text))),
+            ["default_prompt"] = sentence.DefaultPromptName,
+            ["prompt_for_classification"] = sentence.ClassificationPromptName,
         };
     }
 
@@ -229,6 +263,7 @@ public sealed class Inspection
 
     private static IEnumerable<string> Lines(JsonObject facts, string indent)
     {
+        if (facts.Count == 0) yield break;
         int width = facts.Max(fact => fact.Key.Length);
         foreach ((string name, JsonNode? value) in facts)
         {

@@ -43,4 +43,12 @@ public enum Pooling
     /// text (SGPT, arXiv 2202.08904).
     /// </summary>
     WeightedMean,
+
+    /// <summary>
+    /// The vector that the authors of a sentence-transformers repository mean: what <c>SentenceTransformer.encode</c> gives, with the repository's
+    /// own pooling, the modules behind it, its limit of tokens and its default prompt. At the last depth only; its size may differ from the hidden
+    /// size.
+    /// Of a checkpoint without <c>modules.json</c> it is the last token of causal language models and else the mean, as in that library.
+    /// </summary>
+    Sentence,
 }

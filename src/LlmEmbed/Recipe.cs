@@ -41,9 +41,14 @@ public abstract record Recipe
 
         /// <summary>
         /// A template around every text with <c>{text}</c> once, and <c>{labels}</c> where the classes are to be listed, or <c>auto</c> for one that
-        /// lists them: decoders are then tried with and without it. Null tries no prompt.
+        /// lists them: decoders are then tried with and without it. A prompt without <c>{text}</c> stands before the text: it is the prompt of
+        /// <see cref="Pooling.Sentence"/> for repositories of sentence-transformers, and tried with other decoders. Null tries no prompt but a
+        /// repository's own one: that named <c>Classification</c>, or else its default; an empty one not even that.
         /// </summary>
         public string? Prompt { get; init; }
+
+        /// <inheritdoc cref="EncoderOptions.PromptName"/>
+        public string? PromptName { get; init; }
 
         /// <summary>What is trained. <see cref="HeadOptions.Cooccurrence"/> reads the default views, since its size follows from them.</summary>
         public HeadOptions Head { get; init; } = new HeadOptions.Automatic();
@@ -71,8 +76,14 @@ public abstract record Recipe
         /// <summary>The views of each backbone.</summary>
         public ViewSelection Views { get; init; } = ViewSelection.Default;
 
-        /// <summary>A template around every text, as <see cref="Automatic.Prompt"/>; every backbone reads it.</summary>
+        /// <summary>
+        /// A template around every text, or what stands before it, as <see cref="Automatic.Prompt"/>; every backbone reads it. Null takes the prompt
+        /// of a repository for classification, or else its default, where <see cref="Pooling.Sentence"/> is read.
+        /// </summary>
         public string? Prompt { get; init; }
+
+        /// <inheritdoc cref="EncoderOptions.PromptName"/>
+        public string? PromptName { get; init; }
 
         /// <inheritdoc cref="EncoderOptions.PadTo"/>
         public int? PadTo { get; init; }

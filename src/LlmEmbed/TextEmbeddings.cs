@@ -31,7 +31,7 @@ public sealed class TextEmbeddings
     /// <summary>The D views, in the order of the second axis.</summary>
     public IReadOnlyList<View> Views { get; }
 
-    /// <summary>H, the backbone's hidden size.</summary>
+    /// <summary>H, the size of a view: the backbone's hidden size, unless only <see cref="Pooling.Sentence"/> is read.</summary>
     public int HiddenSize { get; }
 
     /// <summary>What the encoding met and cost.</summary>

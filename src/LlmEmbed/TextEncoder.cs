@@ -22,7 +22,7 @@ public sealed class TextEncoder : ITextEncoder
     public string Name => _reader.Backbone.Name;
 
     /// <inheritdoc/>
-    public int HiddenSize => _reader.HiddenSize;
+    public int HiddenSize => _reader.Row.CommonSize!.Value;
 
     /// <inheritdoc/>
     public IReadOnlyList<View> Views => _reader.Plan.Views;
@@ -43,7 +43,7 @@ public sealed class TextEncoder : ITextEncoder
     /// What a user should know: what was passed over in the backbone's configuration, and what was found damaged in the cache folder so far (it was
     /// set aside, and its texts are computed again).
     /// </summary>
-    public IReadOnlyList<string> Warnings => [.. _reader.Backbone.Checkpoint.Config.Notes, .. _reader.Damages];
+    public IReadOnlyList<string> Warnings => [.. _reader.Backbone.Notes, .. _reader.Damages];
 
     internal BackboneReader Reader => _reader;
 
@@ -150,6 +150,12 @@ public sealed class TextEncoder : ITextEncoder
     {
         ArgumentNullException.ThrowIfNull(backbone);
         OpenBackbone open = backbones.Open(backbone, work);
-        return new BackboneReader(open, BackbonePlan.For(open, options ?? new EncoderOptions()), backbones.Runtime, work);
+        BackbonePlan plan = BackbonePlan.For(open, options ?? new EncoderOptions());
+        BackboneReader.Check(open, plan);
+        if (open.RowOf(plan.Views) is { CommonSize: null } row)
+            throw new LlmEmbedException(
+                $"The views of {open.Name} have {string.Join(", ", row.Sizes)} numbers, expected the same size of all, since they go into one " +
+                "table. Read the pooling 'sentence' in a run of its own.");
+        return new BackboneReader(open, plan, backbones.Runtime, work);
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using LlmEmbed.Reading;
 using LlmEmbed.Recipes;
 
 namespace LlmEmbed;
@@ -55,10 +56,9 @@ public sealed record ViewSelection
         IReadOnlyList<Pooling> poolings = _poolings ?? [isCausal ? Pooling.MeanSkipFirst : Pooling.Mean];
         if (_depths is not null)
             return [.. ParseDepths(_depths, blockCount).SelectMany(depth => poolings.Select(pooling => new View(depth, pooling)))];
-        // The pooler reads the last depth only; every other pooling takes the default depths.
         return
         [
-            .. poolings.SelectMany(pooling => pooling == Pooling.Pooler
+            .. poolings.SelectMany(pooling => Poolings.Of(pooling).ReadsLastDepth
                 ? [new View(blockCount, pooling)]
                 : defaults.Select(view => new View(view.Depth, pooling)).Distinct()),
         ];

@@ -231,7 +231,8 @@ internal static class ClassifierBundle
             PrecisionNames.NameOf(plan.Precision),
             plan.Prompt,
             plan.SingleTokensBehindLineBreak,
-            backbone.Checkpoint.Config.AcceptedKeys is { Count: > 0 } accepted ? accepted : null);
+            backbone.Checkpoint.Config.AcceptedKeys is { Count: > 0 } accepted ? accepted : null,
+            plan.ReadsSentence ? backbone.Sentence.Sha256 : null);
     }
 
     private static void WriteHead(string path, TrainedHead head)
@@ -329,8 +330,11 @@ internal static class ClassifierBundle
                     : BackboneLocator.TryFind(place, backbones.Runtime.ModelFolders);
                 if (located is null) continue;
                 OpenBackbone backbone = backbones.Open(place, located, work, entry.AcceptedConfigKeys);
-                if (backbone.WeightsSha256 == entry.WeightsSha256 && backbone.TokenizerSha256 == entry.TokenizerSha256) return backbone;
-                string part = backbone.WeightsSha256 == entry.WeightsSha256 ? "tokenizer" : "weights or config.json";
+                string? part = backbone.WeightsSha256 != entry.WeightsSha256 ? "weights or config.json"
+                    : backbone.TokenizerSha256 != entry.TokenizerSha256 ? "tokenizer"
+                    : entry.SentenceSha256 is string modules && backbone.Sentence.Sha256 != modules ? "modules of sentence-transformers"
+                    : null;
+                if (part is null) return backbone;
                 problems.Add($"{located.Path} differs in its {part} from the one it was trained with");
             }
             catch (LlmEmbedException exception)
@@ -420,7 +424,8 @@ internal static class ClassifierBundle
         string Precision,
         string? Prompt = null,
         bool? SingleTokensBehindLineBreak = null,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? AcceptedConfigKeys = null);
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? AcceptedConfigKeys = null,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? SentenceSha256 = null);
 
     internal sealed record ViewEntry(int Depth, string Pooling);
 }

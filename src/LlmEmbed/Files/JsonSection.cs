@@ -30,19 +30,15 @@ internal sealed class JsonSection
 
     /// <summary>Reads the object that a file holds.</summary>
     /// <exception cref="LlmEmbedException">The file cannot be read or is not JSON.</exception>
-    public static JsonSection Open(string file)
+    public static JsonSection Open(string file) => new(file, "", Parse(file));
+
+    /// <summary>Reads the objects of the array that a file holds.</summary>
+    /// <exception cref="LlmEmbedException">The file cannot be read, is not JSON or holds something else.</exception>
+    public static IReadOnlyList<JsonSection> OpenList(string file)
     {
-        ReadOnlyMemory<byte> utf8 = FileProblem.ReadBytes(file);
-        if (utf8.Span.StartsWith("\uFEFF"u8)) utf8 = utf8[3..];
-        try
-        {
-            return new JsonSection(file, "", StrictJson.ParseWithRepeatedNames(utf8));
-        }
-        catch (JsonException exception)
-        {
-            string message = $"{file}: the file is not JSON: {StrictJson.Describe(exception)} Fetch the file again.";
-            throw new LlmEmbedException(message, exception) { FilePath = file, LineNumber = exception.LineNumber + 1 };
-        }
+        JsonElement list = Parse(file);
+        if (list.ValueKind != JsonValueKind.Array) throw FileProblem.In(file, $"the file is {Shorten(list)}, expected an array of objects.");
+        return [.. list.EnumerateArray().Select((item, index) => new JsonSection(file, $"[{index}]", item))];
     }
 
     /// <summary>Values that were made from another kind of file.</summary>
@@ -146,6 +142,21 @@ internal sealed class JsonSection
 
     public LlmEmbedException Wrong(string key, JsonElement value, string expected) =>
         Error($"'{Place(key)}' is {Shorten(value)}, expected {expected}.");
+
+    private static JsonElement Parse(string file)
+    {
+        ReadOnlyMemory<byte> utf8 = FileProblem.ReadBytes(file);
+        if (utf8.Span.StartsWith("\uFEFF"u8)) utf8 = utf8[3..];
+        try
+        {
+            return StrictJson.ParseWithRepeatedNames(utf8);
+        }
+        catch (JsonException exception)
+        {
+            string message = $"{file}: the file is not JSON: {StrictJson.Describe(exception)} Fetch the file again.";
+            throw new LlmEmbedException(message, exception) { FilePath = file, LineNumber = exception.LineNumber + 1 };
+        }
+    }
 
     private LlmEmbedException Missing(string key, string expected) => Error($"the key '{Place(key)}' is missing, expected {expected}.");
 

@@ -30,11 +30,12 @@ internal sealed class BackboneReader : IDisposable
     {
         (Backbone, Threads) = (backbone, runtime.Threads ?? Cores.Usable);
         Check(backbone, plan);
+        Row = backbone.RowOf(plan.Views);
         _preparation = new TextPreparation(backbone, plan, runtime.Threads);
         _engine = new EncoderEngine(backbone, plan, _preparation, runtime, work);
         Plan = plan with { Precision = _engine.Precision };
-        _computing = new EngineReader(_engine, backbone.Model, Plan);
-        if (runtime.CacheFolder is string folder) _storing = new StoredReader(_computing, folder, FingerprintOf, Plan.Views.Count, HiddenSize);
+        _computing = new EngineReader(_engine, backbone.Model, Plan, Row.Length);
+        if (runtime.CacheFolder is string folder) _storing = new StoredReader(_computing, folder, FingerprintOf, Row, HiddenSize);
     }
 
     public OpenBackbone Backbone { get; }
@@ -43,7 +44,7 @@ internal sealed class BackboneReader : IDisposable
     public BackbonePlan Plan { get; }
 
     /// <summary>What tells the backbone's features from those of others, and from its own with a prompt.</summary>
-    public string Name => IsPrompted ? $"{Backbone.Name} with the prompt" : Backbone.Name;
+    public string Name => Backbone.NameWith(Plan.Prompt);
 
     /// <summary>Whether more stands around texts than what a decoder needs before them.</summary>
     public bool IsPrompted => Backbone.IsPrompt(Plan.Prompt);
@@ -57,8 +58,11 @@ internal sealed class BackboneReader : IDisposable
     /// <summary>H.</summary>
     public int HiddenSize => Backbone.Model.HiddenSize;
 
-    /// <summary>D × H.</summary>
-    public int RowLength => Plan.Views.Count * HiddenSize;
+    /// <summary>Where the D views of a text stand.</summary>
+    public ViewRow Row { get; }
+
+    /// <summary>Numbers of a text: D × H, unless the size of a view is not H.</summary>
+    public int RowLength => Row.Length;
 
     /// <summary>Weights of the blocks that a text passes.</summary>
     public long ParameterCount => Backbone.Model.ParameterCount(Plan.Depth);
@@ -118,12 +122,12 @@ internal sealed class BackboneReader : IDisposable
         { TextsOfSpecialTokens = [.. Enumerable.Range(0, keys.Length).Where(i => areEmpty[i] && tokens[i].Ids.Length > 0)] };
     }
 
-    /// <summary>Reads prepared texts into new rows [N,D,H].</summary>
+    /// <summary>Reads prepared texts into new rows [N,D,H]. All views must have the same size.</summary>
     public TextEmbeddings Read(PreparedTexts texts, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
         float[] values = new float[checked(texts.Keys.Length * RowLength)]; // [N,D,H]
         EncodingStatistics statistics = Read(texts, text => values.AsSpan(text * RowLength, RowLength), progress, cancellationToken);
-        return new TextEmbeddings(Plan.Views, HiddenSize, values, statistics);
+        return new TextEmbeddings(Plan.Views, Row.CommonSize!.Value, values, statistics);
     }
 
     /// <summary>The backbone as it is read, with what reading met and cost.</summary>
@@ -134,7 +138,7 @@ internal sealed class BackboneReader : IDisposable
             Lead = Plan.Lead,
             Warnings =
             [
-                .. Backbone.Checkpoint.Config.Notes.Select(note => new Warning(WarningKind.Configuration, note)),
+                .. Backbone.Notes.Select(note => new Warning(WarningKind.Configuration, note)),
                 .. Damages.Select(damage => new Warning(WarningKind.DamagedStore, damage)),
                 .. statistics.TruncatedTexts > 0
                     ?
@@ -153,7 +157,7 @@ internal sealed class BackboneReader : IDisposable
 
     /// <summary>The mean number of tokens of a text that go through the blocks.</summary>
     public double TokensPerText(IReadOnlyList<string> texts) =>
-        _preparation.Tokenize(texts, CancellationToken.None).Average(text => (double)Math.Max(0, text.Ids.Length - _engine.PrefixLength));
+        _preparation.Tokenize(texts, CancellationToken.None).Average(text => (double)(text.Ids.Length - _engine.PrefixLengthOf(text.Ids)));
 
     /// <summary>For each batch that these texts would make the tokens of its texts.</summary>
     public IEnumerable<int[]> PlannedLengths(IReadOnlyList<string> texts) => _computing.PlannedLengths(Prepare(texts, CancellationToken.None));
@@ -186,6 +190,7 @@ internal sealed class BackboneReader : IDisposable
     {
         Backbone model = backbone.Model;
         if (plan.Views.Count == 0) throw new LlmEmbedException("No depth and pooling to keep: name at least one.");
+        if (plan.ReadsSentence) _ = backbone.Sentence; // refuses what is not implemented
         foreach (View view in plan.Views)
         {
             if (view.Depth < 0 || view.Depth > model.BlockCount)
@@ -232,6 +237,7 @@ internal sealed class BackboneReader : IDisposable
         ("pad_to", Plan.PadTo?.ToString() ?? ""),
         ("prompt", Plan.Prompt ?? ""),
         ("precision", Plan.Precision == Precision.Int8 ? $"int8, scheme {Int8Weights.Scheme}" : PrecisionNames.NameOf(Plan.Precision)),
+        .. tokensAt is null && Plan.ReadsSentence ? [("sentence_sha256", Backbone.Sentence.Sha256)] : Array.Empty<(string, string)>(),
         // A decoder's text of one token is read in two ways: as it stands, and behind a line break.
         .. tokensAt is not null || Backbone.Model.IsCausal ? [("lead", _preparation.LeadToken?.ToString() ?? "")] : Array.Empty<(string, string)>(),
         // The states of tokens at a depth do not depend on the views that are kept beside them.

@@ -20,6 +20,8 @@ internal sealed class EncoderEngine : IDisposable
     private readonly TextPreparation _preparation;
     private readonly RuntimeOptions _runtime;
     private readonly int _threads;
+    private readonly SentenceView? _sentence;
+    private readonly int _row; // numbers of a text
     private readonly Lock _compiling = new();
 
     /// <summary>All blocks compiled, if they are in memory together.</summary>
@@ -33,6 +35,8 @@ internal sealed class EncoderEngine : IDisposable
     public EncoderEngine(OpenBackbone open, BackbonePlan plan, TextPreparation preparation, RuntimeOptions runtime, Work work = default)
     {
         (_open, _backbone, _plan, _preparation, _runtime, _threads) = (open, open.Model, plan, preparation, runtime, runtime.Threads ?? Cores.Usable);
+        _sentence = plan.ReadsSentence ? open.Sentence : null;
+        _row = open.RowOf(plan.Views).Length;
         (Precision, Reason) = plan.Precision == Precision.Auto
             ? new PrecisionChoice(open, plan, preparation, runtime).Choose((precision, texts) => RunAll(precision, texts, work))
             : (plan.Precision, "");
@@ -48,17 +52,17 @@ internal sealed class EncoderEngine : IDisposable
     /// <summary>Which blocks are in memory together.</summary>
     public MemoryPlan Plan { get; }
 
-    /// <summary>Tokens at the beginning of every text that are read once and not again.</summary>
-    public int PrefixLength => Plan.IsStreamed ? 0 : KeptPrefix;
+    /// <summary>Tokens at the beginning of a text that are read once for all texts that begin with them.</summary>
+    public int PrefixLengthOf(int[] ids) => !Plan.IsStreamed && BeginsWithPrefix(ids) ? KeptPrefix : 0;
 
     /// <summary>
     /// Only a causal backbone's states do not depend on what follows. Blocks that are loaded in turn would have to be loaded twice for this.
     /// </summary>
     private int KeptPrefix =>
-        _backbone.IsCausal && _plan.Depth > 0 && _plan.Views.All(view => !Poolings.Of(view.Pooling).ReadsPrompt) ? _preparation.Prompt.Before : 0;
+        _backbone.IsCausal && _plan.Depth > 0 && !_plan.Views.Any(ReadsPrompt) ? _preparation.IdsBefore.Length : 0;
 
     /// <summary>Runs batches.</summary>
-    /// <param name="batches">Token ids of the texts of each batch, none empty.</param>
+    /// <param name="batches">Token ids of the texts of each batch, none empty; in a batch all have the same <see cref="PrefixLengthOf"/>.</param>
     /// <param name="done">Told each batch's index and its pooled states [B,D,H], of one batch at a time, in any order.</param>
     /// <param name="work">Told about quantization, if this is the first run; stops between two batches.</param>
     /// <param name="tokens">
@@ -73,7 +77,7 @@ internal sealed class EncoderEngine : IDisposable
     /// <summary>Makes ready what the first single text would otherwise wait for: quantized weights and the compiled blocks.</summary>
     public void WarmUp(Work work)
     {
-        if (!Plan.IsStreamed) SessionFor(Precision, Plan.Runs[0], tokensAt: null, _threads, work);
+        if (!Plan.IsStreamed) SessionFor(Precision, Plan.Runs[0], tokensAt: null, _threads, KeptPrefix, work);
     }
 
     /// <summary>A new network in the engine's precision, for another graph of the same blocks. The engine must outlive its session.</summary>
@@ -84,6 +88,11 @@ internal sealed class EncoderEngine : IDisposable
     }
 
     public void Dispose() => _compiled?.Dispose();
+
+    private bool BeginsWithPrefix(int[] ids) => ids.Length > KeptPrefix && ids.AsSpan().StartsWith(_preparation.IdsBefore.AsSpan(0, KeptPrefix));
+
+    private bool ReadsPrompt(View view) =>
+        view.Pooling == Pooling.Sentence ? _sentence!.ReadsPrompt : Poolings.Of(view.Pooling).ReadsPrompt;
 
     private MemoryPlan PlanOf(Precision precision) => MemoryPlan.Of(_backbone, _plan.Depth, precision, _runtime.MemoryBytes);
 
@@ -110,13 +119,15 @@ internal sealed class EncoderEngine : IDisposable
         Func<int, TokenTarget>? tokens,
         int? tokensAt)
     {
-        int row = _plan.Views.Count * _backbone.HiddenSize, lanes = LanesFor(plan, batches.Count);
-        EncoderSession session = SessionFor(precision, plan.Runs[0], tokensAt, _threads / lanes, work);
+        int lanes = LanesFor(plan, batches.Count);
+        EncoderSession SessionOf(int[][] batch) =>
+            SessionFor(precision, plan.Runs[0], tokensAt, _threads / lanes, BeginsWithPrefix(batch[0]) ? KeptPrefix : 0, work);
+        EncoderSession[] sessions = [.. batches.Select(SessionOf)];
         Lock oneAtATime = new();
         InLanes(batches.Count, lanes, i =>
         {
-            float[] pooled = new float[batches[i].Length * row]; // [B,D,H]
-            session.Run(batches[i], pooled, tokens: tokens?.Invoke(i));
+            float[] pooled = new float[batches[i].Length * _row]; // [B,D,H]
+            sessions[i].Run(batches[i], pooled, tokens: tokens?.Invoke(i));
             lock (oneAtATime) done(i, pooled);
         }, work.CancellationToken);
     }
@@ -124,8 +135,7 @@ internal sealed class EncoderEngine : IDisposable
     /// <summary>Blocks are loaded in turn: all batches go through some of them before the next ones are loaded.</summary>
     private void RunInTurn(Precision precision, MemoryPlan plan, IReadOnlyList<int[][]> batches, Action<int, float[]> done, Work work)
     {
-        int row = _plan.Views.Count * _backbone.HiddenSize;
-        float[][] states = new float[batches.Count][], results = [.. batches.Select(batch => new float[batch.Length * row])];
+        float[][] states = new float[batches.Count][], results = [.. batches.Select(batch => new float[batch.Length * _row])];
         foreach (BlockRange blocks in plan.Runs)
         {
             using WeightStore store = new(); // these blocks alone are in memory
@@ -164,14 +174,15 @@ internal sealed class EncoderEngine : IDisposable
     /// The session of all blocks for a number of threads, kept for the next run. Compiling reads the weights: who finds everything in a store never
     /// pays for it.
     /// </summary>
-    private EncoderSession SessionFor(Precision precision, BlockRange blocks, int? tokensAt, int threads, Work work)
+    private EncoderSession SessionFor(Precision precision, BlockRange blocks, int? tokensAt, int threads, int prefixLength, Work work)
     {
         lock (_compiling)
         {
             CompiledBlocks compiled = Compiled(precision, tokensAt);
-            if (KeptPrefix > 0) compiled.Prefix ??= PromptPrefix.Read(_backbone, Layers(), _plan.Depth, _preparation.IdsBefore, _threads);
-            if (!compiled.ByThreads.TryGetValue(threads, out EncoderSession? session))
-                compiled.ByThreads.Add(threads, session = Compile(Layers(), blocks, threads, compiled.Prefix, tokensAt));
+            if (compiled.Sessions.TryGetValue((threads, prefixLength), out EncoderSession? session)) return session;
+            if (prefixLength > 0) compiled.Prefix ??= PromptPrefix.Read(_backbone, Layers(), _plan.Depth, _preparation.IdsBefore, _threads);
+            session = Compile(Layers(), blocks, threads, prefixLength > 0 ? compiled.Prefix : null, tokensAt);
+            compiled.Sessions.Add((threads, prefixLength), session);
             return session;
 
             Layers Layers() => _open.Weights.NewLayers(precision, compiled.Lease.Store, _plan.Depth, isStreamed: false, work);
@@ -196,7 +207,8 @@ internal sealed class EncoderEngine : IDisposable
         _preparation.Prompt,
         prefix,
         _plan.AttentionQuery,
-        tokensAt);
+        tokensAt,
+        _sentence);
 
     /// <summary>The pooled states [N,D,H] of some texts in a precision.</summary>
     private float[] RunAll(Precision precision, int[][] texts, Work work)
@@ -206,16 +218,16 @@ internal sealed class EncoderEngine : IDisposable
         return [.. values.SelectMany(text => text)];
     }
 
-    /// <summary>The blocks as they are compiled for so many threads at a time.</summary>
+    /// <summary>The blocks as they are compiled for numbers of threads, and for texts that begin with what is read already or do not.</summary>
     private sealed record CompiledBlocks(Precision Precision, int? TokensAt, WeightLease Lease) : IDisposable
     {
-        public Dictionary<int, EncoderSession> ByThreads { get; } = [];
+        public Dictionary<(int Threads, int PrefixLength), EncoderSession> Sessions { get; } = [];
 
         public PromptPrefix? Prefix { get; set; }
 
         public void Dispose()
         {
-            foreach (EncoderSession session in ByThreads.Values) session.Dispose();
+            foreach (EncoderSession session in Sessions.Values) session.Dispose();
             Lease.Dispose();
         }
     }

@@ -15,9 +15,10 @@ internal sealed class EncoderSession : IDisposable
 
     private readonly Backbone _backbone;
     private readonly BlockRange _blocks;
-    private readonly int _viewCount;
+    private readonly ViewRow _row;
     private readonly int[] _ownViews;
-    private readonly IReadOnlyList<View> _views;
+    private readonly TokenPooling[][] _poolings;
+    private readonly SentenceView? _sentence;
     private readonly PoolingInput[] _poolingInputs;
     private readonly bool _passesOn;
     private readonly int? _padTo;
@@ -39,6 +40,7 @@ internal sealed class EncoderSession : IDisposable
     /// <param name="prefix">What every text begins with, read already; null where it goes through the blocks with each text.</param>
     /// <param name="attentionQuery">[H], for <see cref="Pooling.Attention"/>.</param>
     /// <param name="tokensAt">The depth whose states are given token by token; null gives none.</param>
+    /// <param name="sentence">How <see cref="Pooling.Sentence"/> is computed; null if no view asks for it.</param>
     public EncoderSession(
         Backbone backbone,
         Layers layers,
@@ -50,32 +52,38 @@ internal sealed class EncoderSession : IDisposable
         PromptSpan prompt = default,
         PromptPrefix? prefix = null,
         float[]? attentionQuery = null,
-        int? tokensAt = null)
+        int? tokensAt = null,
+        SentenceView? sentence = null)
     {
-        (_prompt, _prefix, _attentionQuery, _givesTokens) = (prompt, prefix, attentionQuery, tokensAt is not null);
+        (_prompt, _prefix, _attentionQuery, _givesTokens, _sentence) = (prompt, prefix, attentionQuery, tokensAt is not null, sentence);
         _backbone = backbone;
         _blocks = blocks;
-        _viewCount = views.Count;
+        _row = ViewRow.Of(views, backbone.HiddenSize, sentence);
         bool Reaches(int depth) => (depth > blocks.First && depth <= blocks.End) || (depth == 0 && blocks.First == 0);
         _ownViews = [.. Enumerable.Range(0, views.Count).Where(v => Reaches(views[v].Depth))];
-        _views = [.. _ownViews.Select(v => views[v])];
-        _poolingInputs = [.. _views.Select(view => Poolings.Of(view.Pooling).Input).OfType<PoolingInput>().Distinct()];
+        _poolings =
+        [
+            .. _ownViews.Select(v => views[v].Pooling).Select(
+                pooling => pooling == Pooling.Sentence ? [.. sentence!.Modes] : new TokenPooling[] { Poolings.Of(pooling) }),
+        ];
+        _poolingInputs = [.. _poolings.SelectMany(pools => pools).Select(pool => pool.Input).OfType<PoolingInput>().Distinct()];
         _padTo = padTo;
         OnnxGraph graph = layers.Graph;
         AttentionInputs inputs = DeclareInputs(graph, maxTokens);
-        string[] pooled = new string[_views.Count];
+        string[][] pooled = [.. _poolings.Select(pools => new string[pools.Length])];
         string state = "", tokens = "";
         backbone.Forward(layers, inputs, blocks, (depth, hidden) =>
         {
             state = hidden;
             if (depth == tokensAt) tokens = hidden;
-            for (int v = 0; v < pooled.Length; v++)
-                // [B,1,H]
-                if (_views[v].Depth == depth)
-                    pooled[v] = graph.Node("Unsqueeze", [Pool(layers, hidden, Poolings.Of(_views[v].Pooling)), graph.Constant<long>([1], 1)]);
+            // [B,1,H]
+            foreach ((int v, TokenPooling[] pools) in _poolings.Index())
+                if (views[_ownViews[v]].Depth == depth)
+                    pooled[v] = [.. pools.Select(pool => graph.Node("Unsqueeze", [Pool(layers, hidden, pool), graph.Constant<long>([1], 1)]))];
         });
-        if (pooled.Length > 0)
-            graph.Output(graph.Node("Concat", pooled, ("axis", 1)), "pooled", OnnxType.Float, null, pooled.Length, backbone.HiddenSize);
+        string[] all = [.. pooled.SelectMany(view => view)];
+        if (all.Length > 0)
+            graph.Output(graph.Node("Concat", all, ("axis", 1)), "pooled", OnnxType.Float, null, all.Length, backbone.HiddenSize);
         if (_givesTokens) graph.Output(graph.Node("Identity", [tokens]), "tokens", OnnxType.Float, null, null, backbone.HiddenSize);
         if (HasState(views)) graph.Output(state, "state", OnnxType.Float, null, null, backbone.HiddenSize);
         _passesOn = HasState(views);
@@ -84,7 +92,7 @@ internal sealed class EncoderSession : IDisposable
 
     /// <summary>Runs one batch.</summary>
     /// <param name="batch">The token ids of B texts, none empty.</param>
-    /// <param name="destination">[B,D,H], of which the views of this session's depths are written.</param>
+    /// <param name="destination">A row of D views for each text, of which those of this session's depths are written.</param>
     /// <param name="state">[B,T,H] where other sessions run the blocks before or after: what entered here, and then what comes out; null where this
     /// session runs them all.</param>
     /// <param name="tokens">Told each text's states, where the session gives them.</param>
@@ -103,14 +111,24 @@ internal sealed class EncoderSession : IDisposable
                 tokens?.Invoke(b, states.Slice((b * length + start) * size, count * size));
             }
         }
-        if (_ownViews.Length > 0)
-        {
-            ReadOnlySpan<float> pooled = results.Span<float>(output); // [B,own,H]
-            for (int row = 0; row < batch.Count * _ownViews.Length; row++)
-                pooled.Slice(row * size, size).CopyTo(
-                    destination[((row / _ownViews.Length * _viewCount + _ownViews[row % _ownViews.Length]) * size)..]);
-        }
+        if (_ownViews.Length > 0) Place(results.Span<float>(output), batch.Count, destination);
         if (_passesOn) results.Span<float>(results.Count - 1).CopyTo(state);
+    }
+
+    /// <summary>Puts what was pooled [B,poolings,H] where its views stand in each text's row.</summary>
+    private void Place(ReadOnlySpan<float> pooled, int texts, Span<float> destination)
+    {
+        for (int text = 0; text < texts; text++)
+        {
+            foreach ((int v, TokenPooling[] pools) in _poolings.Index())
+            {
+                int view = _ownViews[v], length = pools.Length * _backbone.HiddenSize;
+                Span<float> target = destination.Slice(text * _row.Length + _row.Offsets[view], _row.Sizes[view]);
+                if (pools[0] is SentencePooling) _sentence!.Apply(pooled[..length], target);
+                else pooled[..length].CopyTo(target);
+                pooled = pooled[length..];
+            }
+        }
     }
 
     /// <summary>All outputs of the graph.</summary>
@@ -146,7 +164,10 @@ internal sealed class EncoderSession : IDisposable
 
     public void Dispose() => _session.Dispose();
 
-    private PooledBatch SeenBy(IReadOnlyList<int[]> batch, int length) => new(batch, length, _prompt, PrefixLength, _backbone.IsCausal);
+    private PooledBatch SeenBy(IReadOnlyList<int[]> batch, int length) => new(batch, length, _prompt, PrefixLength, _backbone.IsCausal)
+    {
+        SentencePrompt = _sentence is { IncludesPrompt: false } ? _prompt : default,
+    };
 
     private AttentionInputs DeclareInputs(OnnxGraph graph, int maxTokens)
     {
@@ -156,8 +177,8 @@ internal sealed class EncoderSession : IDisposable
     }
 
     /// <summary>[B,T,H] → [B,H].</summary>
-    private string Pool(Layers layers, string state, PoolingKind kind) =>
-        kind.Nodes(new PoolingNodes(layers, _backbone, state, kind.Input?.Name ?? "", _attentionQuery));
+    private string Pool(Layers layers, string state, TokenPooling pooling) =>
+        pooling.Nodes(new PoolingNodes(layers, _backbone, state, pooling.Input?.Name ?? "", _attentionQuery));
 
     /// <summary>What enters the graph of the first block: [B,T,E].</summary>
     private void Embed(IReadOnlyList<int[]> batch, int length, float[] embeddings)

@@ -5,10 +5,12 @@ namespace LlmEmbed.Reading;
 /// <summary>
 /// Reads texts by computing: cuts them into shards and these into batches of similar length, and sends the batches through the engine.
 /// </summary>
-internal sealed class EngineReader(EncoderEngine engine, Backbone model, BackbonePlan plan) : IStateReader
+/// <param name="engine">Computes; disposed of with the reader.</param>
+/// <param name="model">The architecture.</param>
+/// <param name="plan">What is read.</param>
+/// <param name="rowLength">Numbers of a text.</param>
+internal sealed class EngineReader(EncoderEngine engine, Backbone model, BackbonePlan plan, int rowLength) : IStateReader
 {
-    private readonly int _rowLength = plan.Views.Count * model.HiddenSize; // D × H
-
     /// <inheritdoc/>
     public ReadCost Read(
         PreparedTexts texts, int[] wanted, StateTargets targets, ReadingProgress progress, Work work, Action<int[]>? finished = null)
@@ -17,12 +19,12 @@ internal sealed class EngineReader(EncoderEngine engine, Backbone model, Backbon
         ReadCost cost = default;
         foreach (int[] shard in Shards(texts, wanted))
         {
-            IReadOnlyList<int[]> batches = BatchPlanner.Plan([.. shard.Select(text => LengthOf(texts, text))], model.BatchTokens, plan.PadTo);
+            int[][] batches = BatchesOf(texts, shard);
             int[][][] ids = [.. batches.Select(batch => batch.Select(place => texts.Tokens[shard[place]].Ids).ToArray())];
             void Take(int index, float[] pooled) // [B,D,H]
             {
                 int[] batch = [.. batches[index].Select(place => shard[place])];
-                for (int b = 0; b < batch.Length; b++) pooled.AsSpan(b * _rowLength, _rowLength).CopyTo(targets.Rows(batch[b]));
+                for (int b = 0; b < batch.Length; b++) pooled.AsSpan(b * rowLength, rowLength).CopyTo(targets.Rows(batch[b]));
                 cost += CostOf([.. batch.Select(text => LengthOf(texts, text))]);
                 progress.Advance(batch.Length);
             }
@@ -68,8 +70,25 @@ internal sealed class EngineReader(EncoderEngine engine, Backbone model, Backbon
         if (shard.Count > 0) yield return shard.ToArray();
     }
 
+    /// <summary>The places in a shard of each batch: texts of similar length, of which all or none begin with the prompt that is read.</summary>
+    private int[][] BatchesOf(PreparedTexts texts, int[] shard)
+    {
+        IEnumerable<int[]> kinds = Enumerable.Range(0, shard.Length)
+            .GroupBy(place => engine.PrefixLengthOf(texts.Tokens[shard[place]].Ids)).Select(places => places.ToArray());
+        return
+        [
+            .. kinds.SelectMany(
+                places => BatchPlanner.Plan([.. places.Select(place => LengthOf(texts, shard[place]))], model.BatchTokens, plan.PadTo)
+                    .Select(batch => batch.Select(index => places[index]).ToArray())),
+        ];
+    }
+
     /// <summary>Tokens of a text that go through the blocks.</summary>
-    private int LengthOf(PreparedTexts texts, int text) => texts.Tokens[text].Ids.Length - engine.PrefixLength;
+    private int LengthOf(PreparedTexts texts, int text)
+    {
+        int[] ids = texts.Tokens[text].Ids;
+        return ids.Length - engine.PrefixLengthOf(ids);
+    }
 
     private ReadCost CostOf(int[] lengths) => new(lengths.Sum(length => (long)length), (long)lengths.Length * (plan.PadTo ?? lengths.Max()));
 }

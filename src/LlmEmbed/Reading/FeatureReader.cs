@@ -88,10 +88,10 @@ internal sealed class FeatureReader : IDisposable
         int offset = 0;
         foreach (BackboneReader backbone in backbones)
         {
-            foreach (View view in backbone.Plan.Views)
+            foreach ((View view, int size) in backbone.Plan.Views.Zip(backbone.Row.Sizes))
             {
-                views.Add(new FeatureView(backbone.Name, view.Depth, view.Pooling, offset, backbone.HiddenSize));
-                offset += backbone.HiddenSize;
+                views.Add(new FeatureView(backbone.Name, view.Depth, view.Pooling, offset, size));
+                offset += size;
             }
         }
         return new FeatureLayout(views);

@@ -18,11 +18,22 @@ internal sealed class OpenBackbone : IDisposable
     /// <summary>The prompt that puts this before every text.</summary>
     internal const string LeadPrompt = Lead + "{text}";
 
+    private readonly SentenceView? _sentence;
+    private readonly LlmEmbedException? _sentenceProblem;
+
     private OpenBackbone(
         string source, string name, Checkpoint checkpoint, Backbone model, Tokenizer tokenizer, string weightsSha256, RuntimeOptions runtime)
     {
         (Source, Name, Checkpoint, Model, Tokenizer, WeightsSha256) = (source, name, checkpoint, model, tokenizer, weightsSha256);
         TokenizerSha256 = FileHash.OfAll(tokenizer.SourceFiles);
+        try
+        {
+            _sentence = SentenceView.Of(model);
+        }
+        catch (LlmEmbedException exception)
+        {
+            _sentenceProblem = exception; // the depths can be read all the same
+        }
         Weights = new BackboneWeights(this, runtime);
     }
 
@@ -49,6 +60,23 @@ internal sealed class OpenBackbone : IDisposable
     /// <summary>Its weights, shared by all that read with it.</summary>
     public BackboneWeights Weights { get; }
 
+    /// <summary>How its repository means texts to become vectors.</summary>
+    /// <exception cref="LlmEmbedException">It asks for something that is not implemented.</exception>
+    public SentenceView Sentence => _sentence ?? throw new LlmEmbedException(_sentenceProblem!.Message, _sentenceProblem)
+    {
+        FilePath = _sentenceProblem.FilePath,
+    };
+
+    /// <summary>The view <see cref="Pooling.Sentence"/>, if the repository itself says what it is and it can be computed; else null.</summary>
+    public View? DeclaredSentence => _sentence is { IsDeclared: true } ? new View(Model.BlockCount, Pooling.Sentence) : null;
+
+    /// <summary>What a user should know of its files. Each is a sentence.</summary>
+    public IReadOnlyList<string> Notes =>
+    [
+        .. Checkpoint.Config.Notes,
+        .. _sentenceProblem is null ? Array.Empty<string>() : [$"The view 'sentence' cannot be read: {_sentenceProblem.Message}"],
+    ];
+
     public bool IsDisposed { get; private set; }
 
     /// <summary>
@@ -59,6 +87,16 @@ internal sealed class OpenBackbone : IDisposable
 
     /// <summary>Whether a prompt puts more around texts than what a decoder needs before them.</summary>
     public bool IsPrompt(string? prompt) => prompt is not null && prompt != LineBreakPrompt;
+
+    /// <summary>What tells its features from those that it gives with another prompt.</summary>
+    public string NameWith(string? prompt) => !IsPrompt(prompt) ? Name
+        : PromptTemplate.IsTemplate(prompt!) ? $"{Name} with the prompt"
+        : prompt!.Length > 0 ? $"{Name} with its prompt"
+        : $"{Name} without a line break";
+
+    /// <summary>Where views stand in a text's row of numbers.</summary>
+    public ViewRow RowOf(IReadOnlyList<View> views) =>
+        ViewRow.Of(views, Model.HiddenSize, views.Any(view => view.Pooling == Pooling.Sentence) ? Sentence : null);
 
     /// <summary>The token that a decoder reads before a text of a single token; null if its tokenizer makes none of a line break.</summary>
     public int? LeadToken(int maxTokens) => Tokenizer.Encode(Lead, maxTokens).Ids is [int first, ..] ? first : null;

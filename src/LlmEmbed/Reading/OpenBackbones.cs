@@ -36,7 +36,7 @@ public sealed class OpenBackbones : IDisposable
     {
         get
         {
-            lock (_lock) return [.. _open.Values.SelectMany(backbone => backbone.Checkpoint.Config.Notes)];
+            lock (_lock) return [.. _open.Values.SelectMany(backbone => backbone.Notes)];
         }
     }
 

@@ -11,12 +11,12 @@ public static class Poolings
         new(Pooling.Mean, "mean", "mean over all tokens")
         {
             ReadsFirstToken = true,
-            Input = PoolingInput.Weights("mean_weights", (batch, text) => batch.Text(text), (_, count) => 1f / count),
+            Input = PoolingInput.Weights("mean_weights", (batch, text) => batch.Text(text), (_, count, _) => 1f / count),
             Nodes = pool => pool.WeightedSum(),
         },
         new(Pooling.MeanSkipFirst, "mean-skip-first", "mean over all tokens but the first one")
         {
-            Input = PoolingInput.Weights("mean_skip_first_weights", (batch, text) => batch.TextWithoutFirst(text), (_, count) => 1f / count),
+            Input = PoolingInput.Weights("mean_skip_first_weights", (batch, text) => batch.TextWithoutFirst(text), (_, count, _) => 1f / count),
             Nodes = pool => pool.WeightedSum(),
         },
         new(Pooling.Last, "last", "the last token")
@@ -25,7 +25,7 @@ public static class Poolings
                 "last_position",
                 (graph, name) => graph.Input(name, OnnxType.Int64, null, 2),
                 (feeds, name, batch) => feeds.Add(name, batch.LastTokens(), batch.Count, 2)),
-            Nodes = pool => pool.Graph.Node("GatherND", [pool.State, pool.Input]),
+            Nodes = pool => pool.TokenAt(),
         },
         new(Pooling.First, "first", "the first token: the classification token of encoders")
         {
@@ -37,19 +37,17 @@ public static class Poolings
         {
             ReadsFirstToken = true,
             Input = PoolingInput.Bias("max_bias", (batch, text) => batch.Text(text)),
-            Nodes = pool => pool.Graph.Node(
-                "ReduceMax", [pool.Graph.Node("Add", [pool.State, pool.Input]), pool.Graph.Constant<long>([1], 1)], ("keepdims", 0)),
+            Nodes = pool => pool.LargestOfChannels(),
         },
         new(Pooling.Pooler, "pooler", "the pooler of BERT, for checkpoints that have one, at the last depth")
         {
             ReadsFirstToken = true,
+            ReadsLastDepth = true,
             Nodes = pool => pool.Backbone.Pool(pool.Layers, pool.FirstToken()),
             Refusal = use => !use.Backbone.HasPooler
                 ? $"Pooling 'pooler' needs a checkpoint with a pooler; {use.Name} ({use.Backbone.Checkpoint.Config.ModelType}) has none. Use " +
                     "'first' or 'mean'."
-                : use.Depth != use.Backbone.BlockCount
-                ? $"Pooling 'pooler' reads the last depth only, which is {use.Backbone.BlockCount} for {use.Name}; depth {use.Depth} was asked for."
-                : null,
+                : use.NotAtLastDepth("pooler"),
         },
         new(
             Pooling.MeanWithPads,
@@ -72,8 +70,22 @@ public static class Poolings
         {
             ReadsFirstToken = true,
             Input = PoolingInput.Weights(
-                "weighted_mean_weights", (batch, text) => batch.Text(text), (place, count) => (place + 1) * 2f / (count * (count + 1f))),
+                "weighted_mean_weights", (batch, text) => batch.Text(text), (place, count, _) => (place + 1) * 2f / (count * (count + 1f))),
             Nodes = pool => pool.WeightedSum(),
+        },
+        new(
+            Pooling.Sentence, "sentence", "the vector that the repository's authors mean, as sentence-transformers gives it, at the last depth")
+        {
+            ReadsFirstToken = true,
+            ReadsLastDepth = true,
+            Nodes = _ => throw new InvalidOperationException("The repository says how it is pooled."), // see SentenceView
+            Refusal = use => use.NotAtLastDepth("sentence")
+                ?? (use.Plan.PadTo is not null
+                ? "Pooling 'sentence' reads texts as long as they are; it cannot be combined with a length to pad to (--pad-to)."
+                : use.Plan.Template is string template
+                ? $"Pooling 'sentence' takes a prompt that stands before the text, as sentence-transformers does; '{template}' is a template. " +
+                    "Leave out {text}."
+                : null),
         },
     ];
 
@@ -98,23 +110,30 @@ public static class Poolings
     internal static PoolingKind Of(Pooling pooling) => Table.Single(kind => kind.Pooling == pooling);
 }
 
-/// <summary>Everything that is to know about one kind of pooling.</summary>
-/// <param name="Pooling">The kind.</param>
-/// <param name="Name">As options and files write it.</param>
-/// <param name="Description">What it computes, for help texts.</param>
-internal sealed record PoolingKind(Pooling Pooling, string Name, string Description)
+/// <summary>How a graph makes one vector [H] of the states of a text's tokens.</summary>
+internal record TokenPooling
 {
     /// <summary>What each run feeds for it; null if the states alone suffice.</summary>
     public PoolingInput? Input { get; init; }
 
     /// <summary>Adds its nodes to the graph: hidden state [B,T,H] → [B,H]. Returns the name of the result.</summary>
     public required Func<PoolingNodes, string> Nodes { get; init; }
+}
 
+/// <summary>Everything that is to know about one kind of pooling.</summary>
+/// <param name="Pooling">The kind.</param>
+/// <param name="Name">As options and files write it.</param>
+/// <param name="Description">What it computes, for help texts.</param>
+internal sealed record PoolingKind(Pooling Pooling, string Name, string Description) : TokenPooling
+{
     /// <summary>Why it cannot be used as planned; null if it can.</summary>
     public Func<PoolingUse, string?> Refusal { get; init; } = _ => null;
 
     /// <summary>Whether the state of a text's first token takes part. Of a decoder that state says nothing of the text.</summary>
     public bool ReadsFirstToken { get; init; }
+
+    /// <summary>Whether it is made of the states of the last depth alone.</summary>
+    public bool ReadsLastDepth { get; init; }
 
     /// <summary>Whether it reads a token of the prompt before the text, so that the prompt has to go through the blocks with each text.</summary>
     public bool ReadsPrompt { get; init; }
@@ -126,22 +145,25 @@ internal sealed record PoolingKind(Pooling Pooling, string Name, string Descript
 /// <param name="Feed">Gives its values for one batch.</param>
 internal sealed record PoolingInput(string Name, Action<OnnxGraph, string> Declare, Action<GraphFeeds, string, PooledBatch> Feed)
 {
-    /// <summary>
-    /// Weights [B,1,T] of the tokens in a sum: by a token's place among the tokens that take part, counted from 0, and by their number; 0 for all
-    /// others.
-    /// </summary>
-    public static PoolingInput Weights(string name, Func<PooledBatch, int, Range> tokens, Func<int, int, float> weight) => new(
+    /// <summary>Weights [B,1,T] of the tokens in a sum; 0 for those that take no part.</summary>
+    public static PoolingInput Weights(string name, Func<PooledBatch, int, Range> tokens, TokenWeight weight) => new(
         name,
         (graph, input) => graph.Input(input, OnnxType.Float, null, 1, null),
         (feeds, input, batch) => feeds.Add(input, batch.PerToken(tokens, weight, elsewhere: 0f), batch.Count, 1, batch.Length));
 
     /// <summary>A bias [B,T,1] that takes all other tokens out of a maximum or a softmax.</summary>
-    public static PoolingInput Bias(string name, Func<PooledBatch, int, Range> tokens) => new(
+    public static PoolingInput Bias(string name, Func<PooledBatch, int, Range> tokens, float elsewhere = float.NegativeInfinity) => new(
         name,
         (graph, input) => graph.Input(input, OnnxType.Float, null, null, 1),
         (feeds, input, batch) =>
-            feeds.Add(input, batch.PerToken(tokens, (_, _) => 0f, elsewhere: float.NegativeInfinity), batch.Count, batch.Length, 1));
+            feeds.Add(input, batch.PerToken(tokens, (_, _, _) => 0f, elsewhere), batch.Count, batch.Length, 1));
 }
+
+/// <summary>The weight of a token in a sum.</summary>
+/// <param name="place">Its place among the tokens that take part, counted from 0.</param>
+/// <param name="count">How many these are.</param>
+/// <param name="first">How many tokens of the text stand before them.</param>
+internal delegate float TokenWeight(int place, int count, int first);
 
 /// <summary>Where a kind of pooling adds its nodes.</summary>
 /// <param name="Layers">The layers, and the graph that they write into.</param>
@@ -155,6 +177,13 @@ internal sealed record PoolingNodes(Layers Layers, Backbone Backbone, string Sta
 
     /// <summary>The first token's state: [B,T,H] → [B,H].</summary>
     public string FirstToken() => Graph.Node("Gather", [State, Graph.Scalar(0L)], ("axis", 1));
+
+    /// <summary>The state of the token whose position [B,2] is the input: [B,T,H] → [B,H].</summary>
+    public string TokenAt() => Graph.Node("GatherND", [State, Input]);
+
+    /// <summary>The largest value of each channel, the input being added to all states: [B,T,H] → [B,H].</summary>
+    public string LargestOfChannels() =>
+        Graph.Node("ReduceMax", [Graph.Node("Add", [State, Input]), Graph.Constant<long>([1], 1)], ("keepdims", 0));
 
     /// <summary>The sum of the states, weighted by the input: [B,1,T]·[B,T,H] → [B,H].</summary>
     public string WeightedSum() => Squeeze(Graph.Node("MatMul", [Input, State]));
@@ -175,7 +204,13 @@ internal sealed record PoolingNodes(Layers Layers, Backbone Backbone, string Sta
 /// <param name="Backbone">The architecture.</param>
 /// <param name="Plan">Everything that is read of it.</param>
 /// <param name="Depth">The depth at which the pooling is asked for.</param>
-internal sealed record PoolingUse(string Name, Backbone Backbone, BackbonePlan Plan, int Depth);
+internal sealed record PoolingUse(string Name, Backbone Backbone, BackbonePlan Plan, int Depth)
+{
+    /// <summary>Why a pooling of the last depth cannot be used at another one; null if it is the last one.</summary>
+    public string? NotAtLastDepth(string pooling) => Depth == Backbone.BlockCount
+        ? null
+        : $"Pooling '{pooling}' reads the last depth only, which is {Backbone.BlockCount} for {Name}; depth {Depth} was asked for.";
+}
 
 /// <summary>The texts of a batch as poolings see them: positions among the tokens that go through the blocks.</summary>
 /// <param name="Ids">Token ids of the B texts.</param>
@@ -185,6 +220,9 @@ internal sealed record PoolingUse(string Name, Backbone Backbone, BackbonePlan P
 /// <param name="IsCausal">Whether a token sees only the tokens before it.</param>
 internal sealed record PooledBatch(IReadOnlyList<int[]> Ids, int Length, PromptSpan Prompt, int PrefixLength, bool IsCausal)
 {
+    /// <summary>What stands around a text where <see cref="Pooling.Sentence"/> pools it.</summary>
+    public PromptSpan SentencePrompt { get; init; }
+
     /// <summary>B.</summary>
     public int Count => Ids.Count;
 
@@ -197,18 +235,26 @@ internal sealed record PooledBatch(IReadOnlyList<int[]> Ids, int Length, PromptS
     /// <summary>The tokens that attention pooling chooses among.</summary>
     public Range Attended(int text) => BehindPrefix(Prompt.Attended(Ids[text].Length, IsCausal));
 
+    /// <summary>The tokens of a text that a repository of sentence-transformers pools.</summary>
+    public Range Sentence(int text) => BehindPrefix(SentencePrompt.Text(Ids[text].Length));
+
+    /// <summary>[B,2], for each text its index and the position of the first token that is pooled, or of its last one if none is.</summary>
+    public long[] FirstOfSentences() =>
+        [.. Ids.SelectMany((ids, text) => new long[] { text, Math.Min(SentencePrompt.Before, ids.Length - 1) - PrefixLength })];
+
     /// <summary>[B,2], for each text its index and the position of its last token.</summary>
     public long[] LastTokens() => [.. Ids.SelectMany((ids, text) => new long[] { text, ids.Length - PrefixLength - 1 })];
 
-    /// <summary>[B,T]: a value for some tokens of each text, by their place among these and by how many they are.</summary>
-    public float[] PerToken(Func<PooledBatch, int, Range> tokens, Func<int, int, float> value, float elsewhere)
+    /// <summary>[B,T]: a value for some tokens of each text.</summary>
+    public float[] PerToken(Func<PooledBatch, int, Range> tokens, TokenWeight value, float elsewhere)
     {
         float[] values = new float[Count * Length];
         Array.Fill(values, elsewhere);
         for (int text = 0; text < Count; text++)
         {
-            Span<float> own = values.AsSpan(text * Length, Length)[tokens(this, text)];
-            for (int token = 0; token < own.Length; token++) own[token] = value(token, own.Length);
+            Range range = tokens(this, text);
+            Span<float> own = values.AsSpan(text * Length, Length)[range];
+            for (int token = 0; token < own.Length; token++) own[token] = value(token, own.Length, range.Start.Value + PrefixLength);
         }
         return values;
     }

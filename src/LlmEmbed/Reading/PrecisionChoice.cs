@@ -31,15 +31,16 @@ internal sealed class PrecisionChoice(OpenBackbone backbone, BackbonePlan plan, 
     {
         int[][] texts = [.. Calibration.CheckedSentences.Select(preparation.Ids).Where(ids => ids.Length > 0)];
         float[] exact = run(Precision.Fp32, texts), quantized = run(Precision.Int8, texts);
-        int size = backbone.Model.HiddenSize, row = plan.Views.Count * size;
-        double[] similarities = [.. plan.Views.Select((_, view) =>
+        ViewRow row = backbone.RowOf(plan.Views);
+        double[] similarities = [.. row.Sizes.Zip(row.Offsets, (size, offset) =>
         {
+            Span<float> Of(float[] states, int text) => states.AsSpan(text * row.Length + offset, size);
             float[] mean = new float[size];
-            for (int text = 0; text < texts.Length; text++) TensorPrimitives.Add(mean, exact.AsSpan(text * row + view * size, size), mean);
+            for (int text = 0; text < texts.Length; text++) TensorPrimitives.Add(mean, Of(exact, text), mean);
             TensorPrimitives.Divide(mean, texts.Length, mean);
             return Enumerable.Range(0, texts.Length).Average(text =>
             {
-                Span<float> a = exact.AsSpan(text * row + view * size, size), b = quantized.AsSpan(text * row + view * size, size);
+                Span<float> a = Of(exact, text), b = Of(quantized, text);
                 TensorPrimitives.Subtract(a, mean, a);
                 TensorPrimitives.Subtract(b, mean, b);
                 return (double)TensorPrimitives.CosineSimilarity<float>(a, b);
@@ -53,6 +54,7 @@ internal sealed class PrecisionChoice(OpenBackbone backbone, BackbonePlan plan, 
     {
         if (runtime.FolderOfWeights is not string folder) return null;
         string views = string.Join('-', plan.Views.Select(view => $"{view.Depth}{Poolings.NameOf(view.Pooling)}"));
+        if (plan.ReadsSentence) views += backbone.Sentence.Sha256;
         string prompt = preparation.Prompt == default ? "" : string.Join(' ', preparation.Ids("text"));
         EncoderFingerprint key = new(
             ("weights", backbone.Weights.Key), ("views", views), ("pad_to", $"{plan.PadTo}"), (

@@ -6,7 +6,7 @@ namespace LlmEmbed.Reading;
 internal readonly record struct PromptSpan(int Before, int After)
 {
     /// <summary>The text's own of so many tokens; without a prompt the special tokens count as the text's.</summary>
-    public Range Text(int count) => Before..(count - After);
+    public Range Text(int count) => Math.Min(Before, count - After)..(count - After);
 
     /// <summary>The same without the first token of all, unless there is no other.</summary>
     public Range TextWithoutFirst(int count) => Before == 0 && count - After > 1 ? 1..(count - After) : Text(count);

@@ -10,19 +10,20 @@ internal sealed class StoredReader : IStateReader
     private readonly EmbeddingStore _views;
     private readonly Func<int, EmbeddingStore> _openTokens;
     private readonly string _folder;
-    private readonly int _rowLength, _hiddenSize;
+    private readonly int _hiddenSize;
     private EmbeddingStore? _tokens;
 
     /// <param name="inner">Computes what is not stored; disposed of with this reader.</param>
     /// <param name="folder">The folder of all stores.</param>
     /// <param name="fingerprintOf">What decides the bits of the pooled states, or of the token states at a depth.</param>
-    /// <param name="viewCount">D.</param>
+    /// <param name="row">What is kept of each text; views of different sizes are kept as one.</param>
     /// <param name="hiddenSize">H.</param>
-    public StoredReader(IStateReader inner, string folder, Func<int?, EncoderFingerprint> fingerprintOf, int viewCount, int hiddenSize)
+    public StoredReader(IStateReader inner, string folder, Func<int?, EncoderFingerprint> fingerprintOf, ViewRow row, int hiddenSize)
     {
-        (_inner, _folder, _rowLength, _hiddenSize) = (inner, folder, viewCount * hiddenSize, hiddenSize);
+        (_inner, _folder, _hiddenSize) = (inner, folder, hiddenSize);
         _openTokens = depth => EmbeddingStore.Open(folder, fingerprintOf(depth), 1, hiddenSize);
-        _views = EmbeddingStore.Open(folder, fingerprintOf(null), viewCount, hiddenSize);
+        (int views, int size) = row.CommonSize is int common ? (row.Sizes.Count, common) : (1, row.Length);
+        _views = EmbeddingStore.Open(folder, fingerprintOf(null), views, size);
     }
 
     /// <summary>What was found damaged so far and set aside.</summary>

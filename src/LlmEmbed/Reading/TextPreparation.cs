@@ -8,11 +8,18 @@ namespace LlmEmbed.Reading;
 /// <param name="AreEmpty">[N], whether a text gives no token of its own: none at all, or special ones only.</param>
 internal sealed record PreparedTexts(TokenizedText[] Tokens, TextKey[] Keys, bool[] AreEmpty);
 
-/// <summary>Everything that happens to a text before the engine: the prompt around it, its tokens, and the token before a single one.</summary>
+/// <summary>
+/// Everything that happens to a text before the engine: the prompt around it, its tokens, and the token before a single one. A template's parts are
+/// tokenized apart from the text; a prompt that stands before the text is tokenized together with it, as sentence-transformers does.
+/// </summary>
 internal sealed class TextPreparation
 {
+    /// <summary>Beginnings of texts that join with a prompt's end in different ways, if in any.</summary>
+    private static readonly string[] Beginnings = ["a", "A", " a", "1", ".", "\n"];
+
     private readonly Tokenizer _tokenizer;
-    private readonly bool _isPrompted, _isCausal;
+    private readonly bool _hasTemplate, _isCausal;
+    private readonly string _before;
     private readonly int _maxTokens, _threads;
 
     /// <param name="backbone">The backbone.</param>
@@ -20,13 +27,17 @@ internal sealed class TextPreparation
     /// <param name="threads">Threads that tokenize; null takes one for each logical processor.</param>
     public TextPreparation(OpenBackbone backbone, BackbonePlan plan, int? threads)
     {
-        (_isPrompted, _isCausal, _maxTokens, _threads) = (
-            plan.Prompt is not null, backbone.Model.IsCausal, plan.MaxTokens, threads ?? Environment.ProcessorCount);
-        _tokenizer = plan.Prompt is string prompt ? backbone.Tokenizer.WithPrompt(prompt) : backbone.Tokenizer;
-        if (plan.MaxTokens <= _tokenizer.Frame.Count)
+        (_hasTemplate, _before, _isCausal, _maxTokens, _threads) = (
+            plan.Template is not null, plan.TextBefore, backbone.Model.IsCausal, plan.MaxTokens, threads ?? Environment.ProcessorCount);
+        _tokenizer = plan.Template is string template ? backbone.Tokenizer.WithPrompt(template) : backbone.Tokenizer;
+        if (_hasTemplate) Prompt = new(_tokenizer.Frame.Before.Length, _tokenizer.Frame.After.Length);
+        else if (_before.Length > 0) Prompt = new(LengthOfPrompt(), 0);
+        IdsBefore = _hasTemplate ? _tokenizer.Frame.Before : _before.Length > 0 ? SharedBeginning() : [];
+        int around = _hasTemplate || _before.Length == 0 ? _tokenizer.Frame.Count : Prompt.Before + _tokenizer.Frame.After.Length;
+        if (plan.MaxTokens <= around)
             throw new LlmEmbedException(
-                $"A limit of {plan.MaxTokens} tokens leaves no room for a text: {_tokenizer.Frame.Count} tokens stand around every text of " +
-                $"{backbone.Name}. Raise the limit.");
+                $"A limit of {plan.MaxTokens} tokens leaves no room for a text: {around} tokens stand around every text of {backbone.Name}. Raise " +
+                "the limit.");
         LeadToken = plan.SingleTokensBehindLineBreak ? backbone.LeadToken(plan.MaxTokens) : null;
     }
 
@@ -34,13 +45,16 @@ internal sealed class TextPreparation
     public int? LeadToken { get; }
 
     /// <summary>Whether special tokens or a prompt stand before every text.</summary>
-    public bool HasTokensBefore => _tokenizer.Frame.Before.Length > 0;
+    public bool HasTokensBefore => _tokenizer.Frame.Before.Length + _before.Length > 0;
 
-    /// <summary>Token ids of what stands before every text.</summary>
-    public int[] IdsBefore => _tokenizer.Frame.Before;
+    /// <summary>
+    /// Token ids of the prompt with which texts begin; none if there is no prompt. Of a prompt that is tokenized together with the text these are the
+    /// ones that stay the same before several beginnings; a text may still begin otherwise, where it shares a token with the prompt.
+    /// </summary>
+    public int[] IdsBefore { get; }
 
     /// <summary>The tokens of the prompt around every text.</summary>
-    public PromptSpan Prompt => _isPrompted ? new(_tokenizer.Frame.Before.Length, _tokenizer.Frame.After.Length) : default;
+    public PromptSpan Prompt { get; }
 
     /// <summary>Tokenizes texts and makes their keys, which needs no engine and so can be done while one is at work.</summary>
     public PreparedTexts Prepare(IReadOnlyList<string> texts, CancellationToken cancellationToken) =>
@@ -53,7 +67,7 @@ internal sealed class TextPreparation
     public TokenizedText[] Tokenize(IReadOnlyList<string> texts, CancellationToken cancellationToken) => ForEach(texts, Tokenize, cancellationToken);
 
     /// <summary>Token ids of one text with its prompt, but without the token before a single one.</summary>
-    public int[] Ids(string text) => _tokenizer.Encode(text, _maxTokens).Ids;
+    public int[] Ids(string text) => _tokenizer.Encode(_before + text, _maxTokens).Ids;
 
     /// <summary>For each text the number of tokens that attention pooling chooses among.</summary>
     public int[] AttendedCounts(IReadOnlyList<string> texts, CancellationToken cancellationToken) =>
@@ -61,6 +75,23 @@ internal sealed class TextPreparation
             .. Tokenize(texts, cancellationToken).Select(
                 text => Prompt.Attended(text.Ids.Length, _isCausal).GetOffsetAndLength(text.Ids.Length).Length),
         ];
+
+    /// <summary>
+    /// Tokens that count as the prompt's own: those of the prompt alone, without the special token at their end. At the seam a text may share a token
+    /// with it or have one less, as in sentence-transformers.
+    /// </summary>
+    private int LengthOfPrompt()
+    {
+        int[] ids = _tokenizer.Encode(_before).Ids;
+        return ids.Length - (ids is [.., int last] && _tokenizer.IsSpecial(last) ? 1 : 0);
+    }
+
+    /// <summary>The ids that the prompt has before texts which begin in different ways.</summary>
+    private int[] SharedBeginning()
+    {
+        int[][] ids = [.. Beginnings.Select(beginning => _tokenizer.Encode(_before + beginning).Ids)];
+        return ids.Aggregate((shared, other) => shared[..shared.AsSpan().CommonPrefixLength(other)]);
+    }
 
     private T[] ForEach<T>(IReadOnlyList<string> texts, Func<string, T> make, CancellationToken cancellationToken)
     {
@@ -72,9 +103,9 @@ internal sealed class TextPreparation
 
     private TokenizedText Tokenize(string text)
     {
-        TokenizedText tokens = _tokenizer.Encode(text, _maxTokens);
+        TokenizedText tokens = _tokenizer.Encode(_before + text, _maxTokens);
         // A prompt around nothing is no text.
-        if (_isPrompted && _tokenizer.IsEmpty(text)) return tokens with { Ids = [] };
+        if (_hasTemplate && _tokenizer.IsEmpty(text)) return tokens with { Ids = [] };
         bool isFirst = Prompt.Before == 0 && tokens.Ids.Length - Prompt.After == 1 && tokens.Ids.Length < _maxTokens;
         return isFirst && LeadToken is int lead ? tokens with { Ids = [lead, .. tokens.Ids] } : tokens;
     }

@@ -3,6 +3,7 @@ using LlmEmbed.Data;
 using LlmEmbed.Learning;
 using LlmEmbed.Models;
 using LlmEmbed.Reading;
+using LlmEmbed.Tokenization;
 
 namespace LlmEmbed.Recipes;
 
@@ -51,13 +52,13 @@ internal sealed class AutomaticTraining(
             part.Texts, features.RowTarget, Progress, CancellationToken, backbone => tokens?.RowsOf(backbone.Name, sample));
         long start = Stopwatch.GetTimestamp();
         HeadTrainingData data = HeadTrainingData.Of(part, features, layout);
-        Dictionary<string, double> lengths = candidates.Backbones.ToDictionary(
-            backbone => backbone.Name, backbone => backbone.TokensPerText(part.Texts));
+        Dictionary<string, double> blockCosts = candidates.Backbones.ToDictionary(
+            backbone => backbone.Name, backbone => backbone.TokensPerText(part.Texts) * backbone.HiddenSize * backbone.HiddenSize);
         IReadOnlyList<ViewKey>[] presets = Presets(candidates.Backbones);
         ViewChoice? choice = ViewChooser.Choose(
             data,
             presets,
-            backbone => lengths[backbone],
+            backbone => blockCosts[backbone],
             LinearOptions.Of(PlanOf(recipe.Head)),
             Allowed(candidates, read, texts.Texts.Length - sample.Length),
             Progress,
@@ -88,8 +89,8 @@ internal sealed class AutomaticTraining(
         : (SampleTexts, false);
 
     /// <summary>
-    /// Sets that have proved themselves on some data: the default views, which suit sentiment; the mean of each last depth, which suits topics; and
-    /// everything.
+    /// Sets that have proved themselves on some data: the default views, which suit sentiment; the mean of each last depth, which suits topics; what
+    /// the authors of repositories mean, if they say it; and everything.
     /// </summary>
     public static IReadOnlyList<ViewKey>[] Presets(IReadOnlyList<BackboneReader> backbones)
     {
@@ -99,10 +100,12 @@ internal sealed class AutomaticTraining(
                     backbone => backbone.Plan.Views.Where(view => wanted(backbone.Backbone.Model, view))
                         .Select(view => new ViewKey(backbone.Name, view))),
             ];
+        ViewKey[] sentences = Where((_, view) => view.Pooling == Pooling.Sentence);
         return
         [
             Where((model, view) => ViewSelection.Default.Resolve(model.IsCausal, model.BlockCount).Contains(view)),
-            Where((model, view) => view.Depth == model.BlockCount && view.Pooling != Pooling.Last),
+            Where((model, view) => view.Depth == model.BlockCount && view.Pooling is not (Pooling.Last or Pooling.Sentence)),
+            .. sentences.Length > 0 ? new[] { sentences } : [],
             Where((_, _) => true),
         ];
     }
@@ -140,12 +143,33 @@ internal sealed class AutomaticTraining(
                 largest.Name, LearnedPooling.DepthOf(largest.Backbone.Model.BlockCount), largest.HiddenSize, largest.AttendedCounts(texts), memory);
     }
 
-    /// <summary>The candidate views of every backbone without a prompt.</summary>
+    /// <summary>The candidate views of every backbone without a template, and what its authors mean if they say it.</summary>
     private IEnumerable<(OpenBackbone Backbone, BackbonePlan Plan)> Candidates()
     {
         RequireDistinct(recipe.Backbones);
-        return recipe.Backbones.Select(name => Backbones.Open(name, Work)).Select(
-            backbone => (backbone, PlanOf(backbone, backbone.LineBreakPrompt, recipe.Precision)));
+        OpenBackbone[] open = [.. recipe.Backbones.Select(name => Backbones.Open(name, Work))];
+        if (recipe.PromptName is string name && open.All(backbone => backbone.DeclaredSentence is null))
+            throw new LlmEmbedException(
+                $"The prompt '{name}' is one of a sentence-transformers repository, and none of the backbones is one. Leave --prompt-name out.");
+        return open.SelectMany(CandidatesOf);
+    }
+
+    private IEnumerable<(OpenBackbone Backbone, BackbonePlan Plan)> CandidatesOf(OpenBackbone backbone)
+    {
+        BackbonePlan plain = PlanOf(backbone, backbone.LineBreakPrompt, recipe.Precision);
+        if (backbone.DeclaredSentence is not View sentence) return [(backbone, plain)];
+        BackbonePlan own = BackbonePlan.ForTraining(backbone, new EncoderOptions
+        {
+            Views = ViewSelection.Of(sentence),
+            Prompt = _prompt is not null && PromptTemplate.IsTemplate(_prompt) ? null : _prompt,
+            PromptName = recipe.PromptName,
+            MaxTokens = recipe.MaxTokens ?? BackbonePlan.MaxTokensBeside(backbone.Sentence),
+            Precision = recipe.Precision,
+        });
+        // Without a prompt the vector comes out of the pass that the depths need anyway.
+        return own.Prompt is null && plain.Prompt is null
+            ? [(backbone, plain with { Views = [.. plain.Views, sentence], MaxTokens = own.MaxTokens })]
+            : [(backbone, plain), (backbone, own with { Prompt = own.Prompt ?? "" })];
     }
 
     /// <summary>Every backbone as it is and, if there is a prompt, every decoder with it: the two compete, alone and together.</summary>
@@ -158,16 +182,23 @@ internal sealed class AutomaticTraining(
             {
                 BackboneReader plain = new(backbone, plan, Runtime, Work);
                 candidates.Add(plain);
-                if (_prompt is not null && _prompt != plan.Prompt && backbone.Model.IsCausal)
+                if (IsTriedWith(backbone, plan))
                     candidates.Add(new BackboneReader(backbone, PlanOf(backbone, _prompt, plain.Plan.Precision), Runtime, Work));
             }
-            if (_prompt is not null && candidates.TrueForAll(candidate => !candidate.Backbone.Model.IsCausal))
+            if (_prompt is { Length: > 0 } && candidates.TrueForAll(candidate => candidate.Plan.Prompt != _prompt))
                 throw new LlmEmbedException(
                     "A prompt is tried with decoders, and none of the backbones is one. Add a decoder, give depths (--depths) to use the prompt as " +
                     "it is, or leave it out.");
             return new FeatureReader(candidates);
         });
     }
+
+    /// <summary>
+    /// Whether the views of depths are tried with the prompt too. One that stands before the text belongs to the authors' view, if there is one.
+    /// </summary>
+    private bool IsTriedWith(OpenBackbone backbone, BackbonePlan plan) => _prompt is { Length: > 0 } prompt && prompt != plan.Prompt
+        && backbone.Model.IsCausal && plan.Views[0].Pooling != Pooling.Sentence
+        && (PromptTemplate.IsTemplate(prompt) || backbone.DeclaredSentence is null);
 
     private BackbonePlan PlanOf(OpenBackbone backbone, string? prompt, Precision precision) => BackbonePlan.ForTraining(backbone, new EncoderOptions
     {

@@ -21,6 +21,7 @@ internal sealed class FixedTraining(
         {
             Views = recipe.Views,
             Prompt = Fill(recipe.Prompt, classes),
+            PromptName = recipe.PromptName,
             PadTo = recipe.PadTo,
             MaxTokens = recipe.MaxTokens,
             Precision = recipe.Precision,

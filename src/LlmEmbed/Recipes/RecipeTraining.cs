@@ -40,6 +40,7 @@ internal abstract class RecipeTraining(OpenBackbones backbones, int seed, IProgr
                 {
                     Backbones = recipe.Backbones,
                     Prompt = recipe.Prompt,
+                    PromptName = recipe.PromptName,
                     Head = recipe.Head,
                     Precision = recipe.Precision,
                     MaxTokens = recipe.MaxTokens,
@@ -101,7 +102,7 @@ internal abstract class RecipeTraining(OpenBackbones backbones, int seed, IProgr
     protected LearningPlan PlanOf(HeadOptions head) => new(head) { Seed = (ulong)Seed, Threads = Threads, LearnsPooling = false };
 
     /// <summary>The prompt with the classes in it; null for none.</summary>
-    /// <exception cref="LlmEmbedException">The template does not hold <c>{text}</c> once.</exception>
+    /// <exception cref="LlmEmbedException">The template holds <c>{text}</c> more than once.</exception>
     protected static string? Fill(string? prompt, IReadOnlyList<string> classes) => PromptTemplate.Fill(prompt, classes);
 
     /// <exception cref="LlmEmbedException">No backbone is named, or one twice.</exception>

@@ -82,17 +82,17 @@ internal sealed class ViewChooser : IDisposable
     private readonly IProgress<WorkProgress>? _progress;
     private readonly CancellationToken _cancellationToken;
     private readonly int _repetitions;
-    private readonly Func<string, double> _tokens;
+    private readonly Func<string, double> _blockCost;
     private readonly RowSpace _rowSpace;
 
     private ViewChooser(
         HeadTrainingData data,
-        Func<string, double> tokens,
+        Func<string, double> blockCost,
         LinearOptions options,
         IProgress<WorkProgress>? progress,
         CancellationToken cancellationToken)
     {
-        (_data, _tokens, _options, _progress, _cancellationToken) = (data, tokens, options, progress, cancellationToken);
+        (_data, _blockCost, _options, _progress, _cancellationToken) = (data, blockCost, options, progress, cancellationToken);
         _repetitions = data.Rows <= FewRows ? Repetitions : 1;
         _rowSpace = new RowSpace(data, options.Threads, cancellationToken);
     }
@@ -104,7 +104,7 @@ internal sealed class ViewChooser : IDisposable
     /// Sets of views that have proved themselves elsewhere, the default views first, each in the order of the candidates. They are compared with the
     /// sets that are found or, if there are few rows, averaged.
     /// </param>
-    /// <param name="tokens">How many tokens of a text a backbone of the layout reads, relative to the others.</param>
+    /// <param name="blockCost">What a block of a backbone of the layout costs for a text: its tokens × hidden size².</param>
     /// <param name="allowed">Whether a set may be chosen; the cheapest one may always.</param>
     /// <param name="options">How the regressions are fitted.</param>
     /// <param name="progress">Told about each regression.</param>
@@ -113,14 +113,14 @@ internal sealed class ViewChooser : IDisposable
     public static ViewChoice? Choose(
         HeadTrainingData data,
         IReadOnlyList<IReadOnlyList<ViewKey>> presets,
-        Func<string, double> tokens,
+        Func<string, double> blockCost,
         LinearOptions options,
         Func<ViewSetScore, bool>? allowed = null,
         IProgress<WorkProgress>? progress = null,
         CancellationToken cancellationToken = default)
     {
         if (!LinearHeadTrainer.CanHoldOut(data)) return null;
-        using ViewChooser chooser = new(data, tokens, options, progress, cancellationToken);
+        using ViewChooser chooser = new(data, blockCost, options, progress, cancellationToken);
         return chooser.Choose(presets, allowed ?? (_ => true));
     }
 
@@ -258,8 +258,8 @@ internal sealed class ViewChooser : IDisposable
         return new Scored(new ViewSetScore(views, score!, CostOf(views), losses), logits);
     }
 
-    private double CostOf(IReadOnlyList<ViewKey> views) => _data.Layout.ColumnsOf(views).GroupBy(view => view.Backbone)
-        .Sum(backbone => _tokens(backbone.Key) * backbone.Max(view => view.Depth) * backbone.First().Size * backbone.First().Size);
+    private double CostOf(IReadOnlyList<ViewKey> views) =>
+        views.GroupBy(view => view.Backbone).Sum(backbone => _blockCost(backbone.Key) * backbone.Max(view => view.Depth));
 
     /// <param name="Score">What is reported.</param>
     /// <param name="Logits">[N,C], out of fold and calibrated.</param>

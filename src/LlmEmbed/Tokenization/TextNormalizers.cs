@@ -5,6 +5,9 @@ namespace LlmEmbed.Tokenization;
 /// <summary>Rewrites text before it is split. It may return the text itself if nothing changes.</summary>
 internal abstract class TextNormalizer
 {
+    /// <summary>Whether it is the step that does nothing but lower a text, or has it among its steps. BERT's, which can lower too, is none.</summary>
+    public virtual bool Lowers => false;
+
     public abstract ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text);
 
     /// <summary>Rewrites a text and keeps track of its first character, as the tokenizers library does with its alignments.</summary>
@@ -32,6 +35,8 @@ internal sealed class NormalizerStage(TextNormalizer normalizer, TextStage next)
 
 internal sealed class SequenceNormalizer(IReadOnlyList<TextNormalizer> normalizers) : TextNormalizer
 {
+    public override bool Lowers => normalizers.Any(normalizer => normalizer.Lowers);
+
     public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text)
     {
         foreach (TextNormalizer normalizer in normalizers) text = normalizer.Normalize(text);
@@ -54,6 +59,8 @@ internal sealed class UnicodeFormNormalizer(NormalizationForm form) : TextNormal
 /// <summary>Lowers each character by itself: no rule looks at its neighbours, so that a sigma at the end of a word becomes σ too.</summary>
 internal sealed class LowercaseNormalizer : TextNormalizer
 {
+    public override bool Lowers => true;
+
     public override ReadOnlySpan<char> Normalize(ReadOnlySpan<char> text)
     {
         using CharBuffer lower = new(text.Length);

@@ -102,6 +102,9 @@ public sealed class Tokenizer
         return !beginning.IsFull || !HasOwnToken(Ids(text, isTextStart: true));
     }
 
+    /// <summary>Whether an id is that of a special token.</summary>
+    internal bool IsSpecial(int id) => _specialTokens.Contains(id);
+
     private bool HasOwnToken(IdSink ids)
     {
         foreach (int id in ids.Kept)

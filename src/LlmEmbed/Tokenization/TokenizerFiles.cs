@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Unicode;
+using LlmEmbed.Checkpoints;
 using LlmEmbed.Files;
 
 namespace LlmEmbed.Tokenization;
@@ -41,7 +42,17 @@ internal static class TokenizerFiles
         string file = Directory.Exists(path) ? FindIn(path) : path;
         TokenizerFileKind kind = TokenizerFileKind.Of(file)
             ?? throw FileProblem.In(file, "not a tokenizer file, expected tokenizer.json, tokenizer.model, vocab.json, vocab.txt or a .gguf file.");
-        return kind.Read(file);
+        TokenizerParts parts = kind.Read(file);
+        return Directory.Exists(path) && SentenceFiles.LoweringFile(path) is string asking ? Lowering(parts, asking) : parts;
+    }
+
+    /// <summary>The same tokenizer for texts in lower case, which a repository of sentence-transformers may ask for.</summary>
+    private static TokenizerParts Lowering(TokenizerParts parts, string asking)
+    {
+        parts = parts with { SourceFiles = [.. parts.SourceFiles, asking] };
+        if (parts.Normalizer is { Lowers: true }) return parts;
+        LowercaseNormalizer lower = new();
+        return parts with { Normalizer = parts.Normalizer is { } own ? new SequenceNormalizer([lower, own]) : lower };
     }
 
     /// <summary>

@@ -81,8 +81,8 @@ public sealed class ViewChooserTests
         HeadTrainingData data = Data(60, [Signal(10), Signal(10)]);
         FeatureLayout layout = new([data.Layout.Views[0], data.Layout.Views[1] with { Backbone = "prompted" }]);
         data = new HeadTrainingData(data.Features, data.Labels, data.ClassCount, layout);
-        double Tokens(string backbone) => backbone == "prompted" ? 3 : 1;
-        ViewChoice choice = ViewChooser.Choose(data, [layout.Keys], Tokens, new LinearOptions(), cancellationToken: Cancellation)!;
+        double BlockCost(string backbone) => backbone == "prompted" ? 3 : 1;
+        ViewChoice choice = ViewChooser.Choose(data, [layout.Keys], BlockCost, new LinearOptions(), cancellationToken: Cancellation)!;
         Assert.Equal([1, 3, 4], new[] { choice.Singles[0], choice.Singles[1], choice.Chosen }.Select(score => score.Cost / choice.Singles[0].Cost));
     }
 

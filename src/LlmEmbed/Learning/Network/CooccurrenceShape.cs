@@ -15,10 +15,10 @@ internal sealed class CooccurrenceShape
     {
         (Layout, ClassCount) = (layout, classCount);
         string decoder = layout.Views[0].Backbone;
-        DecoderViews = [.. Enumerable.Range(0, layout.Views.Count).Where(view => layout.Views[view].Backbone == decoder)];
         int decoderSize = layout.Views[0].Size;
-        if (DecoderViews.Any(view => layout.Views[view].Size != decoderSize))
-            throw new ArgumentException($"The views of '{decoder}' differ in size.", nameof(layout));
+        // A sentence's vector may have another size than its backbone's states; then it is compressed like a view of another backbone.
+        bool IsOfDecoder(int view) => layout.Views[view].Backbone == decoder && layout.Views[view].Size == decoderSize;
+        DecoderViews = [.. Enumerable.Range(0, layout.Views.Count).Where(IsOfDecoder)];
         Width = layout.Views.FirstOrDefault(view => view.Backbone != decoder)?.Size ?? Math.Min(decoderSize, MaxWidth);
         // Without a fusion operator the network reads the raw features: a plain multi-layer perceptron.
         CompressedViews = fusion == FusionOperators.None
