@@ -180,7 +180,7 @@ public sealed class Inspection
         IEnumerable<string> modules = sentence.Modules.Select(module => module.Description);
         return new JsonObject
         {
-            ["declared"] = sentence.IsDeclared ? "in modules.json" : "nowhere: the rule of sentence-transformers for other checkpoints holds",
+            ["declared"] = sentence.Declared ?? "nowhere: the rule of sentence-transformers for other checkpoints holds",
             ["pooling"] = new JsonArray([.. sentence.Modes.Select(mode => (JsonNode)mode.Name)]),
             ["prompt_is_pooled"] = sentence.IncludesPrompt,
             ["modules"] = new JsonArray([.. modules.Select(module => (JsonNode)module)]),

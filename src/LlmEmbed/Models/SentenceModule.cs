@@ -47,6 +47,15 @@ internal sealed record SentenceModule(string Description, int Size, VectorStep A
         throw files.NotImplemented($"{string.Join(" or ", Kinds.Select(kind => kind.Name))} behind the pooling");
     }
 
+    /// <summary>y = W·x, with W [out,in].</summary>
+    public static SentenceModule OfMatrix(Weight weight)
+    {
+        (int outputs, int inputs) = ((int)weight.Shape[0], weight.RowLength);
+        float[] matrix = new float[outputs * inputs];
+        weight.CopyTo(matrix);
+        return new SentenceModule($"Dense {inputs} → {outputs}, Identity", outputs, (input, output) => Multiply(matrix, input, output));
+    }
+
     /// <summary>y = activation(W·x + b), to which x is added, or a product with it where the sizes differ.</summary>
     private static SentenceModule ReadDense(SentenceModuleFiles files, int size)
     {

@@ -68,7 +68,7 @@ internal sealed class OpenBackbone : IDisposable
     };
 
     /// <summary>The view <see cref="Pooling.Sentence"/>, if the repository itself says what it is and it can be computed; else null.</summary>
-    public View? DeclaredSentence => _sentence is { IsDeclared: true } ? new View(Model.BlockCount, Pooling.Sentence) : null;
+    public View? DeclaredSentence => _sentence is { Declared: not null } ? new View(Model.BlockCount, Pooling.Sentence) : null;
 
     /// <summary>What a user should know of its files. Each is a sentence.</summary>
     public IReadOnlyList<string> Notes =>

@@ -38,6 +38,17 @@ internal sealed class SentenceView
         Size = Math.Min(size, files.TruncateTo ?? size);
         MaxTokens = Math.Min(files.MaxTokens ?? positions, positions);
         Sha256 = FileHash.OfAll(files.Files);
+        Declared = "in modules.json";
+    }
+
+    /// <summary>Of a GGUF file that names a pooling.</summary>
+    private SentenceView(string source, StoredPooling stored, int hiddenSize, int maxTokens)
+        : this(source, stored.Mode, hiddenSize, maxTokens)
+    {
+        Modules = [.. stored.Dense.Select(SentenceModule.OfMatrix)];
+        Size = Modules is [.., var last] ? last.Size : hiddenSize;
+        Sha256 = string.Join(' ', Modules.Select(module => module.Description).Prepend(stored.Mode)); // the file's own hash covers the values
+        Declared = "in the GGUF file";
     }
 
     /// <summary>Of any other checkpoint, by the library's own rule.</summary>
@@ -47,8 +58,8 @@ internal sealed class SentenceView
         (IncludesPrompt, Modules) = (true, []);
     }
 
-    /// <summary>Whether the repository says it itself, in modules.json.</summary>
-    public bool IsDeclared => _files is not null;
+    /// <summary>Where the repository says it itself; null if it does not.</summary>
+    public string? Declared { get; }
 
     /// <summary>The pooling modes whose vectors are concatenated.</summary>
     public IReadOnlyList<SentencePooling> Modes { get; }
@@ -66,8 +77,8 @@ internal sealed class SentenceView
     public int MaxTokens { get; }
 
     /// <summary>
-    /// Differs wherever the vector of the same states differs: SHA-256 over the repository's files of modules, or the mode of a checkpoint without
-    /// any.
+    /// Differs wherever the vector of the same states differs: SHA-256 over the repository's files of modules, or the mode and the shapes of a
+    /// checkpoint that holds all of it itself.
     /// </summary>
     public string Sha256 { get; }
 
@@ -90,6 +101,7 @@ internal sealed class SentenceView
     {
         string path = model.Checkpoint.Path;
         if (SentenceFiles.AreIn(path)) return new SentenceView(path, SentenceFiles.Read(path), model.HiddenSize, model.MaxTokens);
+        if (model.Checkpoint.Pooling is { } stored) return new SentenceView(path, stored, model.HiddenSize, model.MaxTokens);
         ModelConfig config = model.Checkpoint.Config;
         bool isLanguageModel = (config.Texts("architectures")?.Any(name => name.EndsWith("ForCausalLM", StringComparison.Ordinal)) ?? model.IsCausal)
             && model.IsCausal;
