@@ -28,6 +28,7 @@ internal static class Architectures
         ("olmo3", checkpoint => new Olmo2(checkpoint)),
         ("phi3", checkpoint => new Phi3(checkpoint)),
         ("smollm3", checkpoint => new SmolLm3(checkpoint)),
+        ("stablelm", checkpoint => new StableLm(checkpoint)),
     ];
 
     /// <summary>Chooses the architecture by the configuration's <c>model_type</c> and reads the configuration; weights are read later.</summary>

@@ -9,7 +9,7 @@ public sealed class TokenizerJsonGoldenTests
     [
         "bert", "bert-mlm", "bert-old-names", "distilbert", "eurobert", "gemma2", "gemma3-bidirectional", "gemma3-global", "gemma3-nested",
         "granite", "gte", "llama-gqa", "llama-mha", "llama3-rope", "mistral", "modernbert", "mpnet", "nomic-bert", "olmo2", "olmo3", "phi3",
-        "phi3-longrope", "qwen2", "qwen3", "roberta", "smollm3", "xlm-roberta",
+        "phi3-longrope", "qwen2", "qwen3", "roberta", "smollm3", "stablelm", "xlm-roberta",
     ];
 
     public static TheoryData<string> Published { get; } = ["llama2", "llama3", "minilm", "qwen3", "smollm2-digits", "smollm2-gguf-derived"];
