@@ -449,7 +449,7 @@ start "heads with an odd number of channels"; with_data; copy llama-gqa; replace
 refuse 1 "expected an even number" $train_llama
 
 start "heads with 2^30 channels"; with_data; copy llama-gqa; replace llama-gqa/config.json '"hidden_size"' '"head_dim": 1073741824, "hidden_size"'
-refuse 1 "has the shape [64,64], expected [4294967296,64]" $train_llama
+refuse 1 "which makes 4294967296 channels of 4 heads, too many" $train_llama
 
 start "2^31 - 1 blocks"; with_data; copy llama-gqa; replace llama-gqa/config.json '"num_hidden_layers": 3' '"num_hidden_layers": 2147483647'
 refuse 1 "2147483647 blocks are asked for" $train_llama --depths all

@@ -17,7 +17,8 @@ public sealed class PromptTests : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
-    public static TheoryData<string> Decoders => ["llama-gqa", "qwen2", "qwen3", "smollm2-135m-instruct", "gpt2", "gpt-neox"];
+    public static TheoryData<string> Decoders =>
+        ["llama-gqa", "qwen2", "qwen3", "phi3", "smollm3", "olmo2", "gpt2", "gpt-neox", "smollm2-135m-instruct"];
 
     public void Dispose() => _folder.Dispose();
 

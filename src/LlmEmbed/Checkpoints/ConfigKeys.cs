@@ -85,9 +85,9 @@ internal static class ConfigKeys
             // Tokens, which the tokenizer's own files decide.
             .. Harmless(
                 """
-                bos_token bos_token_id bos_token_ids cls_token cls_token_id decoder_start_token_id eos_token eos_token_id eos_token_ids forced_bos_token_id
-                forced_eos_token_id mask_token mask_token_id model_max_length pad_token pad_token_id pad_token_ids padding_side sep_token sep_token_id
-                tokenizer_model_max_length tokenizer_padding_side unk_token unk_token_id
+                bos_token bos_token_id bos_token_ids cls_token cls_token_id decoder_start_token_id eos_token eos_token_id eos_token_ids
+                forced_bos_token_id forced_eos_token_id mask_token mask_token_id model_max_length pad_token pad_token_id pad_token_ids
+                padding_side sep_token sep_token_id tokenizer_model_max_length tokenizer_padding_side unk_token unk_token_id
                 """),
             // How text is generated, which versions 2 to 4 of transformers wrote into every config.json.
             .. Harmless(

@@ -17,8 +17,8 @@ internal sealed class ModelConfig
         ("EuroBert", "eurobert"), ("Gemma2", "gemma2"), ("Gemma3", "gemma3_text"), ("Gemma3Text", "gemma3_text"), ("Gemma3", "gemma3"),
         ("GPT2", "gpt2"), ("GPTNeoX", "gpt_neox"), ("Granite", "granite"), ("Llama", "llama"), ("Mistral", "mistral"),
         ("ModernBert", "modernbert"), ("MPNet", "mpnet"), ("New", "new"), ("NomicBert", "nomic_bert"), ("Olmo2", "olmo2"), ("Olmo3", "olmo3"),
-        ("Phi3", "phi3"), ("Qwen2", "qwen2"), ("Qwen3", "qwen3"), ("Roberta", "roberta"), ("SmolLM3", "smollm3"), ("T5", "t5"),
-        ("T5Encoder", "t5"), ("T5With", "t5"), ("XLMRoberta", "xlm-roberta"),
+        ("Phi3", "phi3"), ("Qwen2", "qwen2"), ("Qwen3", "qwen3"), ("Roberta", "roberta"), ("SmolLM3", "smollm3"), ("StableLm", "stablelm"),
+        ("T5", "t5"), ("T5Encoder", "t5"), ("T5With", "t5"), ("XLMRoberta", "xlm-roberta"),
     ];
 
     private readonly JsonSection _section;

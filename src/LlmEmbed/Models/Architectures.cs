@@ -28,6 +28,7 @@ internal static class Architectures
         ("olmo3", checkpoint => new Olmo2(checkpoint)),
         ("phi3", checkpoint => new Phi3(checkpoint)),
         ("smollm3", checkpoint => new SmolLm3(checkpoint)),
+        ("stablelm", checkpoint => new StableLm(checkpoint)),
         ("electra", checkpoint => new Electra(checkpoint)),
         ("albert", checkpoint => new Albert(checkpoint)),
         ("gpt2", checkpoint => new Gpt2(checkpoint)),

@@ -5,7 +5,7 @@ namespace LlmEmbed.Models;
 /// <summary>EuroBERT: an encoder with LLaMA's blocks. Hugging Face: modeling_eurobert.py.</summary>
 internal sealed class EuroBert(Checkpoint checkpoint) : Llama(checkpoint, ReadConfig(checkpoint.Config))
 {
-    public static LlamaConfig ReadConfig(ModelConfig config)
+    private static LlamaConfig ReadConfig(ModelConfig config)
     {
         config.Require("is_causal", "false");
         config.Require("use_bidirectional_attention", "true");

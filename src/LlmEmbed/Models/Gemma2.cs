@@ -4,8 +4,8 @@ using LlmEmbed.Engine;
 namespace LlmEmbed.Models;
 
 /// <summary>
-/// Gemma 2: LLaMA with norms behind attention and MLP too, whose weights the files hold as what is added to 1, with larger token embeddings, a limit on
-/// scores and a window in every second block. Hugging Face: modeling_gemma2.py.
+/// Gemma 2: LLaMA with norms behind attention and MLP too, whose weights the files hold as what is added to 1, with larger token embeddings, a limit
+/// on scores and a window in every second block. Hugging Face: modeling_gemma2.py.
 /// </summary>
 internal class Gemma2 : Llama
 {
@@ -35,12 +35,6 @@ internal class Gemma2 : Llama
         TiesEmbeddings = true,
     };
 
-    public static LlamaConfig ReadConfig(ModelConfig config) => Read(config, Defaults) with
-    {
-        ScoreCap = config.IsNull("attn_logit_softcapping") ? 0 : (float)config.Number("attn_logit_softcapping", 50),
-        WindowedBlocks = block => block % 2 == 0,
-    };
-
     /// <summary>What Gemma 2 and 3 have in common.</summary>
     protected static LlamaConfig Read(ModelConfig config, LlamaDefaults defaults)
     {
@@ -64,4 +58,14 @@ internal class Gemma2 : Llama
         MlpInputNorm = Norm($"{NameOf(block)}.pre_feedforward_layernorm"),
         MlpOutputNorm = Norm($"{NameOf(block)}.post_feedforward_layernorm"),
     };
+
+    private static LlamaConfig ReadConfig(ModelConfig config)
+    {
+        config.Require("use_bidirectional_attention", "false"); // what the window means then is known of Gemma 3 alone
+        return Read(config, Defaults) with
+        {
+            ScoreCap = config.IsNull("attn_logit_softcapping") ? 0 : (float)config.Number("attn_logit_softcapping", 50),
+            WindowedBlocks = block => block % 2 == 0,
+        };
+    }
 }

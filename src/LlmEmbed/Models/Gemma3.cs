@@ -9,7 +9,7 @@ namespace LlmEmbed.Models;
 /// </summary>
 internal sealed class Gemma3(Checkpoint checkpoint) : Gemma2(checkpoint, ReadConfig(checkpoint.Config))
 {
-    public static new LlamaConfig ReadConfig(ModelConfig config)
+    private static LlamaConfig ReadConfig(ModelConfig config)
     {
         if (config.ModelType == "gemma3" && config.Section("text_config") is { } text)
         {

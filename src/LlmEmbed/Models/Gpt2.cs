@@ -59,22 +59,14 @@ internal sealed record Gpt2Config
 internal sealed class Gpt2 : ResidualBackbone
 {
     private readonly Gpt2Config _config;
-    private readonly Weight _positions;
-    private readonly bool _isTransposed;
+    private Weight? _positions;
 
     public Gpt2(Checkpoint checkpoint)
-        : this(checkpoint, Gpt2Config.Read(checkpoint.Config))
-    {
-    }
+        : base(checkpoint, "wte.weight") => _config = Gpt2Config.Read(checkpoint.Config);
 
-    private Gpt2(Checkpoint checkpoint, Gpt2Config config)
-        : base(checkpoint, "wte.weight", config.VocabularySize, config.HiddenSize)
-    {
-        _config = config;
-        _positions = checkpoint.Require($"{Prefix}wpe.weight", config.MaxPositions, HiddenSize);
-        // GGUF files have all weights as [outputs, inputs]. The two sizes of this one differ.
-        _isTransposed = checkpoint.Require($"{Prefix}h.0.attn.c_attn.weight", -1, -1).Shape[0] == HiddenSize;
-    }
+    public override int HiddenSize => _config.HiddenSize;
+
+    public override int VocabularySize => _config.VocabularySize;
 
     public override int BlockCount => _config.BlockCount;
 
@@ -91,6 +83,7 @@ internal sealed class Gpt2 : ResidualBackbone
     public override void EmbedBehind(int before, ReadOnlySpan<int> ids, Span<float> destination)
     {
         base.Embed(ids, destination);
+        _positions ??= Checkpoint.Require($"{Prefix}wpe.weight", MaxTokens, HiddenSize);
         float[] scratch = new float[HiddenSize];
         for (int t = 0; t < ids.Length; t++) AddRow(_positions, before + t, scratch, destination.Slice(t * HiddenSize, HiddenSize));
     }
@@ -117,7 +110,11 @@ internal sealed class Gpt2 : ResidualBackbone
         };
     }
 
-    private LinearLayer AsStored(LinearLayer layer) => layer with { IsTransposed = _isTransposed };
+    /// <summary>GGUF files have all weights as [outputs, inputs]. The two sizes of this one differ.</summary>
+    private LinearLayer AsStored(LinearLayer layer) => layer with
+    {
+        IsTransposed = Checkpoint.Weights.TryGetValue($"{Prefix}h.0.attn.c_attn.weight", out Weight? first) && first.Shape[0] == HiddenSize,
+    };
 
     private LayerNormLayer Norm(string name) => new($"{name}.weight", $"{name}.bias", HiddenSize, _config.Epsilon);
 }

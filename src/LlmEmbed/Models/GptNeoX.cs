@@ -88,12 +88,11 @@ internal sealed class GptNeoX : ResidualBackbone
     private readonly GptNeoXConfig _config;
 
     public GptNeoX(Checkpoint checkpoint)
-        : this(checkpoint, GptNeoXConfig.Read(checkpoint.Config))
-    {
-    }
+        : base(checkpoint, "embed_in.weight") => _config = GptNeoXConfig.Read(checkpoint.Config);
 
-    private GptNeoX(Checkpoint checkpoint, GptNeoXConfig config)
-        : base(checkpoint, "embed_in.weight", config.VocabularySize, config.HiddenSize) => _config = config;
+    public override int HiddenSize => _config.HiddenSize;
+
+    public override int VocabularySize => _config.VocabularySize;
 
     public override int BlockCount => _config.BlockCount;
 

@@ -10,13 +10,6 @@ internal sealed class Granite(Checkpoint checkpoint) : Llama(checkpoint, ReadCon
 {
     private readonly float _residualFactor = (float)checkpoint.Config.Number("residual_multiplier", 1);
 
-    public static LlamaConfig ReadConfig(ModelConfig config) => LlamaConfig.Read(config, new LlamaDefaults()) with
-    {
-        Scale = (float)config.Number("attention_multiplier", 1),
-        EmbeddingFactor = (float)config.Number("embedding_multiplier", 1),
-        LogitFactor = (float)(1 / config.Number("logits_scaling", 1)),
-    };
-
     protected override ResidualBlock LayersOf(int block)
     {
         ResidualBlock layers = base.LayersOf(block);
@@ -26,4 +19,11 @@ internal sealed class Granite(Checkpoint checkpoint) : Llama(checkpoint, ReadCon
             MlpOutput = layers.MlpOutput with { Factor = _residualFactor },
         };
     }
+
+    private static LlamaConfig ReadConfig(ModelConfig config) => LlamaConfig.Read(config, new LlamaDefaults()) with
+    {
+        Scale = (float)config.Number("attention_multiplier", 1),
+        EmbeddingFactor = (float)config.Number("embedding_multiplier", 1),
+        LogitFactor = (float)(1 / config.Number("logits_scaling", 1)),
+    };
 }

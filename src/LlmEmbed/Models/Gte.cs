@@ -24,8 +24,6 @@ internal sealed class Gte : PostNormEncoder
         _shape = shape;
         _rotary = ReadRotary(checkpoint.Config, shape.HeadSize);
         _tokenTypes = checkpoint.Config.Int("type_vocab_size", 1);
-        // The table of rotary positions is allocated by the head size, so that has to be the checkpoint's before.
-        LayersOf(0).Query.WeightIn(checkpoint);
     }
 
     protected override bool HasPositionTable => false;

@@ -25,7 +25,7 @@ internal class Llama : ResidualBackbone
     /// <param name="checkpoint">The checkpoint.</param>
     /// <param name="config">What its configuration says.</param>
     protected Llama(Checkpoint checkpoint, LlamaConfig config)
-        : base(checkpoint, $"{Words}.weight", config.VocabularySize, config.HiddenSize, config.EmbeddingFactor)
+        : base(checkpoint, $"{Words}.weight", config.EmbeddingFactor)
     {
         Config = config;
         string stored = Prefix + FrequencyDivisors;
@@ -38,6 +38,10 @@ internal class Llama : ResidualBackbone
     }
 
     public override int BlockCount => Config.BlockCount;
+
+    public override int HiddenSize => Config.HiddenSize;
+
+    public override int VocabularySize => Config.VocabularySize;
 
     public override int MaxTokens => Config.MaxPositions;
 
@@ -81,7 +85,12 @@ internal class Llama : ResidualBackbone
             MlpInputNorm = Norm($"{NameOf(block)}.post_attention_layernorm"),
             QueryNorm = c.QueryNorm ? Norm($"{attention}.q_norm", c.HeadSize) : null,
             KeyNorm = c.QueryNorm ? Norm($"{attention}.k_norm", c.HeadSize) : null,
-            Attention = new(c.Heads, c.KeyValueHeads, c.HeadSize, c.Scale) { IsCausal = c.IsCausal, Window = c.WindowOf(block), ScoreCap = c.ScoreCap },
+            Attention = new(c.Heads, c.KeyValueHeads, c.HeadSize, c.Scale)
+            {
+                IsCausal = c.IsCausal,
+                Window = c.WindowOf(block),
+                ScoreCap = c.ScoreCap,
+            },
             Rotary = RotaryOf(block),
             Activation = c.Activation,
         };

@@ -31,8 +31,8 @@ internal sealed record LlamaDefaults
 
     public bool TiesEmbeddings { get; init; }
 
-    /// <summary>Whether <c>partial_rotary_factor</c> is a key of the relative.</summary>
-    public bool IsPartlyRotary { get; init; }
+    /// <summary>The default of <c>partial_rotary_factor</c>, the share of each head that is turned; null if the relative has no such key.</summary>
+    public double? RotaryShare { get; init; }
 
     /// <summary>
     /// The key and the default of the base in blocks with a window, if those are turned by frequencies of their own; else null.
@@ -49,6 +49,9 @@ internal sealed record LlamaConfig
 
     /// <summary>Hugging Face's default of <c>sliding_window</c> for Mistral and Qwen; a configuration without a window says null.</summary>
     private const int DefaultWindow = 4096;
+
+    /// <summary>Channels of all heads, far more than any model has and few enough to calculate with.</summary>
+    private const int MostChannels = 1 << 24;
 
     /// <summary>Hugging Face's default of <c>max_window_layers</c>.</summary>
     private const int DefaultFullAttentionBlocks = 28;
@@ -158,16 +161,21 @@ internal sealed record LlamaConfig
         config.Require(defaults.ActivationKey, defaults.Activation.Name);
         int SizeOr(string key, int? fallback) => fallback is int size ? config.Size(key, size) : config.Size(key);
         int hiddenSize = config.Size("hidden_size"), blocks = config.Size("num_hidden_layers");
-        int heads = SizeOr("num_attention_heads", defaults.Heads), keyValueHeads = config.Size("num_key_value_heads", defaults.KeyValueHeads ?? heads);
+        int heads = SizeOr("num_attention_heads", defaults.Heads);
+        int keyValueHeads = config.Size("num_key_value_heads", defaults.KeyValueHeads ?? heads);
         if (heads % keyValueHeads != 0)
             throw config.Wrong("num_attention_heads", $"is {heads}, expected a multiple of 'num_key_value_heads', which is {keyValueHeads}.");
         int headSize = config.Size("head_dim", defaults.HeadSize ?? hiddenSize / heads);
+        long width = (long)heads * headSize;
+        if (width > MostChannels)
+            throw config.Wrong("head_dim", $"is {headSize}, which makes {width} channels of {heads} heads, too many for any model.");
         (double ropeBase, RopeScaling? scaling) = defaults.WindowRope is null
             ? RopeScaling.Read(config, hasLongRope: true)
             : RopeScaling.Read(config, FullAttention, "rope_theta", defaults.RopeBase, "rope_scaling");
         int channels = ReadRotaryChannels(config, headSize, defaults);
-        if (scaling?.Divisors is { } divisors && divisors.Length != channels / 2)
-            throw config.Wrong("short_factor", $"has {divisors.Length} numbers, expected {channels / 2}, one for each pair of channels that is turned.");
+        int divisors = scaling?.Divisors?.Length ?? channels / 2;
+        if (divisors != channels / 2)
+            throw config.Wrong("short_factor", $"has {divisors} numbers, expected {channels / 2}, one for each pair of channels that is turned.");
         bool attentionBias = config.Flag("attention_bias", false);
         int? window = ReadWindow(config, defaults);
         int maxPositions = config.Size("max_position_embeddings", defaults.MaxPositions);
@@ -194,7 +202,9 @@ internal sealed record LlamaConfig
             LayerTypes = ReadLayerTypes(config, blocks, window),
             RopeBase = ropeBase,
             Scaling = scaling,
-            WindowRope = defaults.WindowRope is var (key, ofWindow) ? RopeScaling.Read(config, SlidingAttention, key, ofWindow, scalingKey: null) : null,
+            WindowRope = defaults.WindowRope is var (key, ofWindow)
+                ? RopeScaling.Read(config, SlidingAttention, key, ofWindow, scalingKey: null)
+                : null,
             RotaryChannels = channels,
             Activation = defaults.Activation.Function,
             Scale = 1 / MathF.Sqrt(headSize),
@@ -208,8 +218,8 @@ internal sealed record LlamaConfig
             throw new LlmEmbedException(
                 $"{config.Source}: heads have {headSize} channels (head_dim), expected an even number: rotary positions turn them in pairs.")
             { FilePath = config.Source };
-        if (!defaults.IsPartlyRotary) return headSize;
-        double outside = config.Number(Key, 1), share = config.Section("rope_parameters")?.Number(Key, outside) ?? outside;
+        if (defaults.RotaryShare is not double usual) return headSize;
+        double outside = config.Number(Key, usual), share = config.Section("rope_parameters")?.Number(Key, outside) ?? outside;
         int channels = (int)(headSize * share);
         if (share is > 0 and <= 1 && channels >= 2 && channels % 2 == 0) return channels;
         throw config.Wrong(Key, $"is {share}, which turns {channels} of {headSize} channels, expected an even number of them.");

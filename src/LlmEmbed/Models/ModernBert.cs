@@ -88,19 +88,15 @@ internal sealed record ModernBertConfig
 /// ModernBERT: an encoder with norms before attention and MLP, rotary positions, a gated MLP, and two kinds of blocks. In some of them a token sees
 /// all of its text, in the others only its surroundings, and the two kinds turn by frequencies of their own. Hugging Face: modeling_modernbert.py.
 /// </summary>
-internal sealed class ModernBert : ResidualBackbone
+internal sealed class ModernBert(Checkpoint checkpoint) : ResidualBackbone(checkpoint, "embeddings.tok_embeddings.weight")
 {
-    private readonly ModernBertConfig _config;
-
-    public ModernBert(Checkpoint checkpoint)
-        : this(checkpoint, ModernBertConfig.Read(checkpoint.Config))
-    {
-    }
-
-    private ModernBert(Checkpoint checkpoint, ModernBertConfig config)
-        : base(checkpoint, "embeddings.tok_embeddings.weight", config.VocabularySize, config.HiddenSize) => _config = config;
+    private readonly ModernBertConfig _config = ModernBertConfig.Read(checkpoint.Config);
 
     public override int BlockCount => _config.SeesAll.Count;
+
+    public override int HiddenSize => _config.HiddenSize;
+
+    public override int VocabularySize => _config.VocabularySize;
 
     public override int MaxTokens => _config.MaxPositions;
 

@@ -4,9 +4,9 @@ using LlmEmbed.Engine;
 namespace LlmEmbed.Models;
 
 /// <summary>
-/// Nomic BERT (nomic-embed-text v1 and v1.5): BERT's order of layers with rotary positions and a gated MLP, under the keys and names of its own code
-/// (modeling_hf_nomic_bert.py), which come from GPT-2, or of transformers (modeling_nomic_bert.py). The two say nothing about each other: transformers
-/// writes its keys beside the old names.
+/// Nomic BERT (nomic-embed-text v1 and v1.5): BERT's order of layers with rotary positions and a gated MLP. Keys and names of tensors are those of
+/// its own code (modeling_hf_nomic_bert.py, after GPT-2) or those of transformers (modeling_nomic_bert.py), which also writes its keys beside the
+/// other names.
 /// </summary>
 internal sealed class NomicBert : PostNormEncoder
 {
@@ -45,8 +45,6 @@ internal sealed class NomicBert : PostNormEncoder
         _outputBias = config.Flag("mlp_fc2_bias", false);
         (double ropeBase, RopeScaling? scaling) = IsNative(config) ? RopeScaling.Read(config) : (config.Number("rotary_emb_base", 10000), null);
         _rotary = new RotarySettings("rotary", shape.HeadSize, ropeBase, Divisors: null, scaling);
-        // The table of rotary positions is allocated by the head size, so that has to be the checkpoint's before.
-        LayersOf(0).Query.WeightIn(checkpoint);
     }
 
     protected override bool HasPositionTable => false;
@@ -84,10 +82,13 @@ internal sealed class NomicBert : PostNormEncoder
     private static EncoderShape ReadShape(ModelConfig config)
     {
         if (config.Int("moe_every_n_layers", 0) > 0)
-            throw config.Wrong("moe_every_n_layers", "asks for experts, as nomic-embed-text-v2-moe does, which are not implemented; v1 and v1.5 are.");
-        EncoderShape shape = IsNative(config) ? ReadNative(config) : ReadOwn(config);
+        {
+            throw config.Wrong(
+                "moe_every_n_layers", "asks for experts, as nomic-embed-text-v2-moe does, which are not implemented; nomic-embed-text-v1.5 is.");
+        }
+        (EncoderShape shape, string heads) = IsNative(config) ? (ReadNative(config), "num_attention_heads") : (ReadOwn(config), "n_head");
         if (shape.HeadSize % 2 == 0) return shape;
-        throw config.Wrong(IsNative(config) ? "num_attention_heads" : "n_head", $"gives heads of {shape.HeadSize} channels, expected an even number.");
+        throw config.Wrong(heads, $"gives heads of {shape.HeadSize} channels, expected an even number.");
     }
 
     private static EncoderShape ReadNative(ModelConfig config)

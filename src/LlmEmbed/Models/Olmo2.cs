@@ -8,13 +8,6 @@ namespace LlmEmbed.Models;
 /// </summary>
 internal sealed class Olmo2(Checkpoint checkpoint) : Llama(checkpoint, ReadConfig(checkpoint.Config))
 {
-    public static LlamaConfig ReadConfig(ModelConfig config)
-    {
-        LlamaDefaults defaults = new() { Epsilon = 1e-5 };
-        if (config.ModelType == "olmo3") defaults = defaults with { Window = 4096, WindowRope = ("rope_theta", defaults.RopeBase) };
-        return LlamaConfig.Read(config, defaults) with { WindowedBlocks = block => (block + 1) % 4 != 0 };
-    }
-
     protected override ResidualBlock LayersOf(int block)
     {
         ResidualBlock layers = base.LayersOf(block);
@@ -27,5 +20,12 @@ internal sealed class Olmo2(Checkpoint checkpoint) : Llama(checkpoint, ReadConfi
             QueryNorm = Norm($"{NameOf(block)}.self_attn.q_norm", layers.Query.Outputs),
             KeyNorm = Norm($"{NameOf(block)}.self_attn.k_norm", layers.Key.Outputs),
         };
+    }
+
+    private static LlamaConfig ReadConfig(ModelConfig config)
+    {
+        LlamaDefaults defaults = new() { Epsilon = 1e-5 };
+        if (config.ModelType == "olmo3") defaults = defaults with { Window = 4096, WindowRope = ("rope_theta", defaults.RopeBase) };
+        return LlamaConfig.Read(config, defaults) with { WindowedBlocks = block => (block + 1) % 4 != 0 };
     }
 }

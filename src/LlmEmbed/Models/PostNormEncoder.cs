@@ -161,6 +161,8 @@ internal abstract class PostNormEncoder(Checkpoint checkpoint, EncoderShape shap
         }
         if (blocks.End == blocks.First) return;
 
+        // Tables of positions are allocated by the head size, so that has to be the checkpoint's before.
+        LayersOf(0).Query.WeightIn(Checkpoint);
         EncoderPositions positions =
             new(inputs.Lengths, AddRotary(layers, inputs.Positions), AddDistanceBias(layers, inputs.Positions), inputs.Positions);
         for (int block = blocks.First; block < blocks.End; block++)

@@ -52,25 +52,13 @@ internal sealed record ResidualBlock(
 /// The network that LLaMA and most language models after it share: blocks that add to a residual sum, which no norm touches until the last one. The
 /// relatives differ in names and norms, in the positions and in what a token sees: each is a file of its own that supplies those.
 /// </summary>
-internal abstract class ResidualBackbone : Backbone
+/// <param name="checkpoint">The checkpoint. No weight of it is read before the network is run.</param>
+/// <param name="wordTable">The name of the table of token embeddings, without what may stand before all names.</param>
+/// <param name="embeddingFactor">What token embeddings are multiplied by.</param>
+internal abstract class ResidualBackbone(Checkpoint checkpoint, string wordTable, float embeddingFactor = 1) : Backbone(checkpoint, wordTable)
 {
-    private readonly Weight _words;
-
-    /// <param name="checkpoint">The checkpoint.</param>
-    /// <param name="wordTable">The name of the table of token embeddings, without what may stand before all names.</param>
-    /// <param name="vocabularySize">Its rows.</param>
-    /// <param name="hiddenSize">Its columns.</param>
-    /// <param name="embeddingFactor">What token embeddings are multiplied by.</param>
-    protected ResidualBackbone(Checkpoint checkpoint, string wordTable, int vocabularySize, int hiddenSize, float embeddingFactor = 1)
-        : base(checkpoint, wordTable)
-    {
-        (VocabularySize, HiddenSize) = (vocabularySize, hiddenSize);
-        _words = checkpoint.Require(Prefix + wordTable, vocabularySize, hiddenSize).Times(embeddingFactor);
-    }
-
-    public sealed override int HiddenSize { get; }
-
-    public sealed override int VocabularySize { get; }
+    private readonly string _wordTable = wordTable;
+    private Weight? _words;
 
     /// <summary>The norm behind the token embeddings; null if there is none.</summary>
     protected virtual NormLayer? EmbeddingNorm => null;
@@ -83,6 +71,7 @@ internal abstract class ResidualBackbone : Backbone
 
     public override void Embed(ReadOnlySpan<int> ids, Span<float> destination)
     {
+        _words ??= Checkpoint.Require(Prefix + _wordTable, VocabularySize, HiddenSize).Times(embeddingFactor);
         for (int t = 0; t < ids.Length; t++) _words.CopyRow(ids[t], destination.Slice(t * HiddenSize, HiddenSize));
     }
 

@@ -7,13 +7,13 @@ internal sealed class SmolLm3(Checkpoint checkpoint) : Llama(checkpoint, ReadCon
 {
     private readonly Func<int, bool> _isRotary = ReadRotaryBlocks(checkpoint.Config);
 
-    public static LlamaConfig ReadConfig(ModelConfig config)
+    protected override RotarySettings? RotaryOf(int block) => _isRotary(block) ? base.RotaryOf(block) : null;
+
+    private static LlamaConfig ReadConfig(ModelConfig config)
     {
         config.Require("use_sliding_window", "false");
         return LlamaConfig.Read(config, new LlamaDefaults { MaxPositions = 32768, TiesEmbeddings = true, WindowIsOff = true });
     }
-
-    protected override RotarySettings? RotaryOf(int block) => _isRotary(block) ? base.RotaryOf(block) : null;
 
     /// <summary>In the list, whose name says the opposite, 1 stands for a block with positions.</summary>
     private static Func<int, bool> ReadRotaryBlocks(ModelConfig config)

@@ -22,6 +22,21 @@ public sealed class WeightTests
         Assert.Equal(all[(First * width)..((First + Count) * width)], slice);
         whole.Slice(8, 24).Slice(First, 8).CopyTo(ofSlice);
         Assert.Equal(all[((8 + First) * width)..((16 + First) * width)], ofSlice);
+        whole.Times(3).Slice(First, Count).Times(2).CopyTo(slice);
+        Assert.Equal(all[(First * width)..((First + Count) * width)].Select(value => 3 * 2 * value), slice);
         Assert.Throws<ArgumentOutOfRangeException>(() => whole.Slice(First, whole.Shape[0] - First + 1));
+    }
+
+    [Fact]
+    public void Mapped_values_are_not_taken_as_they_are_if_they_have_a_factor()
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture("bert"));
+        Weight stored = checkpoint.Weights["encoder.layer.0.output.dense.weight"];
+        Assert.True(stored.Times(1).TryGetMappedFloat32(out _));
+        Assert.False(stored.Times(2).TryGetMappedFloat32(out _));
+        float[] row = new float[stored.RowLength], doubled = new float[stored.RowLength];
+        stored.CopyRow(3, row);
+        stored.Times(2).CopyRow(3, doubled);
+        Assert.Equal(row.Select(value => 2 * value), doubled);
     }
 }

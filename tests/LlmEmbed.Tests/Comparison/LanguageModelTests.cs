@@ -21,7 +21,7 @@ public sealed class LanguageModelTests
     public static TheoryData<string> Folders =>
     [
         "llama-mha", "llama-gqa", "llama3-rope", "mistral", "qwen2", "qwen3", "phi3", "phi3-longrope", "smollm3", "granite", "olmo2", "olmo3",
-        "gemma3-global",
+        "gemma3-global", "stablelm",
     ];
 
     [Theory]

@@ -18,6 +18,8 @@ public sealed class ConfigVariantTests : IDisposable
 
     [Theory]
     [InlineData("llama-gqa", "model_type", "\"falcon\"", "model_type 'falcon' is not implemented. Implemented: llama, mistral")]
+    [InlineData("llama-gqa", "model_type", "\"qwen3_moe\"", ". Nearest by name: qwen3.")]
+    [InlineData("llama-gqa", "model_type", "\"olmo\"", ". Nearest by name: olmo2, olmo3.")]
     [InlineData("llama-gqa", "logit_softcap", "30", "the key 'logit_softcap' (30) is not known")]
     [InlineData("bert", "hidden_act", "\"relu\"", "'hidden_act' is \"relu\", expected gelu")]
     [InlineData("bert", "position_embedding_type", "\"relative_key\"", "'position_embedding_type' is \"relative_key\"")]
@@ -77,6 +79,42 @@ public sealed class ConfigVariantTests : IDisposable
     [InlineData("deberta-v2", "norm_rel_ebd", "\"rms_norm\"", "'norm_rel_ebd' is \"rms_norm\", expected none or layer_norm")]
     [InlineData("deberta-v2", "position_buckets", "80", "'position_buckets' is 80, expected an even number whose half is less than the 39 distances")]
     [InlineData("deberta-v2", "embedding_size", "16", "'embedding_size' is 16, expected 32")]
+    [InlineData("gemma2", "hidden_activation", "\"gelu\"", "'hidden_activation' is \"gelu\", expected gelu_pytorch_tanh")]
+    [InlineData("gemma2", "use_bidirectional_attention", "true", "'use_bidirectional_attention' is true, expected false")]
+    [InlineData("gemma2", "is_causal", "false", "'is_causal' is false, expected true")]
+    [InlineData("phi3", "partial_rotary_factor", "0.1", "'partial_rotary_factor' is 0.1, which turns 0 of 8 channels, expected an even number")]
+    [InlineData("phi3", "partial_rotary_factor", "1.5", "'partial_rotary_factor' is 1.5, which turns 12 of 8 channels")]
+    [InlineData("phi3", "lm_head_bias", "true", "'lm_head_bias' is true, expected false")]
+    [InlineData("phi3-longrope", "original_max_position_embeddings", "null", "'original_max_position_embeddings' is missing")]
+    [InlineData("phi3-longrope", "rope_scaling", "{\"type\":\"longrope\"}", "'rope_scaling.short_factor' is missing, expected an array of numbers")]
+    [InlineData(
+        "phi3-longrope",
+        "rope_scaling",
+        "{\"type\":\"longrope\",\"short_factor\":[1,1]}",
+        "'short_factor' has 2 numbers, expected 6, one for each pair of channels that is turned")]
+    [InlineData(
+        "phi3-longrope",
+        "rope_scaling",
+        "{\"type\":\"longrope\",\"short_factor\":[1,1,1,1,1,1],\"short_mscale\":1.1}",
+        "the key 'rope_scaling.short_mscale' (1.1) is not known")]
+    [InlineData("smollm3", "no_rope_layers", "[1,0]", "'no_rope_layers' must hold 0 or 1 for each of 4 blocks")]
+    [InlineData("smollm3", "no_rope_layers", "[1,0,2,0]", "'no_rope_layers' must hold 0 or 1 for each of 4 blocks")]
+    [InlineData("smollm3", "use_sliding_window", "true", "'use_sliding_window' is true, expected false")]
+    [InlineData("granite", "num_local_experts", "8", "'num_local_experts' is 8, expected 0")]
+    [InlineData("olmo2", "embedding_multiplier", "12", "'embedding_multiplier' is 12, expected 1")]
+    [InlineData("olmo3", "rope_scaling", "{\"rope_type\":\"yarn\"}", "'rope_scaling.rope_type' is \"yarn\", expected default or linear")]
+    [InlineData("olmo3", "rope_scaling", "{\"rope_type\":\"longrope\"}", "'rope_scaling.rope_type' is \"longrope\", expected default or linear")]
+    [InlineData("olmo3", "rope_parameters", "{\"rope_type\":\"default\"}", "the key 'rope_parameters.rope_type' (\"default\") is not known")]
+    [InlineData("stablelm", "use_parallel_residual", "true", "'use_parallel_residual' is true, expected false")]
+    [InlineData("stablelm", "qk_layernorm", "true", "'qk_layernorm' is true, expected false")]
+    [InlineData("eurobert", "is_causal", "true", "'is_causal' is true, expected false")]
+    [InlineData("nomic-bert", "moe_every_n_layers", "2", "'moe_every_n_layers' asks for experts, as nomic-embed-text-v2-moe does")]
+    [InlineData("nomic-bert", "prenorm", "true", "'prenorm' is true, expected false")]
+    [InlineData("nomic-bert", "causal", "true", "'causal' is true, expected false")]
+    [InlineData("nomic-bert", "activation_function", "\"gelu\"", "'activation_function' is \"gelu\", expected swiglu")]
+    [InlineData("nomic-bert", "rotary_emb_interleaved", "true", "'rotary_emb_interleaved' is true, expected false")]
+    [InlineData("nomic-bert", "rotary_emb_fraction", "0.5", "'rotary_emb_fraction' is not 1")]
+    [InlineData("nomic-bert", "n_head", "32", "'n_head' gives heads of 1 channels, expected an even number")]
     public void A_configuration_that_is_not_implemented_is_refused_by_name(string fixture, string key, string json, string expected)
     {
         string folder = Changed(fixture, config => config[key] = JsonNode.Parse(json));
@@ -109,6 +147,16 @@ public sealed class ConfigVariantTests : IDisposable
     [InlineData("gpt-neox")]
     [InlineData("t5-encoder")]
     [InlineData("deberta-v2")]
+    [InlineData("gemma2")]
+    [InlineData("phi3")]
+    [InlineData("phi3-longrope")]
+    [InlineData("smollm3")]
+    [InlineData("granite")]
+    [InlineData("olmo2")]
+    [InlineData("olmo3")]
+    [InlineData("eurobert")]
+    [InlineData("nomic-bert")]
+    [InlineData("stablelm")]
     public void The_keys_of_a_family_are_read_without_a_word(string fixture)
     {
         using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture(fixture));
@@ -137,6 +185,135 @@ public sealed class ConfigVariantTests : IDisposable
         Assert.Equal(states, States("qwen2", Changed("qwen2", config => config["is_causal"] = true)));
         string mistral = Changed("mistral", config => (config["is_causal"], config["sliding_window"]) = (false, null));
         Assert.True(Differences(States("mistral"), States("mistral", mistral)).Max() > 1, "the key does nothing");
+    }
+
+    /// <summary>|i − j| ≤ sliding_window: of 7 here. The first and the last token show both sides.</summary>
+    [Fact]
+    public void A_window_in_both_directions_reaches_as_many_tokens_to_each_side()
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(Changed("mistral", config => config["is_causal"] = false));
+        int[] ids = [.. Enumerable.Range(20, 20)];
+        float[][] states = DepthOne(checkpoint, [ids, With(7), With(8), With(12), With(11)]);
+        Assert.True(Differences(states[0], states[1])[0] > 1e-3, "the first token does not see 7 tokens ahead");
+        Assert.Equal(states[0][..32], states[2][..32]);
+        Assert.True(Differences(states[0], states[3])[^1] > 1e-3, "the last token does not see 7 tokens back");
+        Assert.Equal(states[0][32..], states[4][32..]);
+
+        int[] With(int place)
+        {
+            int[] changed = [.. ids];
+            changed[place]++;
+            return changed;
+        }
+    }
+
+    [Fact]
+    public void Texts_are_read_up_to_the_original_length_of_longrope()
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(Repository.Fixture("phi3-longrope")), plain = Checkpoint.Open(Repository.Fixture("phi3"));
+        Assert.Equal((32, 64), (Backbone.Create(checkpoint).MaxTokens, Backbone.Create(plain).MaxTokens));
+    }
+
+    /// <summary>The stretch of the fixture is 4, of which the amplitude follows.</summary>
+    [Theory]
+    [InlineData("su", "{}", true)]
+    [InlineData("longrope", "{\"factor\":4}", true)]
+    [InlineData("longrope", "{\"factor\":2}", false)]
+    [InlineData("longrope", "{\"attention_factor\":1.5}", false)]
+    public void Longrope_is_read_in_each_of_its_forms(string type, string more, bool isTheSame)
+    {
+        float[] states = States("phi3-longrope");
+        void Change(JsonObject section)
+        {
+            section["type"] = type;
+            foreach ((string key, JsonNode? value) in JsonNode.Parse(more)!.AsObject()) section[key] = value?.DeepClone();
+        }
+        float[] changed = States("phi3-longrope", Changed("phi3-longrope", config => Change(config["rope_scaling"]!.AsObject())));
+        string newStyle = Changed("phi3-longrope", config =>
+        {
+            JsonObject section = config["rope_scaling"]!.DeepClone().AsObject();
+            Change(section);
+            foreach (string key in (string[])["rope_theta", "partial_rotary_factor", "original_max_position_embeddings"])
+            {
+                section[key] = config[key]!.DeepClone();
+                config.Remove(key);
+            }
+            (section["rope_type"], config["rope_parameters"]) = (section["type"]!.DeepClone(), section);
+            config.Remove("rope_scaling");
+        });
+        Assert.Equal(changed, States("phi3-longrope", newStyle));
+        Assert.Equal(isTheSame, states.SequenceEqual(changed));
+    }
+
+    [Theory]
+    [InlineData("gemma2", "attn_logit_softcapping", "null")]
+    [InlineData("smollm3", "no_rope_layers", "null")]
+    [InlineData("granite", "attention_multiplier", "null")]
+    [InlineData("olmo3", "layer_types", "null", false)]
+    [InlineData("olmo3", "layer_types", "[\"full_attention\",\"full_attention\",\"full_attention\",\"full_attention\",\"sliding_attention\"]")]
+    [InlineData("nomic-bert", "rotary_emb_base", "10000")]
+    [InlineData("stablelm", "partial_rotary_factor", "null", false)]
+    [InlineData("stablelm", "partial_rotary_factor", "1")]
+    public void A_key_that_changes_states_is_computed(string fixture, string key, string json, bool isChange = true)
+    {
+        float difference = Differences(States(fixture), States(fixture, Changed(fixture, config => config[key] = JsonNode.Parse(json)))).Max();
+        Assert.Equal(isChange, difference > 0.01f);
+    }
+
+    [Fact]
+    public void Nomic_bert_reads_texts_as_long_as_it_was_trained_with_if_longer_ones_are_scaled()
+    {
+        static int MaxTokens(string folder)
+        {
+            using Checkpoint checkpoint = Checkpoint.Open(folder);
+            return Backbone.Create(checkpoint).MaxTokens;
+        }
+        void Shorter(JsonObject config) => config["max_trained_positions"] = 48;
+        Assert.Equal(64, MaxTokens(Changed("nomic-bert", Shorter)));
+        Assert.Equal(48, MaxTokens(Changed("nomic-bert", config =>
+        {
+            Shorter(config);
+            config["rotary_scaling_factor"] = 2;
+        })));
+    }
+
+    /// <summary>Transformers writes its own keys, beside either names.</summary>
+    [Fact]
+    public void Nomic_bert_under_the_keys_and_names_of_transformers_gives_the_same_bits()
+    {
+        float[] states = States("nomic-bert");
+        string folder = Changed("nomic-bert", config =>
+        {
+            foreach (string key in config.Select(pair => pair.Key).ToArray())
+                if (key is not ("model_type" or "vocab_size" or "type_vocab_size")) config.Remove(key);
+            foreach ((string key, JsonNode value) in NativeNomicBert) config[key] = value.DeepClone();
+        });
+        Assert.Equal(states, States("nomic-bert", folder));
+        using (SafetensorsFile file = SafetensorsFile.Open(Repository.Fixture("nomic-bert", "model.safetensors")))
+            Write(Path.Combine(folder, "model.safetensors"), [.. file.Tensors.Values.SelectMany(NativeTensors)]);
+        Assert.Equal(states, States("nomic-bert", folder));
+    }
+
+    private static readonly (string Key, JsonNode Value)[] NativeNomicBert =
+    [
+        ("hidden_size", 32), ("num_hidden_layers", 4), ("num_attention_heads", 4), ("head_dim", 8), ("intermediate_size", 48), ("hidden_act", "silu"),
+        ("max_position_embeddings", 64), ("layer_norm_eps", 1e-12), ("pad_token_id", 0),
+        ("rope_parameters", new JsonObject { ["rope_type"] = "default", ["rope_theta"] = 1000.0 }),
+    ];
+
+    private static IEnumerable<StoredTensor> NativeTensors(SafetensorsTensor tensor)
+    {
+        (string Old, string New)[] names =
+        [
+            ("encoder.layers", "layers"), ("emb_ln", "embeddings.LayerNorm"), ("attn.out_proj", "self_attn.o_proj"), ("fc11", "up_proj"),
+            ("fc12", "gate_proj"), ("fc2", "down_proj"), ("norm1", "post_attention_layernorm"), ("norm2", "post_mlp_layernorm"),
+        ];
+        string name = names.Aggregate(tensor.Name, (text, pair) => text.Replace(pair.Old, pair.New, StringComparison.Ordinal));
+        byte[] data = tensor.Span<byte>().ToArray();
+        if (!name.EndsWith("attn.Wqkv.weight", StringComparison.Ordinal)) return [new(name, tensor.DType, [.. tensor.Shape], data)];
+        string start = name[..^"attn.Wqkv.weight".Length];
+        return "qkv".Zip(
+            data.Chunk(data.Length / 3), (part, rows) => new StoredTensor($"{start}self_attn.{part}_proj.weight", tensor.DType, [32, 32], rows));
     }
 
     [Fact]
@@ -169,6 +346,9 @@ public sealed class ConfigVariantTests : IDisposable
         { "gpt-neox", "gpt_neox.", "model.gpt_neox." },
         { "t5-encoder", "shared.", "encoder.embed_tokens." },
         { "deberta-v2", "deberta.", "" },
+        { "phi3", "model.", "" },
+        { "eurobert", "model.", "" },
+        { "nomic-bert", "", "bert." },
     };
 
     [Theory]
@@ -222,7 +402,7 @@ public sealed class ConfigVariantTests : IDisposable
         string folder = _folder.CopyFixture("bert");
         string path = Path.Combine(folder, "model.safetensors");
         using (SafetensorsFile file = SafetensorsFile.Open(Repository.Fixture("bert", "model.safetensors")))
-            Write(path, [.. file.Tensors.Values.SelectMany(tensor => new[] { ("a." + tensor.Name, tensor), ("b." + tensor.Name, tensor) })]);
+            Write(path, [.. from tensor in file.Tensors.Values from prefix in (string[])["a.", "b."] select Stored(prefix + tensor.Name, tensor)]);
         using Checkpoint checkpoint = Checkpoint.Open(folder);
         LlmEmbedException error = Assert.Throws<LlmEmbedException>(() => Backbone.Create(checkpoint));
         Assert.Contains(
@@ -293,23 +473,26 @@ public sealed class ConfigVariantTests : IDisposable
         string path = Path.Combine(folder, "model.safetensors");
         using SafetensorsFile file = SafetensorsFile.Open(Repository.Fixture(fixture, "model.safetensors"));
         Assert.Contains(file.Tensors.Keys, name => rename(name) != name);
-        Write(path, [.. file.Tensors.Values.Select(tensor => (rename(tensor.Name), tensor))]);
+        Write(path, [.. file.Tensors.Values.Select(tensor => Stored(rename(tensor.Name), tensor))]);
         return folder;
     }
 
-    private static void Write(string path, (string Name, SafetensorsTensor Tensor)[] tensors)
+    private static StoredTensor Stored(string name, SafetensorsTensor tensor) =>
+        new(name, tensor.DType, [.. tensor.Shape], tensor.Span<byte>().ToArray());
+
+    private static void Write(string path, StoredTensor[] tensors)
     {
         JsonObject header = [];
         using MemoryStream data = new();
-        foreach ((string name, SafetensorsTensor tensor) in tensors)
+        foreach ((string name, string type, long[] shape, byte[] bytes) in tensors)
         {
             header[name] = new JsonObject
             {
-                ["dtype"] = tensor.DType,
-                ["shape"] = new JsonArray([.. tensor.Shape.Select(size => (JsonNode)size)]),
-                ["data_offsets"] = new JsonArray(data.Position, data.Position + tensor.ByteLength),
+                ["dtype"] = type,
+                ["shape"] = new JsonArray([.. shape.Select(size => (JsonNode)size)]),
+                ["data_offsets"] = new JsonArray(data.Position, data.Position + bytes.Length),
             };
-            data.Write(tensor.Span<byte>());
+            data.Write(bytes);
         }
         byte[] json = System.Text.Encoding.UTF8.GetBytes(header.ToJsonString());
         File.WriteAllBytes(path, [.. BitConverter.GetBytes((ulong)json.Length), .. json, .. data.ToArray()]);
@@ -336,6 +519,19 @@ public sealed class ConfigVariantTests : IDisposable
         float[] states = new float[golden.Ids.Length * views.Length * backbone.HiddenSize];
         session.Run(golden.Ids, states);
         return states;
+    }
+
+    /// <summary>For each text the states of its first and its last token after the first block, side by side.</summary>
+    private static float[][] DepthOne(Checkpoint checkpoint, int[][] texts)
+    {
+        Backbone backbone = Backbone.Create(checkpoint);
+        using WeightStore store = new();
+        Layers layers = new(new Float32Lowering(checkpoint, store));
+        View[] views = [new(1, Pooling.First), new(1, Pooling.Last)];
+        using EncoderSession session = new(backbone, layers, new BlockRange(0, 1), views, texts[0].Length, padTo: null, threads: 1);
+        float[] states = new float[texts.Length * views.Length * backbone.HiddenSize];
+        session.Run(texts, states);
+        return [.. states.Chunk(views.Length * backbone.HiddenSize)];
     }
 
     private static float[] Differences(float[] one, float[] other) => [.. one.Zip(other, (a, b) => MathF.Abs(a - b))];
@@ -401,4 +597,6 @@ public sealed class ConfigVariantTests : IDisposable
         double smooth = (16 / wavelength - 1) / (4 - 1);
         return (float)(1 / ((1 - smooth) / 8 + smooth));
     })];
+
+    private sealed record StoredTensor(string Name, string Type, long[] Shape, byte[] Data);
 }

@@ -46,7 +46,24 @@ public sealed class AttentionOperatorTests
             PrefixLength = prefix,
             HasDistanceBias = hasDistanceBias,
         };
-        Values values = new(this, shape, [Longest, 1, 8, 9, 36]);
+        AssertFormula(new Values(this, shape, [Longest, 1, 8, 9, 36]));
+    }
+
+    [Theory]
+    [InlineData(2, 2, 32, 24, true, 0, 0f)] // a part of each head is turned
+    [InlineData(4, 2, 64, 16, false, 3, 0f)]
+    [InlineData(4, 2, 16, 16, true, 0, 0.7f)] // scores have a limit
+    [InlineData(3, 3, 20, 6, true, 5, 2f)]
+    public void Heads_may_be_turned_in_part_and_scores_may_have_a_limit(
+        int heads, int keyValueHeads, int size, int turned, bool isCausal, int prefix, float cap)
+    {
+        AttentionShape shape = new(heads, keyValueHeads, size, 0.1f) { IsCausal = isCausal, IsRotary = true, PrefixLength = prefix, ScoreCap = cap };
+        AssertFormula(new Values(this, shape, [Longest, 1, 8, 9, 36]) { TurnedPairs = turned / 2 });
+    }
+
+    private static void AssertFormula(Values values)
+    {
+        (int heads, int size) = (values.Shape.Heads, values.Shape.HeadSize);
         float[] ofParts = values.Run(areApart: true), ofProduct = values.Run(areApart: false);
         for (int text = 0; text < values.Lengths.Length; text++)
             for (int token = 0; token < values.Lengths[text]; token++)
@@ -102,6 +119,9 @@ public sealed class AttentionOperatorTests
     {
         private const int Distances = 2 * Positions - 1;
 
+        /// <summary>Pairs of channels that are turned, r/2.</summary>
+        public int TurnedPairs { get; init; } = Shape.HeadSize / 2;
+
         private int Stride => Shape.Width + 2 * Shape.KeyValueWidth;
 
         public Values(AttentionOperatorTests test, AttentionShape shape, int[] lengths)
@@ -142,7 +162,7 @@ public sealed class AttentionOperatorTests
                 float[] part = [.. Enumerable.Range(0, Lengths.Length * Longest).SelectMany(RowOf)];
                 return Fed(name, OnnxType.Float, part, Lengths.Length, Longest, width);
             }
-            int half = Shape.HeadSize / 2, prefix = Math.Max(1, Shape.PrefixLength);
+            int half = TurnedPairs, prefix = Math.Max(1, Shape.PrefixLength);
             string[] values = areApart
                 ?
                 [
@@ -155,8 +175,8 @@ public sealed class AttentionOperatorTests
             [
                 .. values,
                 graph.Constant<float>(Biases, Stride),
-                graph.Constant<float>(Cos, Positions, half),
-                graph.Constant<float>(Sin, Positions, half),
+                graph.Constant<float>(Cos.AsSpan(0, Positions * half), Positions, half),
+                graph.Constant<float>(Sin.AsSpan(0, Positions * half), Positions, half),
                 Fed("lengths", OnnxType.Int32, Lengths, Lengths.Length),
                 graph.Constant<float>(PrefixKeys, prefix, PrefixKeys.Length / prefix),
                 graph.Constant<float>(PrefixValues, prefix, PrefixValues.Length / prefix),
@@ -183,7 +203,9 @@ public sealed class AttentionOperatorTests
                 double[] keys = own < 0 ? Prefix(PrefixKeys, key, keyHead) : Own(text, own, at);
                 double[] values = own < 0 ? Prefix(PrefixValues, key, keyHead) : Own(text, own, at + Shape.KeyValueWidth);
                 double bias = Shape.HasDistanceBias ? DistanceBias[head * Distances + Positions - 1 + key - position] : 0;
-                seen.Add((Math.Exp(Shape.Scale * query.Zip(Turned(keys, key), (a, b) => a * b).Sum() + bias), values));
+                double score = Shape.Scale * query.Zip(Turned(keys, key), (a, b) => a * b).Sum();
+                if (Shape.ScoreCap > 0) score = Shape.ScoreCap * Math.Tanh(score / Shape.ScoreCap);
+                seen.Add((Math.Exp(score + bias), values));
             }
             return [.. Enumerable.Range(0, size).Select(c => seen.Sum(s => s.Weight * s.Value[c]) / seen.Sum(s => s.Weight))];
         }
@@ -200,11 +222,12 @@ public sealed class AttentionOperatorTests
         private double[] Turned(double[] values, int position)
         {
             if (!Shape.IsRotary) return values;
-            int half = Shape.HeadSize / 2;
+            int half = TurnedPairs;
             return
             [
                 .. Enumerable.Range(0, half).Select(i => values[i] * Cos[position * half + i] - values[half + i] * Sin[position * half + i]),
                 .. Enumerable.Range(0, half).Select(i => values[half + i] * Cos[position * half + i] + values[i] * Sin[position * half + i]),
+                .. values.Skip(2 * half),
             ];
         }
     }
