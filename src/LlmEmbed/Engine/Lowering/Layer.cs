@@ -17,7 +17,7 @@ internal abstract record Layer;
 /// <param name="HasBias">Whether there is a b.</param>
 internal sealed record LinearLayer(string Name, int Inputs, int Outputs, bool HasBias) : Layer
 {
-    /// <summary>Whether it is computed in fp32 in every precision, as a layer is that reads one row per text only.</summary>
+    /// <summary>Whether it is computed in fp32 in every precision, as a layer is that is small or reads one row per text only.</summary>
     public bool StaysFloat32 { get; init; }
 
     /// <summary>What its output is multiplied by; weights and biases are, when they are read.</summary>
