@@ -87,7 +87,10 @@ public sealed class SentenceViewTests : IDisposable
         JsonArray modules = JsonNode.Parse(File.ReadAllText(Path.Combine(copy, "modules.json")))!.AsArray();
         modules[2] = new JsonObject
         {
-            ["idx"] = 2, ["name"] = "2", ["path"] = "2_LayerNorm", ["type"] = "sentence_transformers.models.LayerNorm",
+            ["idx"] = 2,
+            ["name"] = "2",
+            ["path"] = "2_LayerNorm",
+            ["type"] = "sentence_transformers.models.LayerNorm",
         };
         File.WriteAllText(Path.Combine(copy, "modules.json"), modules.ToJsonString());
         float[] scale = [.. Enumerable.Range(0, 32).Select(i => 0.5f + i / 32f)], shift = [.. Enumerable.Range(0, 32).Select(i => i / 16f - 1)];
