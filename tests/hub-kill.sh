@@ -4,7 +4,7 @@
 #
 #   tests/hub-kill.sh [KILLS]
 #
-# Needs the .NET SDK, bash, coreutils, curl, and strace for the second part. Exits with 1 if a blob is wrong, more than 16 MB were fetched twice, or
+# BIN=FOLDER in the environment names a folder that holds a build of both programs, such as that of the tests. Needs the .NET SDK, bash, coreutils, curl, and strace for the second part. Exits with 1 if a blob is wrong, more than 16 MB were fetched twice, or
 # a socket was made.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -15,11 +15,8 @@ hub=
 trap '[ -z "$hub" ] || kill "$hub" 2>/dev/null || true; rm -rf "$scratch"' EXIT
 
 build() { dotnet build "$repository/$1" -c Release --output "$scratch/$2" --nologo -v quiet >&2; }
-[ -n "${BUILT:-}" ] || build src/LlmEmbed.Cli tool
-[ -n "${BUILT:-}" ] || build tests/LlmEmbed.FakeHub hub
-tool=${BUILT:+$repository/tests/LlmEmbed.Tests/bin/Release/net10.0/llmembed.dll}
-server=${BUILT:+$repository/tests/LlmEmbed.Tests/bin/Release/net10.0/LlmEmbed.FakeHub.dll}
-tool=${tool:-$scratch/tool/llmembed.dll} server=${server:-$scratch/hub/LlmEmbed.FakeHub.dll}
+[ -n "${BIN:-}" ] || { build src/LlmEmbed.Cli tool; build tests/LlmEmbed.FakeHub hub; }
+tool=${BIN:-$scratch/tool}/llmembed.dll server=${BIN:-$scratch/hub}/LlmEmbed.FakeHub.dll
 
 # --- a Hub with one model of 90 MB at 8 MB/s ------------------------------------------------------------------------------------------------------
 

@@ -2,22 +2,21 @@
 # Trains on a table with the starter MiniLM by each way in which it can be named (folder, Hub, cache, commit, a GGUF file if one is given) and prints
 # the hash of each head. All must be the same.
 #
-#   tests/hub-same-head.sh TRAIN TEST [FILE.gguf]
+#   tests/hub-same-head.sh TRAIN TEST [OPTION...]     options of train; GGUF=FILE.gguf in the environment names a GGUF file of the same model
 #
-# Needs the .NET SDK, bash and coreutils. Exits with 1 if two heads of safetensors differ; a GGUF file may hold other numbers, so its head is only
+# BIN=FOLDER in the environment names a folder that holds a build of both programs, such as that of the tests. Needs the .NET SDK, bash and coreutils. Exits with 1 if two heads of safetensors differ; a GGUF file may hold other numbers, so its head is only
 # printed.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-train=$(realpath "$1") test=$(realpath "$2") gguf=${3:+$(realpath "$3")}
+train=$(realpath "$1") test=$(realpath "$2") gguf=${GGUF:+$(realpath "$GGUF")}
+shift 2
+options=("$@")
 scratch=$(mktemp -d)
 hub=
 trap '[ -z "$hub" ] || kill "$hub" 2>/dev/null || true; rm -rf "$scratch"' EXIT
 build() { dotnet build "$repository/$1" -c Release --output "$scratch/$2" --nologo -v quiet >&2; }
-[ -n "${BUILT:-}" ] || build src/LlmEmbed.Cli tool
-[ -n "${BUILT:-}" ] || build tests/LlmEmbed.FakeHub hub
-tool=${BUILT:+$repository/tests/LlmEmbed.Tests/bin/Release/net10.0/llmembed.dll}
-server=${BUILT:+$repository/tests/LlmEmbed.Tests/bin/Release/net10.0/LlmEmbed.FakeHub.dll}
-tool=${tool:-$scratch/tool/llmembed.dll} server=${server:-$scratch/hub/LlmEmbed.FakeHub.dll}
+[ -n "${BIN:-}" ] || { build src/LlmEmbed.Cli tool; build tests/LlmEmbed.FakeHub hub; }
+tool=${BIN:-$scratch/tool}/llmembed.dll server=${BIN:-$scratch/hub}/LlmEmbed.FakeHub.dll
 
 mkdir -p "$scratch/models/someone"
 cp -rL "$repository/models/all-minilm-l6-v2" "$scratch/models/someone/minilm"
@@ -35,7 +34,7 @@ head_of() {
     local name=$1 backbone=$2
     shift 2
     (cd "$scratch" && dotnet "$tool" train --data "$train" --test "$test" --backbone "$backbone" --precision fp32 --cache none \
-        --output "$scratch/model" --json "$@") >"$scratch/result" 2>"$scratch/notes" || { cat "$scratch/notes"; exit 1; }
+        --output "$scratch/model" --json "${options[@]}" "$@") >"$scratch/result" 2>"$scratch/notes" || { cat "$scratch/notes"; exit 1; }
     echo "$(sha256sum "$scratch/model/head.safetensors" | cut -c1-16)  $(grep -oE '"accuracy":[0-9.]+' "$scratch/result" | head -n 1)  $name"
     rm -rf "$scratch/model"
 }

@@ -11,8 +11,8 @@ internal static class HubCommands
     {
         Argument<string> name = new("NAME")
         {
-            Description = "org/name[@revision], where revision is a branch, a tag, a commit or refs/pr/N. org/name:Q8_0 or org/name/FILE.gguf, with or " +
-                "without @revision, is one GGUF file.",
+            Description = "org/name[@revision], where revision is a branch, a tag, a commit or refs/pr/N. org/name:Q8_0 or org/name/FILE.gguf, " +
+                "with or without @revision, is one GGUF file.",
         };
         Option<string?> localFolder = new("--local-dir")
         {

@@ -9,8 +9,8 @@ internal static class InspectCommand
     {
         Argument<string> path = new("PATH")
         {
-            Description = "A backbone (name, folder, .gguf file, or org/name on the Hugging Face Hub, of which no weights are downloaded), a folder " +
-                "of embeddings, or a folder that 'llmembed train' wrote.",
+            Description = "A backbone (name, folder, .gguf file, or org/name on the Hugging Face Hub, of which no weights are downloaded), a " +
+                "folder of embeddings, or a folder that 'llmembed train' wrote.",
         };
         Option<string?> depths = CommonOptions.Depths();
         Option<IReadOnlyList<Pooling>?> poolings = CommonOptions.Poolings();

@@ -65,8 +65,9 @@ public sealed class HubRepository
             if (HashNaming(file) is string expected
                 && FileProblem.WhenReading(file, path => HubBlobs.HashOf(path, expected.Length == 64)) is var found && found != expected)
                 damage.Add($"{file}: the file has the hash {found[..12]}…, expected {expected[..12]}…. Remove the repository and download it again.");
-            done += new FileInfo(file).Length;
-            progress?.Report(new WorkProgress($"Checking {Id}", done, total, "bytes"));
+            long bytes = new FileInfo(file).Length;
+            done += bytes;
+            if (bytes > 0) progress?.Report(new WorkProgress($"Checking {Id}", done, total, "bytes")); // so that the last report comes once
         }
         damage.AddRange(Links().Where(link => !File.Exists(link)).Select(
             link => $"{link}: the content to which this link leads is missing. Remove the repository and download it again."));

@@ -33,7 +33,8 @@ public interface ITextEncoder : IDisposable
 public readonly record struct WorkProgress(string Stage, long Done, long Total, string Unit, long Kept = 0)
 {
     /// <summary>
-    /// Something that the user should read, such as a warning of the Hugging Face Hub; null in most reports. The numbers say nothing where it is given.
+    /// Something that the user should read, such as a warning of the Hugging Face Hub; null in most reports. The numbers say nothing where it is
+    /// given.
     /// </summary>
     public string? Notice { get; init; }
 }

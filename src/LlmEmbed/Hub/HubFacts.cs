@@ -17,8 +17,9 @@ internal static class HubFacts
             ["licence"] = string.Join(", ", Texts(card, "license").Concat(Texts(card, "license_name")).DefaultIfEmpty("not said")),
             ["languages"] = string.Join(", ", Texts(card, "language").DefaultIfEmpty("not said")),
             ["gated"] = Gated(name, outline.About, environment),
-            ["parameters"] = Number(outline.About, "safetensors", "total") ?? Number(outline.About, "gguf", "total"),
         };
+        if ((Number(outline.About, "safetensors", "total") ?? Number(outline.About, "gguf", "total")) is long parameters)
+            facts["parameters"] = parameters;
         if (outline.Problem is string problem) facts["problem"] = problem;
         if (outline.Files.Count > 0)
         {

@@ -80,7 +80,7 @@ internal sealed class HubSnapshot
         {
             return await snapshot.OutlineAsync(commit, about, files, folder);
         }
-        catch (LlmEmbedException exception)
+        catch (LlmEmbedException exception) when (!name.IsOneFile)
         {
             // Of a gated model only the files are kept back.
             return new HubOutline(commit, about, [], HasOutline: false, exception.Message);
@@ -156,7 +156,8 @@ internal sealed class HubSnapshot
             && HubName.IsCommitHash(sha.GetString()!)
                 ? sha.GetString()!
                 : throw new LlmEmbedException(
-                    $"{_name.Id}: {new Uri(_environment.Endpoint).Authority} names no commit of '{_name.Revision}', expected 40 hex digits as 'sha'.");
+                    $"{_name.Id}: {new Uri(_environment.Endpoint).Authority} names no commit of '{_name.Revision}', " +
+                    "expected 40 hex digits as 'sha'.");
 
     private async Task<IReadOnlyList<HubFile>> ListAsync(string commit)
     {

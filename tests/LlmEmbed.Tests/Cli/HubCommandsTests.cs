@@ -52,8 +52,9 @@ public sealed class HubCommandsTests : IDisposable
         Assert.Contains("not looked for on the Hugging Face Hub because offline work was asked for", message, StringComparison.Ordinal);
         Embed("no-such-model", "x.safetensors").Refused();
         Embed("./no/such", "x.safetensors").Refused();
-        Assert.Contains($"llmembed download {FakeHub.Id} fetches it", Tool.Run("inspect", "--offline", FakeHub.Id).Refused(), StringComparison.Ordinal);
-        Assert.Contains($"llmembed download {FakeHub.Id} fetches it", Tool.Run("tokenize", "--backbone", FakeHub.Id).Refused(), StringComparison.Ordinal);
+        string hint = $"llmembed download {FakeHub.Id} fetches it";
+        Assert.Contains(hint, Tool.Run("inspect", "--offline", FakeHub.Id).Refused(), StringComparison.Ordinal);
+        Assert.Contains(hint, Tool.Run("tokenize", "--backbone", FakeHub.Id).Refused(), StringComparison.Ordinal);
         Assert.Empty(_hub.Requests);
     }
 
@@ -89,7 +90,9 @@ public sealed class HubCommandsTests : IDisposable
         string line = Assert.Single(Tool.Run("cache", "list").Succeeded().Lines);
         Assert.StartsWith(FakeHub.Id, line, StringComparison.Ordinal);
         Assert.EndsWith(FakeHub.Commit, line, StringComparison.Ordinal);
-        Assert.Contains("1 models checked, 0 files damaged", Tool.Run("cache", "verify").Succeeded().Output, StringComparison.Ordinal);
+        ToolResult sound = Tool.Run("cache", "verify").Succeeded();
+        Assert.Contains("1 models checked, 0 files damaged", sound.Output, StringComparison.Ordinal);
+        Assert.Single(sound.Error.Split('\n'), progress => progress.StartsWith("Checking ", StringComparison.Ordinal));
         using (FileStream weights = File.OpenWrite(Path.Combine(Snapshot, "model.safetensors"))) weights.WriteByte(0xff);
         ToolResult damaged = Tool.Run("cache", "verify", FakeHub.Id);
         Assert.Equal(1, damaged.ExitCode);
@@ -194,6 +197,8 @@ public sealed class HubCommandsTests : IDisposable
         Assert.Equal($"{FakeHub.Id}/a-Q8_0.gguf@{FakeHub.Commit}", (string?)facts["name"]);
         Assert.Equal(3, (long?)facts["download_bytes"]);
         Assert.Equal(22_713_216, (long?)facts["parameters"]);
+        string message = Tool.Run("inspect", $"{FakeHub.Id}:Q4_0").Refused();
+        Assert.Contains("has no GGUF file of the quantization 'Q4_0'. It has a-Q8_0.gguf (Q8_0).", message, StringComparison.Ordinal);
     }
 
     /// <summary>The folder of a classifier that was trained on a few texts.</summary>

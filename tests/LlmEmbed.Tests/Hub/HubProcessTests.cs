@@ -46,7 +46,8 @@ public sealed class HubProcessTests : IDisposable
         RequireNamespaces();
         // Enough for the bytes of the files, too little for the room that they take on disk.
         ToolResult result = InNamespace(
-            "mount -t tmpfs -o size=108k none cache && \"$DOTNET\" \"$TOOL\" download someone/tiny; code=$?; find cache -type f -size +0; exit $code");
+            "mount -t tmpfs -o size=108k none cache && \"$DOTNET\" \"$TOOL\" download someone/tiny; code=$?; " +
+            "find cache -type f -size +0; exit $code");
         Assert.Equal(1, result.ExitCode);
         string line = Assert.Single(result.Error.Split('\n'), text => text.StartsWith("llmembed: ", StringComparison.Ordinal));
         Assert.Contains("No space left on device", line, StringComparison.Ordinal);
