@@ -69,6 +69,19 @@ internal sealed record GgufArchitecture(
         new("pad_token_id", file => file.PadId()),
     ];
 
+    private static readonly GgufEntry[] Phi3 = [.. LlamaFamily, new("sliding_window", file => file.SizeOrNone("attention.sliding_window"))];
+
+    private static readonly GgufEntry[] Gpt2 =
+    [
+        new("n_embd", file => file.Size("embedding_length")),
+        new("n_layer", file => file.Size("block_count")),
+        new("n_inner", file => file.Size("feed_forward_length")),
+        new("n_head", file => file.PlainHeads()),
+        new("n_positions", file => file.Rows("position_embd.weight")),
+        new("vocab_size", file => file.Rows(Embedding)),
+        new("layer_norm_epsilon", file => file.Number("attention.layer_norm_epsilon")),
+    ];
+
     private static readonly GgufEntry[] Encoder =
     [
         .. Sizes,
@@ -85,6 +98,16 @@ internal sealed record GgufArchitecture(
         new("layer_norm_eps", file => file.Number("attention.layer_norm_epsilon")),
         new("max_position_embeddings", file => file.Rows("position_embd.weight")),
         new("type_vocab_size", file => file.Rows("token_types.weight")),
+    ];
+
+    private static readonly GgufEntry[] NomicBert =
+    [
+        .. Encoder,
+        new("layer_norm_eps", file => file.Number("attention.layer_norm_epsilon")),
+        new("max_position_embeddings", file => file.Size("context_length")),
+        new("type_vocab_size", file => file.Rows("token_types.weight")),
+        new("rope_theta", file => file.Number("rope.freq_base")),
+        new("rope_scaling", file => file.RopeScaling()),
     ];
 
     private static readonly GgufEntry[] ModernBert =
@@ -184,6 +207,47 @@ internal sealed record GgufArchitecture(
         blk.N.ffn_down.weight     model.layers.N.mlp.Wo.weight
         """;
 
+    private const string NomicBertNames =
+        """
+        token_embd.weight         embeddings.word_embeddings.weight
+        token_types.weight        embeddings.token_type_embeddings.weight
+        token_embd_norm           emb_ln
+        blk.N.attn_qkv.weight     encoder.layers.N.attn.Wqkv.weight
+        blk.N.attn_output.weight  encoder.layers.N.attn.out_proj.weight
+        blk.N.attn_output_norm    encoder.layers.N.norm1
+        blk.N.ffn_gate.weight     encoder.layers.N.mlp.fc12.weight
+        blk.N.ffn_up.weight       encoder.layers.N.mlp.fc11.weight
+        blk.N.ffn_down.weight     encoder.layers.N.mlp.fc2.weight
+        blk.N.layer_output_norm   encoder.layers.N.norm2
+        """;
+
+    private const string Phi3Names =
+        """
+        token_embd.weight         model.embed_tokens.weight
+        output_norm.weight        model.norm.weight
+        output.weight             lm_head.weight
+        blk.N.attn_norm.weight    model.layers.N.input_layernorm.weight
+        blk.N.attn_qkv.weight     model.layers.N.self_attn.qkv_proj.weight
+        blk.N.attn_output.weight  model.layers.N.self_attn.o_proj.weight
+        blk.N.ffn_norm.weight     model.layers.N.post_attention_layernorm.weight
+        blk.N.ffn_up.weight       model.layers.N.mlp.gate_up_proj.weight
+        blk.N.ffn_down.weight     model.layers.N.mlp.down_proj.weight
+        """;
+
+    private const string Gpt2Names =
+        """
+        token_embd.weight         transformer.wte.weight
+        position_embd.weight      transformer.wpe.weight
+        output_norm               transformer.ln_f
+        output.weight             lm_head.weight
+        blk.N.attn_norm           transformer.h.N.ln_1
+        blk.N.attn_qkv            transformer.h.N.attn.c_attn
+        blk.N.attn_output         transformer.h.N.attn.c_proj
+        blk.N.ffn_norm            transformer.h.N.ln_2
+        blk.N.ffn_up              transformer.h.N.mlp.c_fc
+        blk.N.ffn_down            transformer.h.N.mlp.c_proj
+        """;
+
     /// <summary>The architectures in the order of their names.</summary>
     public static IReadOnlyList<GgufArchitecture> All { get; } =
     [
@@ -211,6 +275,7 @@ internal sealed record GgufArchitecture(
             AddedToNorms = 1,
             Ignored = ["final_logit_softcapping"], // behind the last hidden state
         },
+        new("gpt2", """{ "model_type": "gpt2", "activation_function": "gelu_new" }""", Gpt2, Names(Gpt2Names)) { Ignored = ["context_length"] },
         new(
             "llama",
             """{ "model_type": "llama", "hidden_act": "silu" }""",
@@ -224,6 +289,8 @@ internal sealed record GgufArchitecture(
             IsCausal = false,
             Ignored = ["attention.layer_norm_rms_epsilon"], // written beside the epsilon that counts
         },
+        new("nomic-bert", """{ "model_type": "nomic_bert", "hidden_act": "silu" }""", NomicBert, Names(NomicBertNames)) { IsCausal = false },
+        new("phi3", """{ "model_type": "phi3", "hidden_act": "silu" }""", Phi3, Names(Phi3Names)),
         new("qwen2", """{ "model_type": "qwen2", "hidden_act": "silu" }""", LlamaFamily, Names(DecoderNames, LlamaNames, QueryBiases)),
         new("qwen3", """{ "model_type": "qwen3", "hidden_act": "silu" }""", LlamaFamily, Names(DecoderNames, LlamaNames, QueryNorms)),
     ];

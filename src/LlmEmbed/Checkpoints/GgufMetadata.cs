@@ -65,6 +65,9 @@ internal sealed class GgufMetadata(GgufFile file, string architecture)
 
     public int? SizeOrNull(string key) => WholeNumber(Read(key), least: 1);
 
+    /// <summary>A size for which 0 stands for none.</summary>
+    public int? SizeOrNone(string key) => WholeNumber(Read(key), least: 0) is int size and > 0 ? size : null;
+
     public double Number(string key) => NumberOrNull(key) ?? throw Missing(key);
 
     /// <summary>A number by its shortest decimal, so that the fp32 nearest to 1e-5 becomes 1e-5 again, as it stands in a config.json.</summary>

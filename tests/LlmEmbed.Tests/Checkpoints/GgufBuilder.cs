@@ -24,7 +24,9 @@ internal sealed class GgufBuilder
     /// <summary>
     /// The keys and tensors of a model with one block, hidden size 4, two query heads and one key head of four values, and three tokens.
     /// </summary>
-    public static GgufBuilder TinyModel(string architecture)
+    /// <param name="architecture">llama.cpp's name of the architecture.</param>
+    /// <param name="without">Tensors of the block that are left out.</param>
+    public static GgufBuilder TinyModel(string architecture, params string[] without)
     {
         GgufBuilder builder = new();
         builder.Text("general.architecture", architecture);
@@ -41,7 +43,8 @@ internal sealed class GgufBuilder
             ("blk.0.attn_k.weight", [4, 4]), ("blk.0.attn_v.weight", [4, 4]), ("blk.0.attn_output.weight", [8, 4]), ("blk.0.ffn_norm.weight", [4]),
             ("blk.0.ffn_gate.weight", [4, 6]), ("blk.0.ffn_up.weight", [4, 6]), ("blk.0.ffn_down.weight", [6, 4]),
         ];
-        foreach ((string name, long[] dimensions) in tensors) builder.Float32Tensor(name, dimensions);
+        foreach ((string name, long[] dimensions) in tensors)
+            if (!without.Contains(name.Replace("blk.0.", "", StringComparison.Ordinal))) builder.Float32Tensor(name, dimensions);
         return builder;
     }
 

@@ -182,7 +182,8 @@ public sealed class GgufCheckpointTests : IDisposable
     [Fact]
     public void An_architecture_that_is_not_implemented_is_refused_with_those_that_are() =>
         AssertRefused(
-            "the architecture 'falcon' is not implemented for GGUF, expected one of bert, gemma-embedding, gemma3, llama, modern-bert, qwen2, qwen3",
+            "the architecture 'falcon' is not implemented for GGUF, expected one of bert, gemma-embedding, gemma3, gpt2, llama, modern-bert, " +
+            "nomic-bert, phi3, qwen2, qwen3",
             GgufBuilder.TinyModel("falcon"));
 
     [Fact]
@@ -295,6 +296,16 @@ public sealed class GgufCheckpointTests : IDisposable
         using Checkpoint silent = Open(TinyBert());
         Assert.Null(silent.Pooling);
         AssertRefused("'bert.pooling_type' is 4, expected 0 to 3: none, mean, CLS or last token", TinyBert().UInt32("bert.pooling_type", 4));
+    }
+
+    [Fact]
+    public void A_window_of_zero_is_none_for_Phi_3()
+    {
+        static GgufBuilder Phi3(uint window) => GgufBuilder.TinyModel("phi3", "attn_q.weight", "attn_k.weight", "attn_v.weight", "ffn_gate.weight")
+            .UInt32("phi3.attention.sliding_window", window);
+        using Checkpoint windowed = Open(Phi3(7)), plain = Open(Phi3(0));
+        Assert.Equal(7, windowed.Config.Int("sliding_window"));
+        Assert.False(plain.Config.Has("sliding_window"));
     }
 
     [Fact]
