@@ -263,12 +263,11 @@ public sealed class Inspection
 
     private static IEnumerable<string> Lines(JsonObject facts, string indent)
     {
-        if (facts.Count == 0) yield break;
         int width = facts.Max(fact => fact.Key.Length);
         foreach ((string name, JsonNode? value) in facts)
         {
             string label = $"{indent}{name.Replace('_', ' ').PadRight(width)}  ";
-            JsonObject[] sections = value is JsonObject section ? [section] : [.. (value as JsonArray)?.OfType<JsonObject>() ?? []];
+            JsonObject[] sections = value is JsonObject { Count: > 0 } section ? [section] : [.. (value as JsonArray)?.OfType<JsonObject>() ?? []];
             yield return sections.Length > 0 ? label.TrimEnd() : label + Show(name, value);
             foreach (JsonObject part in sections)
             {
@@ -280,7 +279,7 @@ public sealed class Inspection
 
     private static string Show(string name, JsonNode? value) => value switch
     {
-        null => "none",
+        null or JsonObject { Count: 0 } => "none",
         JsonArray array => array.Count == 0 ? "none" : Joined([.. array.Select(item => $"{item}")]),
         _ when name.EndsWith("bytes", StringComparison.Ordinal) => $"{long.Parse(value.ToJsonString()) / 1e6:N1} MB",
         _ when long.TryParse(value.ToJsonString(), out long whole) => $"{whole:N0}",
