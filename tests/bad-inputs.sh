@@ -387,6 +387,9 @@ refuse 1 "9223372036854775807" $train_gguf
 start "GGUF that claims 2^63 - 1 metadata entries"; with_data; cp "$fixtures/gguf/$gguf" .; patch "$gguf" 16 "$(uint64 9223372036854775807)"
 refuse 1 "9223372036854775807" $train_gguf
 
+start "GGUF of an architecture that is not implemented"; with_data; cp "$fixtures/gguf/$gguf" .; patch "$gguf" 64 rwkv6
+refuse 1 "the architecture 'rwkv6' is not implemented for GGUF, expected one of bert, " $train_gguf
+
 # --- checkpoints: configuration and tokenizer -----------------------------------------------------------------------------------------------
 
 train_llama="train --data data.csv --backbone llama-gqa --output model --cache none"
