@@ -210,8 +210,8 @@ accept "no label: 1 (first: line 10)" $(train_fast data.csv) --skip-bad-rows
 start "one class only"; with_backbone bert; sound_data | grep -v bad >data.csv
 refuse 1 "all examples are of the class 'good'" $(train data.csv)
 
-start "prompt without a place for the text"; with_backbone bert; with_data
-refuse 1 "must hold {text} exactly once" $(train data.csv) --prompt Sentiment
+start "prompt with two places for the text"; with_backbone bert; with_data
+refuse 1 "must hold {text} once" $(train data.csv) --prompt "{text}, {text}"
 
 start "prompt in a reference recipe"; with_backbone bert; with_data
 refuse 1 "know neither prompts nor time budgets" train --data data.csv --output model --cache none --recipe reference --llama bert --bert bert --roberta bert --sigma 1 --epochs 1 --unpadded --prompt '{text}:'
@@ -711,7 +711,7 @@ start "download without network"
 refuse 1 "nothing is downloaded because HF_HUB_OFFLINE is set" download nobody/nothing
 
 start "download of what is no repository"
-refuse 1 "is no name of a repository, expected org/name or org/name@revision" download ../secrets
+refuse 1 "is no name of a repository, expected org/name, org/name:Q8_0" download ../secrets
 
 start "removal of a model that is not in the cache"
 refuse 1 "is not in the Hugging Face cache" cache remove nobody/nothing

@@ -8,8 +8,8 @@ namespace LlmEmbed.Benchmarks;
 internal static class GoldenStates
 {
     /// <param name="fixtures">
-    /// A folder with checkpoints that have golden.json and golden.safetensors, sentence-transformers repositories under <c>sentence</c> and GGUF files
-    /// under <c>gguf-families</c>.
+    /// A folder with checkpoints that have golden.json and golden.safetensors, sentence-transformers repositories under <c>sentence</c> and GGUF
+    /// files under <c>gguf-families</c>.
     /// </param>
     public static int Run(string fixtures)
     {
@@ -21,12 +21,14 @@ internal static class GoldenStates
             if (File.Exists(Path.Combine(folder, "golden.json"))) rows.AddRange(SentenceRows(folder));
         foreach (string file in Directory.GetFiles(Path.Combine(fixtures, "gguf-families"), "*.gguf").Order(StringComparer.Ordinal))
         {
-            string name = Path.GetFileNameWithoutExtension(file), family = name[..name.LastIndexOf('-')], states = Path.ChangeExtension(file, ".golden.safetensors");
-            if (!File.Exists(states)) (family, states) = ("bert", Path.Combine(fixtures, "gguf-families", "bert-F32.golden.safetensors"));
-            rows.Add(Row($"gguf-families/{name}", file, Path.Combine(fixtures, "gguf-families", $"{family}.json"), states));
+            string name = Path.GetFileNameWithoutExtension(file), family = name[..name.LastIndexOf('-')];
+            string states = Path.ChangeExtension(file, ".golden.safetensors"), folder = Path.GetDirectoryName(file)!;
+            if (!File.Exists(states)) (family, states) = ("bert", Path.Combine(folder, "bert-F32.golden.safetensors"));
+            rows.Add(Row($"gguf-families/{name}", file, Path.Combine(folder, $"{family}.json"), states));
         }
         return Bench.Table(
-            "Mean and last token at every depth, or the sentence vector. The cosine is the lowest one over depths and poolings, of states without their mean over the texts.",
+            "Mean and last token at every depth, or the sentence vector. The cosine is the lowest one over depths and poolings, of states without " +
+                "their mean over the texts.",
             ["checkpoint", "largest difference in fp32", "largest value", "cosine of int8 with fp32"],
             rows);
     }
@@ -88,6 +90,7 @@ internal static class GoldenStates
         int size = exact.Length / texts;
         float[] mean = [.. Enumerable.Range(0, size).Select(i => Enumerable.Range(0, texts).Average(text => exact[text * size + i]))];
         float[] Centred(float[] values, int text) => [.. values.Skip(text * size).Take(size).Zip(mean, (value, centre) => value - centre)];
-        return Enumerable.Range(0, texts).Average(text => (double)TensorPrimitives.CosineSimilarity<float>(Centred(exact, text), Centred(quantized, text)));
+        return Enumerable.Range(0, texts).Average(
+            text => (double)TensorPrimitives.CosineSimilarity<float>(Centred(exact, text), Centred(quantized, text)));
     }
 }

@@ -352,9 +352,9 @@ public sealed class TextEncoderTests : IDisposable
     public void A_backbone_that_cannot_be_opened_leaves_its_files_free()
     {
         string folder = _folder.CopyFixture(Encoder);
-        TemporaryFolder.EditJson(Path.Combine(folder, "config.json"), config => config["model_type"] = "gpt_neox");
+        TemporaryFolder.EditJson(Path.Combine(folder, "config.json"), config => config["model_type"] = "falcon");
         Assert.Contains(
-            "'gpt_neox' is not implemented", Assert.Throws<LlmEmbedException>(() => Requests.LoadEncoder(folder)).Message, StringComparison.Ordinal);
+            "'falcon' is not implemented", Assert.Throws<LlmEmbedException>(() => Requests.LoadEncoder(folder)).Message, StringComparison.Ordinal);
         using FileStream exclusive = new(Path.Combine(folder, "model.safetensors"), FileMode.Open, FileAccess.ReadWrite, FileShare.None);
     }
 

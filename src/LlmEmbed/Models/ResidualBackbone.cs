@@ -4,8 +4,8 @@ using LlmEmbed.Engine;
 namespace LlmEmbed.Models;
 
 /// <summary>
-/// The layers of one block: attention and an MLP, gated or not, each of which reads the residual sum through a norm, may have a norm of its own behind it, and
-/// is added to the sum. A norm that is null is not there.
+/// The layers of one block: attention and an MLP, gated or not. Each of them reads the residual sum through a norm, may have a norm of its own behind
+/// it, and is added to the sum. A norm that is null is not there.
 /// </summary>
 internal sealed record ResidualBlock(
     LinearLayer Query,

@@ -18,7 +18,8 @@ internal static class PromptTemplate
     /// <exception cref="LlmEmbedException">The template does not hold <c>{text}</c> once.</exception>
     public static (string Before, string After) Parts(string template) => template.Split(Place) is [string before, string after]
         ? (before, after)
-        : throw new LlmEmbedException($"The prompt '{template}' must hold {{text}} exactly once, where the text to classify goes.");
+        : throw new LlmEmbedException(
+            $"The prompt '{template}' must hold {{text}} once, where the text goes, or not at all if it stands before the text.");
 
     /// <summary>A template with the classes in it, or null if there is none.</summary>
     /// <param name="prompt">A template or what stands before the text, in which <c>{labels}</c> stands for the classes; "auto"; or null.</param>

@@ -15,7 +15,7 @@ internal static class GgufOfBert
     public static byte[] Convert(string folder)
     {
         using Checkpoint source = Checkpoint.Open(folder);
-        GgufBuilder builder = new GgufBuilder().Text("general.architecture", "bert").Bool("bert.attention.causal", 0).UInt32("bert.pooling_type", 1);
+        GgufBuilder builder = new GgufBuilder().Text("general.architecture", "bert").Bool("bert.attention.causal", 0);
         foreach ((string key, string configKey) in Sizes) builder.UInt32($"bert.{key}", (uint)source.Config.Size(configKey));
         builder.Float32("bert.attention.layer_norm_epsilon", (float)source.Config.Number("layer_norm_eps"));
         AddTokenizer(builder, TokenizerFiles.Read(folder));

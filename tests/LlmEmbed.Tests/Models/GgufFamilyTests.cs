@@ -69,18 +69,11 @@ public sealed class GgufFamilyTests : IDisposable
     [MemberData(nameof(FilesWithPooling))]
     public void The_pooling_and_the_dense_layers_of_the_file_give_the_golden_vectors(string file)
     {
-        using Checkpoint checkpoint = Checkpoint.Open(PathOf(file));
-        Backbone backbone = Backbone.Create(checkpoint);
         using Golden golden = GoldenOf(file);
-        Pooling pooling = checkpoint.Pooling!.Mode switch
-        {
-            "mean" => Pooling.Mean,
-            "cls" => Pooling.First,
-            _ => Pooling.Last,
-        };
-        float[] vectors = BackboneTests.Run(checkpoint, backbone, [new View(backbone.BlockCount, pooling)], golden.Ids);
-        foreach (Weight dense in checkpoint.Pooling.Dense)
-            vectors = [.. vectors.Chunk(dense.RowLength).SelectMany(vector => Multiply(dense, vector))];
+        ViewSelection sentence = ViewSelection.At(null, [Pooling.Sentence]);
+        using TextEncoder encoder = Requests.LoadEncoder(
+            PathOf(file), new() { Views = sentence, MaxTokens = golden.MaxTokens, Precision = Precision.Fp32 });
+        float[] vectors = encoder.Encode(golden.Texts, cancellationToken: TestContext.Current.CancellationToken).Values.ToArray();
         Vectors.AssertClose(golden.Tensor("pooled"), vectors, 2e-4f, file);
     }
 
@@ -102,16 +95,6 @@ public sealed class GgufFamilyTests : IDisposable
 
     /// <summary>The files of language models name no pooling.</summary>
     private static bool HasPooling(string file) => GoldenTexts.Section<int?>(JsonOf(file), "pooling_type") is not null;
-
-    private static float[] Multiply(Weight matrix, float[] vector)
-    {
-        float[] row = new float[vector.Length];
-        return [.. Enumerable.Range(0, (int)matrix.Shape[0]).Select(i =>
-        {
-            matrix.CopyRow(i, row);
-            return row.Zip(vector, (a, b) => a * b).Sum();
-        })];
-    }
 
     private static string PathOf(string file) => Repository.Fixture("gguf-families", $"{file}.gguf");
 

@@ -68,7 +68,9 @@ internal sealed record LinearLayer(string Name, int Inputs, int Outputs, bool Ha
     /// <summary>The same weights under a name of its own, for a layer that several blocks have in common.</summary>
     public LinearLayer Named(string name) => this with { Name = name, Together = Stored };
 
-    /// <summary>W, times the factor, as the checkpoint stores it; null if its values have to be brought into order (<see cref="CopyWeight"/>).</summary>
+    /// <summary>
+    /// W, times the factor, as the checkpoint stores it; null if its values have to be brought into order (<see cref="CopyWeight"/>).
+    /// </summary>
     /// <exception cref="LlmEmbedException">It is missing or has another shape.</exception>
     public Weight? WeightIn(Checkpoint checkpoint)
     {
