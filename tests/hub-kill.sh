@@ -4,8 +4,8 @@
 #
 #   tests/hub-kill.sh [KILLS]
 #
-# BIN=FOLDER in the environment names a folder that holds a build of both programs, such as that of the tests. Needs the .NET SDK, bash, coreutils, curl, and strace for the second part. Exits with 1 if a blob is wrong, more than 16 MB were fetched twice, or
-# a socket was made.
+# BIN=FOLDER in the environment names a folder that holds a build of both programs, such as that of the tests. Needs the .NET SDK, bash, coreutils,
+# curl, and strace for the second part. Exits with 1 if a blob is wrong, more than 16 MB were fetched twice, or a socket was made.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 kills=${1:-20}

@@ -4,8 +4,8 @@
 #
 #   tests/hub-same-head.sh TRAIN TEST [OPTION...]     options of train; GGUF=FILE.gguf in the environment names a GGUF file of the same model
 #
-# BIN=FOLDER in the environment names a folder that holds a build of both programs, such as that of the tests. Needs the .NET SDK, bash and coreutils. Exits with 1 if two heads of safetensors differ; a GGUF file may hold other numbers, so its head is only
-# printed.
+# BIN=FOLDER in the environment names a folder that holds a build of both programs, such as that of the tests. Needs the .NET SDK, bash and coreutils.
+# Exits with 1 if two heads of safetensors differ; a GGUF file may hold other numbers, so its head is only printed.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 train=$(realpath "$1") test=$(realpath "$2") gguf=${GGUF:+$(realpath "$GGUF")}

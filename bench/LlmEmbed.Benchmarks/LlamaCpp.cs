@@ -3,16 +3,18 @@ using System.Text.Json.Nodes;
 
 namespace LlmEmbed.Benchmarks;
 
-/// <summary>Tokens per second at full depth, in turn with llama.cpp on the same file (its other formats as further arguments).</summary>
+/// <summary>Tokens per second at full depth, in turn with llama.cpp on the same file.</summary>
 internal static class LlamaCpp
 {
-    public static int Run(string[] otherFormats)
+    /// <param name="file">The file that both read.</param>
+    /// <param name="otherFormats">Other formats of the same model, which llama.cpp reads beside it.</param>
+    /// <param name="mostWords">Words of the longest texts, about four tokens for three words.</param>
+    public static int Run(string file, string[] otherFormats, int mostWords)
     {
-        string file = Bench.StarterGguf();
         List<string[]> rows = [];
-        using TextEncoder int8 = Bench.Load(file, Precision.Int8, "-1", maxTokens: 1024);
-        using TextEncoder fp32 = Bench.Load(file, Precision.Fp32, "-1", maxTokens: 1024);
-        foreach ((int words, int count) in new[] { (12, 160), (50, 48), (400, 8) })
+        using TextEncoder int8 = Bench.Load(file, Precision.Int8, "-1", maxTokens: 5 * mostWords / 3);
+        using TextEncoder fp32 = Bench.Load(file, Precision.Fp32, "-1", maxTokens: 5 * mostWords / 3);
+        foreach ((int words, int count) in new[] { (12, 160), (50, 48), (mostWords, 8) })
         {
             string[] texts = Bench.Texts(count, words);
             string textsFile = Path.GetTempFileName();
@@ -41,7 +43,7 @@ internal static class LlamaCpp
                 rows.Add([length, $"llama.cpp {name}", rate.Show(), (ours.Median / rate.Median).ToString("0.0")]);
         }
         return Bench.Table(
-            $"SmolLM2-135M, all 30 blocks; median of {Bench.Repetitions} repetitions (range), measured in turn; " +
+            $"{Path.GetFileName(file)}, all {int8.BlockCount} blocks; median of {Bench.Repetitions} repetitions (range), measured in turn; " +
                 "llama.cpp at the better of one by one and batched.",
             ["tokens per text", "engine", "tokens/s", "int8 is faster by"],
             rows);

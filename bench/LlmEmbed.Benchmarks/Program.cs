@@ -11,7 +11,8 @@ return args switch
     ["hardware", "shapes"] => Hardware.RunShapes(),
     ["hardware", .. string[] rest] => Hardware.Run(rest),
     ["golden", string fixtures] => GoldenStates.Run(fixtures),
-    ["llama.cpp", .. string[] rest] => LlamaCpp.Run(rest),
+    ["llama.cpp", "--model", string model] => LlamaCpp.Run(model, [], mostWords: 300),
+    ["llama.cpp", .. string[] rest] => LlamaCpp.Run(Bench.StarterGguf(), rest, mostWords: 400),
     ["write-gguf", string format, string file] => GgufCopy.Write(format, file),
     ["onnxruntime"] => OnnxRuntime.Run(),
     ["transformers.js", string file] => TransformersJs.Run(file),
@@ -50,6 +51,7 @@ static int Usage()
                                      and Qwen3-0.6B
           golden FIXTURES            largest difference from golden states in fp32 and cosine of int8, for each checkpoint of a folder
           llama.cpp [FILE.gguf]...   tokens per second beside llama.cpp on the starter's file and on others (after: npm install --prefix bench/peers)
+          llama.cpp --model FILE.gguf  the same on another model's file
           write-gguf FORMAT FILE     the starter's file as Q8_0, Q5_0, Q4_0 or F16, for that
           onnxruntime                all-MiniLM-L6-v2 beside onnxruntime-node on a graph as exporters write it
                                      (after: npm install --prefix bench/peers)

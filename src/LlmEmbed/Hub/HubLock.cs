@@ -27,7 +27,7 @@ internal sealed class HubLock : IDisposable
         while (true)
         {
             (FileStream? file, bool isHeld) = TryOpen(path);
-            if (!isHeld) return new HubLock(file, isAlone: file is not null && TryOpen(path).IsHeld);
+            if (!isHeld) return new HubLock(file, isAlone: file is not null && IsHeld(path));
             long now = bytes();
             if (now > most) (most, since) = (now, Stopwatch.GetTimestamp());
             else if (Stopwatch.GetElapsedTime(since) > HubBlobs.GivenUp) return new HubLock(null, isAlone: false);
@@ -36,6 +36,13 @@ internal sealed class HubLock : IDisposable
     }
 
     public void Dispose() => _file?.Dispose();
+
+    private static bool IsHeld(string path)
+    {
+        (FileStream? file, bool isHeld) = TryOpen(path);
+        file?.Dispose();
+        return isHeld;
+    }
 
     private static (FileStream? File, bool IsHeld) TryOpen(string path)
     {

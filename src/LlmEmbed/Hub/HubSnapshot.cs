@@ -94,14 +94,23 @@ internal sealed class HubSnapshot
         if (!isGguf && HubListing.Index(files) is { } index) await WriteAsync(index);
         IReadOnlyList<HubFile> weights = HubListing.Weights(_name, files, Place);
         if (isGguf) return new HubOutline(commit, about, weights, HasOutline: false, Problem: null);
-        foreach (HubFile config in files.Where(file => file.Path == HubListing.SmallFiles[0])) await WriteAsync(config);
-        foreach (HubFile file in weights) await WriteHeaderAsync(QuestionFor(commit, file), file, Place(file));
-        return new HubOutline(commit, about, [.. HubListing.Small(files), .. weights], HasOutline: true, Problem: null);
+        HubFile[] small = [.. HubListing.Small(files)];
+        foreach (HubFile file in small.Where(IsSetting)) await WriteAsync(file);
+        foreach (HubFile file in weights.Concat(small.Where(IsWeights)))
+            await WriteHeaderAsync(QuestionFor(commit, file), file, Place(file));
+        return new HubOutline(commit, about, [.. small, .. weights], HasOutline: true, Problem: null);
+
+        static bool IsWeights(HubFile file) => file.Path.EndsWith(".safetensors", StringComparison.Ordinal);
+
+        // Of the tokenizer only its settings are asked for, which may hold the longest input.
+        static bool IsSetting(HubFile file) => file.Path.EndsWith(".json", StringComparison.Ordinal)
+            && file.Path is not ("tokenizer.json" or "vocab.json" or "special_tokens_map.json" or "added_tokens.json");
 
         async Task WriteAsync(HubFile file)
         {
             const int Most = 64 << 20;
             byte[] bytes = await _client.BeginningAsync(QuestionFor(commit, file), (int)Math.Min(file.Size, Most), _cancellationToken);
+            Directory.CreateDirectory(Path.GetDirectoryName(Place(file))!);
             await File.WriteAllBytesAsync(Place(file), bytes, _cancellationToken);
         }
     }
@@ -114,6 +123,7 @@ internal sealed class HubSnapshot
         long bytes = header.Length < Prefix ? 0 : Prefix + BinaryPrimitives.ReadInt64LittleEndian(header);
         if (bytes > header.Length && bytes <= Math.Min(file.Size, Most))
             header = await _client.BeginningAsync(question, (int)bytes, _cancellationToken);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         await using FileStream outline = new(path, FileMode.CreateNew);
         await outline.WriteAsync(header, _cancellationToken);
         outline.SetLength(file.Size);

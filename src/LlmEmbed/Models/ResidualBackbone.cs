@@ -69,6 +69,11 @@ internal abstract class ResidualBackbone(Checkpoint checkpoint, string wordTable
     /// <summary>The layers of one block.</summary>
     protected abstract ResidualBlock LayersOf(int block);
 
+    /// <summary>Adds what all blocks add to their scores by the distance of tokens, [heads,2·positions − 1]; null if they add nothing.</summary>
+    /// <param name="layers">The network.</param>
+    /// <param name="positions">The longest T of any run.</param>
+    protected virtual string? AddDistanceBias(Layers layers, int positions) => null;
+
     public override void Embed(ReadOnlySpan<int> ids, Span<float> destination)
     {
         _words ??= Checkpoint.Require(Prefix + _wordTable, VocabularySize, HiddenSize).Times(embeddingFactor);
@@ -82,10 +87,12 @@ internal abstract class ResidualBackbone(Checkpoint checkpoint, string wordTable
         string hidden = inputs.Embeddings; // [B,T,H]
         if (blocks.First == 0) keep(0, hidden = Normed(layers, hidden, EmbeddingNorm));
         Dictionary<string, Rotary> rotaries = new(StringComparer.Ordinal);
+        string? distanceBias = blocks.End > blocks.First ? AddDistanceBias(layers, inputs.Positions) : null;
         for (int block = blocks.First; block < blocks.End; block++)
         {
             ResidualBlock parts = LayersOf(block);
-            hidden = Block(layers, hidden, block, parts, inputs, parts.Rotary is null ? null : RotaryOf(parts.Rotary));
+            ResidualPositions positions = new(parts.Rotary is null ? null : RotaryOf(parts.Rotary), distanceBias);
+            hidden = Block(layers, hidden, block, parts, inputs, positions);
             // The last hidden state is the one after the final norm.
             keep(block + 1, block + 1 == BlockCount ? layers.Norm(hidden, FinalNorm) : hidden);
         }
@@ -102,17 +109,20 @@ internal abstract class ResidualBackbone(Checkpoint checkpoint, string wordTable
         Enumerable.Range(0, depth).Sum(block => LayersOf(block).ParameterCount)
         + (EmbeddingNorm?.ParameterCount ?? 0) + (depth == BlockCount ? FinalNorm.ParameterCount : 0);
 
-    private static string Block(Layers layers, string hidden, int block, ResidualBlock parts, AttentionInputs inputs, Rotary? rotary)
+    private static string Block(
+        Layers layers, string hidden, int block, ResidualBlock parts, AttentionInputs inputs, ResidualPositions positions)
     {
-        string attention = Attention(layers, Normed(layers, hidden, parts.AttentionInputNorm), block, parts, inputs, rotary);
+        string attention = Attention(layers, Normed(layers, hidden, parts.AttentionInputNorm), block, parts, inputs, positions);
         string sum = layers.Add(Normed(layers, attention, parts.AttentionOutputNorm), hidden);
         string mlp = Mlp(layers, Normed(layers, parts.IsParallel ? hidden : sum, parts.MlpInputNorm), parts);
         return layers.Add(Normed(layers, mlp, parts.MlpOutputNorm), sum);
     }
 
-    private static string Attention(Layers layers, string input, int block, ResidualBlock parts, AttentionInputs inputs, Rotary? rotary)
+    private static string Attention(
+        Layers layers, string input, int block, ResidualBlock parts, AttentionInputs inputs, ResidualPositions positions)
     {
-        AttentionShape shape = parts.Attention with { IsRotary = rotary is not null };
+        (Rotary? rotary, string? distanceBias) = positions;
+        AttentionShape shape = parts.Attention with { IsRotary = rotary is not null, HasDistanceBias = distanceBias is not null };
         string query = layers.Linear(input, parts.Query); // [B,T,heads·d]
         string key = layers.Linear(input, parts.Key); // [B,T,kv·d]
         string value = layers.Linear(input, parts.Value); // [B,T,kv·d]
@@ -121,7 +131,7 @@ internal abstract class ResidualBackbone(Checkpoint checkpoint, string wordTable
         inputs.KeysAndValues?.Invoke(block, key, value);
         string attention = inputs.Growing is { } growing // [B,T,heads·d]
             ? KeptAttention.Attend(layers.Graph, [query, key, value], growing, block, shape, rotary)
-            : layers.Attend(query, key, value, shape, inputs.Lengths, rotary, inputs.Prefix?.Of(block));
+            : layers.Attend(query, key, value, shape, inputs.Lengths, rotary, inputs.Prefix?.Of(block), distanceBias);
         return layers.Linear(attention, parts.AttentionOutput);
     }
 
@@ -137,3 +147,8 @@ internal abstract class ResidualBackbone(Checkpoint checkpoint, string wordTable
     private static string HeadsNormed(Layers layers, string value, int heads, int headSize, NormLayer? norm) =>
         norm is not null && norm.Size == headSize ? layers.HeadNorm(value, heads, norm) : Normed(layers, value, norm);
 }
+
+/// <summary>What a block's attention knows about positions.</summary>
+/// <param name="Rotary">Tables of rotary positions; null if it has none.</param>
+/// <param name="DistanceBias">Scores by distance; null if it has none.</param>
+internal readonly record struct ResidualPositions(Rotary? Rotary, string? DistanceBias);

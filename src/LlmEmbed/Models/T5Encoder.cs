@@ -7,7 +7,7 @@ namespace LlmEmbed.Models;
 /// The encoder of T5 (sentence-t5, gtr, Instructor): norms before attention and MLP that have no bias, scores by distance in place of positions, and
 /// attention without a scale. A repository of the whole T5 serves as well, whose decoder is passed over. Hugging Face: modeling_t5.py.
 /// </summary>
-internal sealed class T5Encoder : Backbone
+internal sealed class T5Encoder : ResidualBackbone
 {
     /// <summary>A checkpoint has one of these names for the table of token embeddings, or both for the same table.</summary>
     private const string Words = "shared.weight", EncoderWords = "encoder.embed_tokens.weight";
@@ -15,20 +15,17 @@ internal sealed class T5Encoder : Backbone
     /// <summary>The texts that T5 was trained with. Scores by distance know no longest text.</summary>
     private const int DefaultMaxTokens = 512;
 
-    private readonly string _wordTable;
     private readonly int _heads, _headSize, _innerSize;
     private readonly float _epsilon;
     private readonly DistanceBuckets _buckets;
     private readonly Activation _activation;
     private readonly bool _isGated;
-    private Weight? _words;
 
     public T5Encoder(Checkpoint checkpoint)
         : base(checkpoint, WordTableOf(checkpoint))
     {
         ModelConfig config = checkpoint.Config;
         RefuseOthers(config);
-        _wordTable = WordTableOf(checkpoint);
         (VocabularySize, HiddenSize, BlockCount) = (config.Size("vocab_size"), config.Size("d_model"), config.Size("num_layers"));
         (_heads, _headSize, _innerSize) = (config.Size("num_heads"), config.Size("d_kv", 64), config.Size("d_ff"));
         MaxTokens = config.Size("n_positions", DefaultMaxTokens);
@@ -50,53 +47,31 @@ internal sealed class T5Encoder : Backbone
 
     public override int PadId { get; }
 
-    public override void Embed(ReadOnlySpan<int> ids, Span<float> destination)
-    {
-        _words ??= Checkpoint.Require(Prefix + _wordTable, VocabularySize, HiddenSize);
-        for (int t = 0; t < ids.Length; t++) _words.CopyRow(ids[t], destination.Slice(t * HiddenSize, HiddenSize));
-    }
+    protected override NormLayer FinalNorm => Norm($"{Prefix}encoder.final_layer_norm");
 
-    public override void Forward(Layers layers, AttentionInputs inputs, BlockRange blocks, Action<int, string> keep)
-    {
-        string hidden = inputs.Embeddings; // [B,T,H]
-        if (blocks.First == 0) keep(0, hidden);
-        if (blocks.End == blocks.First) return;
+    /// <summary>It is stored in the first block and holds for all.</summary>
+    protected override string AddDistanceBias(Layers layers, int positions) => _buckets.AddBias(
+        layers, Checkpoint, $"{Prefix}encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", _heads, positions);
 
-        // It is stored in the first block and holds for all.
-        string table = $"{Prefix}encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight";
-        string distanceBias = _buckets.AddBias(layers, Checkpoint, table, _heads, inputs.Positions);
-        for (int block = blocks.First; block < blocks.End; block++)
-        {
-            string name = $"{Prefix}encoder.block.{block}.layer";
-            string input = layers.Norm(hidden, Norm($"{name}.0.layer_norm"));
-            hidden = layers.Add(Attention(layers, input, $"{name}.0.SelfAttention", inputs.Lengths, distanceBias), hidden);
-            hidden = layers.Add(Mlp(layers, layers.Norm(hidden, Norm($"{name}.1.layer_norm")), $"{name}.1.DenseReluDense"), hidden);
-            // The last hidden state is the one after the final norm.
-            keep(block + 1, block + 1 == BlockCount ? layers.Norm(hidden, Norm($"{Prefix}encoder.final_layer_norm")) : hidden);
-        }
-    }
-
-    private string Attention(Layers layers, string input, string name, string lengths, string distanceBias)
+    protected override ResidualBlock LayersOf(int block)
     {
         int width = _heads * _headSize;
-        string Projected(string part) => layers.Linear(input, Plain($"{name}.{part}", HiddenSize, width)); // [B,T,heads·d]
-        AttentionShape shape = new(_heads, _heads, _headSize, Scale: 1) { HasDistanceBias = true };
-        string attention = layers.Attend(Projected("q"), Projected("k"), Projected("v"), shape, lengths, distanceBias: distanceBias);
-        return layers.Linear(attention, Plain($"{name}.o", width, HiddenSize));
-    }
-
-    private string Mlp(Layers layers, string input, string name)
-    {
-        string Inner(string part) => layers.Linear(input, Plain($"{name}.{part}", HiddenSize, _innerSize)); // [B,T,I]
-        string inner = layers.Activate(Inner(_isGated ? "wi_0" : "wi"), _activation);
-        if (_isGated) inner = layers.Multiply(inner, Inner("wi_1"));
-        return layers.Linear(inner, Plain($"{name}.wo", _innerSize, HiddenSize));
-    }
-
-    public override long ParameterCount(int depth)
-    {
-        long attention = 4L * HiddenSize * _heads * _headSize, mlp = (_isGated ? 3L : 2) * HiddenSize * _innerSize;
-        return depth * (attention + mlp + 2L * HiddenSize) + (depth == BlockCount ? HiddenSize : 0);
+        string name = $"{Prefix}encoder.block.{block}.layer", attention = $"{name}.0.SelfAttention", mlp = $"{name}.1.DenseReluDense";
+        return new ResidualBlock(
+            Query: Plain($"{attention}.q", HiddenSize, width),
+            Key: Plain($"{attention}.k", HiddenSize, width),
+            Value: Plain($"{attention}.v", HiddenSize, width),
+            AttentionOutput: Plain($"{attention}.o", width, HiddenSize),
+            Gate: Plain($"{mlp}.{(_isGated ? "wi_0" : "wi")}", HiddenSize, _innerSize),
+            Up: _isGated ? Plain($"{mlp}.wi_1", HiddenSize, _innerSize) : null,
+            MlpOutput: Plain($"{mlp}.wo", _innerSize, HiddenSize))
+        {
+            AttentionInputNorm = Norm($"{name}.0.layer_norm"),
+            MlpInputNorm = Norm($"{name}.1.layer_norm"),
+            Attention = new(_heads, _heads, _headSize, Scale: 1),
+            Rotary = null,
+            Activation = _activation,
+        };
     }
 
     private static LinearLayer Plain(string name, int inputs, int outputs) => new(name, inputs, outputs, HasBias: false);

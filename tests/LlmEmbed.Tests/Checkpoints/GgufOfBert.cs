@@ -15,7 +15,8 @@ internal static class GgufOfBert
     public static byte[] Convert(string folder)
     {
         using Checkpoint source = Checkpoint.Open(folder);
-        GgufBuilder builder = new GgufBuilder().Text("general.architecture", "bert").Bool("bert.attention.causal", 0);
+        GgufBuilder builder = new GgufBuilder().Text("general.architecture", "bert").Bool("bert.attention.causal", 0)
+            .UInt32("tokenizer.ggml.token_type_count", (uint)source.Config.Size("type_vocab_size"));
         foreach ((string key, string configKey) in Sizes) builder.UInt32($"bert.{key}", (uint)source.Config.Size(configKey));
         builder.Float32("bert.attention.layer_norm_epsilon", (float)source.Config.Number("layer_norm_eps"));
         AddTokenizer(builder, TokenizerFiles.Read(folder));

@@ -179,6 +179,19 @@ public sealed class HubCommandsTests : IDisposable
     }
 
     [Fact]
+    public void Inspect_of_a_model_that_is_not_here_knows_what_its_authors_mean()
+    {
+        string folder = Repository.Fixture("sentence", "two-dense");
+        _hub.Files.Clear();
+        foreach (string file in Directory.GetFiles(folder, "*", SearchOption.AllDirectories))
+            _hub.Files[Path.GetRelativePath(folder, file).Replace('\\', '/')] = File.ReadAllBytes(file);
+        JsonNode remote = Tool.Run("inspect", FakeHub.Id, "--json").Succeeded().Json;
+        Assert.Equal("in modules.json", (string?)remote["sentence"]!["declared"]);
+        Assert.Equal(Tool.Run("inspect", folder, "--json").Succeeded().Json["sentence"]!.ToJsonString(), remote["sentence"]!.ToJsonString());
+        Assert.DoesNotContain(_hub.Requests, request => request.Path.EndsWith("/tokenizer.json", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void Inspect_of_what_cannot_be_read_says_why()
     {
         _hub.Files["config.json"] = "{\"model_type\":\"falcon\"}"u8.ToArray();
