@@ -1,5 +1,4 @@
 using LlmEmbed.Checkpoints;
-using LlmEmbed.Engine;
 
 namespace LlmEmbed.Models;
 
@@ -25,7 +24,7 @@ internal class Gemma2 : Llama
     protected static LlamaDefaults Defaults { get; } = new()
     {
         ActivationKey = "hidden_activation",
-        Activation = ("gelu_pytorch_tanh", Activation.TanhGelu),
+        Activation = "gelu_pytorch_tanh",
         VocabularySize = 256000,
         Heads = 8,
         KeyValueHeads = 4,

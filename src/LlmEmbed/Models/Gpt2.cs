@@ -3,78 +3,13 @@ using LlmEmbed.Engine;
 
 namespace LlmEmbed.Models;
 
-/// <summary>What GPT-2 reads from its configuration. Defaults are those of transformers.</summary>
-internal sealed record Gpt2Config
-{
-    public required int VocabularySize { get; init; }
-
-    public required int HiddenSize { get; init; }
-
-    public required int InnerSize { get; init; }
-
-    public required int BlockCount { get; init; }
-
-    public required int Heads { get; init; }
-
-    public required int MaxPositions { get; init; }
-
-    public required int PadId { get; init; }
-
-    public required float Epsilon { get; init; }
-
-    public required Activation Activation { get; init; }
-
-    public int HeadSize => HiddenSize / Heads;
-
-    public static Gpt2Config Read(ModelConfig config)
-    {
-        config.Require("scale_attn_weights", "true");
-        config.Require("scale_attn_by_inverse_layer_idx", "false");
-        config.Require("reorder_and_upcast_attn", "false");
-        config.Require("add_cross_attention", "false");
-        config.Require("is_causal", "true");
-        config.Require("use_bidirectional_attention", "false");
-        _ = config.Has("is_decoder"); // it is one whatever the key says
-        config.RequireMultiple("n_embd", "n_head");
-        int hiddenSize = config.Size("n_embd");
-        return new Gpt2Config
-        {
-            VocabularySize = config.Size("vocab_size", 50257),
-            HiddenSize = hiddenSize,
-            InnerSize = config.Size("n_inner", 4 * hiddenSize),
-            BlockCount = config.Size("n_layer"),
-            Heads = config.Size("n_head"),
-            MaxPositions = config.Size("n_positions", 1024),
-            PadId = config.IntOrNull("pad_token_id") is int pad and >= 0 ? pad : 0,
-            Epsilon = (float)config.Number("layer_norm_epsilon", 1e-5),
-            Activation = Activations.Read(config, "activation_function", "gelu_new"),
-        };
-    }
-}
-
 /// <summary>
-/// GPT-2: a decoder with norms before attention and MLP, learned positions and a plain MLP. Its checkpoints store the weights of linear layers as
-/// [inputs, outputs]. Hugging Face: modeling_gpt2.py.
+/// GPT-2: a decoder with learned positions, whose checkpoints store the weights of linear layers as [inputs, outputs]. Defaults are those of
+/// transformers. Hugging Face: modeling_gpt2.py.
 /// </summary>
-internal sealed class Gpt2 : ResidualBackbone
+internal sealed class Gpt2(Checkpoint checkpoint) : GptDecoder(checkpoint, "wte.weight", Read(checkpoint.Config))
 {
-    private readonly Gpt2Config _config;
     private Weight? _positions;
-
-    public Gpt2(Checkpoint checkpoint)
-        : base(checkpoint, "wte.weight") => _config = Gpt2Config.Read(checkpoint.Config);
-
-    public override int HiddenSize => _config.HiddenSize;
-
-    public override int VocabularySize => _config.VocabularySize;
-
-    public override int BlockCount => _config.BlockCount;
-
-    public override int MaxTokens => _config.MaxPositions;
-
-    public override bool IsCausal => true;
-
-    public override int PadId => _config.PadId;
 
     protected override NormLayer FinalNorm => Norm($"{Prefix}ln_f");
 
@@ -90,7 +25,7 @@ internal sealed class Gpt2 : ResidualBackbone
 
     protected override ResidualBlock LayersOf(int block)
     {
-        (int h, int inner, string name) = (HiddenSize, _config.InnerSize, $"{Prefix}h.{block}");
+        (int h, int inner, string name) = (HiddenSize, Config.InnerSize, $"{Prefix}h.{block}");
         LinearLayer[] attention = LinearLayer.StoredIn($"{name}.attn.c_attn", h, hasBias: true, ("query", h), ("key", h), ("value", h));
         LinearLayer Linear(string part, int inputs, int outputs) => AsStored(new LinearLayer($"{name}.{part}", inputs, outputs, HasBias: true));
         return new ResidualBlock(
@@ -104,9 +39,9 @@ internal sealed class Gpt2 : ResidualBackbone
         {
             AttentionInputNorm = Norm($"{name}.ln_1"),
             MlpInputNorm = Norm($"{name}.ln_2"),
-            Attention = new(_config.Heads, _config.Heads, _config.HeadSize, 1 / MathF.Sqrt(_config.HeadSize)) { IsCausal = true },
+            Attention = Attention,
             Rotary = null,
-            Activation = _config.Activation,
+            Activation = Config.Activation,
         };
     }
 
@@ -116,5 +51,25 @@ internal sealed class Gpt2 : ResidualBackbone
         IsTransposed = Checkpoint.Weights.TryGetValue($"{Prefix}h.0.attn.c_attn.weight", out Weight? first) && first.Shape[0] == HiddenSize,
     };
 
-    private LayerNormLayer Norm(string name) => new($"{name}.weight", $"{name}.bias", HiddenSize, _config.Epsilon);
+    private static GptConfig Read(ModelConfig config)
+    {
+        RequireDecoder(config);
+        config.Require("scale_attn_weights", "true");
+        config.Require("scale_attn_by_inverse_layer_idx", "false");
+        config.Require("reorder_and_upcast_attn", "false");
+        config.Require("add_cross_attention", "false");
+        config.RequireMultiple("n_embd", "n_head");
+        int hiddenSize = config.Size("n_embd");
+        return new GptConfig
+        {
+            VocabularySize = config.Size("vocab_size", 50257),
+            HiddenSize = hiddenSize,
+            InnerSize = config.Size("n_inner", 4 * hiddenSize),
+            BlockCount = config.Size("n_layer"),
+            Heads = config.Size("n_head"),
+            MaxPositions = config.Size("n_positions", 1024),
+            Epsilon = (float)config.Number("layer_norm_epsilon", 1e-5),
+            Activation = Activations.Read(config, "activation_function", "gelu_new"),
+        };
+    }
 }

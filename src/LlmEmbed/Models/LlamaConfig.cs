@@ -9,8 +9,8 @@ internal sealed record LlamaDefaults
     /// <summary>The key of the gate's function.</summary>
     public string ActivationKey { get; init; } = "hidden_act";
 
-    /// <summary>The only function that the relative has.</summary>
-    public (string Name, Activation Function) Activation { get; init; } = ("silu", Engine.Activation.Silu);
+    /// <summary>The name of the only function that the relative has.</summary>
+    public string Activation { get; init; } = "silu";
 
     public int? VocabularySize { get; init; }
 
@@ -158,7 +158,7 @@ internal sealed record LlamaConfig
     /// <summary>Reads the configuration of a relative.</summary>
     public static LlamaConfig Read(ModelConfig config, LlamaDefaults defaults)
     {
-        config.Require(defaults.ActivationKey, defaults.Activation.Name);
+        config.Require(defaults.ActivationKey, defaults.Activation);
         int SizeOr(string key, int? fallback) => fallback is int size ? config.Size(key, size) : config.Size(key);
         int hiddenSize = config.Size("hidden_size"), blocks = config.Size("num_hidden_layers");
         int heads = SizeOr("num_attention_heads", defaults.Heads);
@@ -206,7 +206,7 @@ internal sealed record LlamaConfig
                 ? RopeScaling.Read(config, SlidingAttention, key, ofWindow, scalingKey: null)
                 : null,
             RotaryChannels = channels,
-            Activation = defaults.Activation.Function,
+            Activation = Activations.Of(defaults.Activation),
             Scale = 1 / MathF.Sqrt(headSize),
         };
     }
