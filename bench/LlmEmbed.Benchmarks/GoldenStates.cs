@@ -47,7 +47,7 @@ internal static class GoldenStates
     private static IEnumerable<string[]> SentenceRows(string folder)
     {
         JsonNode golden = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "golden.json")))!;
-        string[] texts = JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "golden.json")))!["texts"]!.Deserialize<string[]>()!;
+        string[] texts = golden["texts"]!.Deserialize<string[]>()!;
         foreach ((string name, Tensor tensor) in Safetensors.Read(Path.Combine(folder, "golden.safetensors")))
         {
             EncoderOptions options = new() { Views = ViewSelection.At(null, [Pooling.Sentence]), Precision = Precision.Fp32 };

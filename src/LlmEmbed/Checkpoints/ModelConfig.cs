@@ -106,6 +106,9 @@ internal sealed class ModelConfig
     /// <summary>The strings of an array, or null if it is absent or null.</summary>
     public IReadOnlyList<string>? Texts(string key) => _section.TextsOrNull(key);
 
+    /// <summary>The token of padding; 0 where none is named, since nothing sees padding.</summary>
+    public int PadIdOrFirst() => IntOrNull("pad_token_id") is int pad and >= 0 ? pad : 0;
+
     /// <summary>The whole numbers of an array, or null if it is absent or null.</summary>
     public int[]? Ints(string key) => Has(key) ? _section.Ints(key) : null;
 

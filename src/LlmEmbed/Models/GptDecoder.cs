@@ -38,7 +38,7 @@ internal abstract class GptDecoder(Checkpoint checkpoint, string wordTable, GptC
 
     public sealed override bool IsCausal => true;
 
-    public sealed override int PadId { get; } = checkpoint.Config.IntOrNull("pad_token_id") is int pad and >= 0 ? pad : 0;
+    public sealed override int PadId { get; } = checkpoint.Config.PadIdOrFirst();
 
     protected GptConfig Config => config;
 

@@ -194,7 +194,7 @@ internal sealed record LlamaConfig
             OutputBias = attentionBias,
             MlpBias = config.Flag("mlp_bias", false),
             QueryNorm = false,
-            PadId = config.IntOrNull("pad_token_id") is int pad and >= 0 ? pad : 0,
+            PadId = config.PadIdOrFirst(),
             TiesEmbeddings = config.Flag("tie_word_embeddings", defaults.TiesEmbeddings),
             IsCausal = ReadCausality(config),
             Window = window,

@@ -22,6 +22,12 @@ internal sealed class EncoderEngine : IDisposable
     private readonly int _threads;
     private readonly SentenceView? _sentence;
     private readonly int _row; // numbers of a text
+
+    /// <summary>
+    /// Tokens with which texts begin and which are read once. Only a causal backbone's states do not depend on what follows.
+    /// </summary>
+    private readonly int[] _prefix;
+
     private readonly Lock _compiling = new();
 
     /// <summary>All blocks compiled, if they are in memory together.</summary>
@@ -37,6 +43,7 @@ internal sealed class EncoderEngine : IDisposable
         (_open, _backbone, _plan, _preparation, _runtime, _threads) = (open, open.Model, plan, preparation, runtime, runtime.Threads ?? Cores.Usable);
         _sentence = plan.ReadsSentence ? open.Sentence : null;
         _row = open.RowOf(plan.Views).Length;
+        _prefix = _backbone.IsCausal && plan.Depth > 0 && !plan.Views.Any(ReadsPrompt) ? preparation.IdsBefore : [];
         (Precision, Reason) = plan.Precision == Precision.Auto
             ? new PrecisionChoice(open, plan, preparation, runtime).Choose((precision, texts) => RunAll(precision, texts, work))
             : (plan.Precision, "");
@@ -52,14 +59,11 @@ internal sealed class EncoderEngine : IDisposable
     /// <summary>Which blocks are in memory together.</summary>
     public MemoryPlan Plan { get; }
 
-    /// <summary>Tokens at the beginning of a text that are read once for all texts that begin with them.</summary>
-    public int PrefixLengthOf(int[] ids) => !Plan.IsStreamed && BeginsWithPrefix(ids) ? KeptPrefix : 0;
-
     /// <summary>
-    /// Only a causal backbone's states do not depend on what follows. Blocks that are loaded in turn would have to be loaded twice for this.
+    /// Tokens at the beginning of a text that are read once for all texts that begin with them. Blocks that are loaded in turn would have to be
+    /// loaded twice for this.
     /// </summary>
-    private int KeptPrefix =>
-        _backbone.IsCausal && _plan.Depth > 0 && !_plan.Views.Any(ReadsPrompt) ? _preparation.IdsBefore.Length : 0;
+    public int PrefixLengthOf(int[] ids) => Plan.IsStreamed ? 0 : SharedPrefixOf(ids);
 
     /// <summary>Runs batches.</summary>
     /// <param name="batches">Token ids of the texts of each batch, none empty; in a batch all have the same <see cref="PrefixLengthOf"/>.</param>
@@ -77,7 +81,7 @@ internal sealed class EncoderEngine : IDisposable
     /// <summary>Makes ready what the first single text would otherwise wait for: quantized weights and the compiled blocks.</summary>
     public void WarmUp(Work work)
     {
-        if (!Plan.IsStreamed) SessionFor(Precision, Plan.Runs[0], tokensAt: null, _threads, KeptPrefix, work);
+        if (!Plan.IsStreamed) SessionFor(Precision, Plan.Runs[0], tokensAt: null, _threads, _prefix.Length, work);
     }
 
     /// <summary>A new network in the engine's precision, for another graph of the same blocks. The engine must outlive its session.</summary>
@@ -89,7 +93,7 @@ internal sealed class EncoderEngine : IDisposable
 
     public void Dispose() => _compiled?.Dispose();
 
-    private bool BeginsWithPrefix(int[] ids) => ids.Length > KeptPrefix && ids.AsSpan().StartsWith(_preparation.IdsBefore.AsSpan(0, KeptPrefix));
+    private int SharedPrefixOf(int[] ids) => ids.Length > _prefix.Length && ids.AsSpan().StartsWith(_prefix) ? _prefix.Length : 0;
 
     private bool ReadsPrompt(View view) =>
         view.Pooling == Pooling.Sentence ? _sentence!.ReadsPrompt : Poolings.Of(view.Pooling).ReadsPrompt;
@@ -121,7 +125,7 @@ internal sealed class EncoderEngine : IDisposable
     {
         int lanes = LanesFor(plan, batches.Count);
         EncoderSession SessionOf(int[][] batch) =>
-            SessionFor(precision, plan.Runs[0], tokensAt, _threads / lanes, BeginsWithPrefix(batch[0]) ? KeptPrefix : 0, work);
+            SessionFor(precision, plan.Runs[0], tokensAt, _threads / lanes, SharedPrefixOf(batch[0]), work);
         EncoderSession[] sessions = [.. batches.Select(SessionOf)];
         Lock oneAtATime = new();
         InLanes(batches.Count, lanes, i =>

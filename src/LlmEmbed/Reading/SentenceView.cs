@@ -15,6 +15,7 @@ internal sealed class SentenceView
 
     private readonly SentenceFiles? _files;
     private readonly string _source;
+    private readonly Lazy<string> _sha256;
 
     /// <summary>Of a repository that says how.</summary>
     private SentenceView(string source, SentenceFiles files, int hiddenSize, int positions)
@@ -37,7 +38,7 @@ internal sealed class SentenceView
         if (files.TruncateTo is < 1) throw FileProblem.In(source, $"'truncate_dim' is {files.TruncateTo}, expected at least 1.");
         Size = Math.Min(size, files.TruncateTo ?? size);
         MaxTokens = Math.Min(files.MaxTokens ?? positions, positions);
-        Sha256 = FileHash.OfAll(files.Files);
+        _sha256 = new(() => FileHash.OfAll(files.Files)); // of use only to those who read the view
         Declared = "in modules.json";
     }
 
@@ -47,14 +48,14 @@ internal sealed class SentenceView
     {
         Modules = [.. stored.Dense.Select(SentenceModule.OfMatrix)];
         Size = Modules is [.., var last] ? last.Size : hiddenSize;
-        Sha256 = string.Join(' ', Modules.Select(module => module.Description).Prepend(stored.Mode)); // the file's own hash covers the values
+        _sha256 = new(string.Join(' ', Modules.Select(module => module.Description).Prepend(stored.Mode))); // the file's own hash covers the values
         Declared = "in the GGUF file";
     }
 
     /// <summary>Of any other checkpoint, by the library's own rule.</summary>
     private SentenceView(string source, string mode, int hiddenSize, int maxTokens)
     {
-        (_source, Modes, Size, MaxTokens, Sha256) = (source, [SentencePooling.Of(mode)], hiddenSize, maxTokens, mode);
+        (_source, Modes, Size, MaxTokens, _sha256) = (source, [SentencePooling.Of(mode)], hiddenSize, maxTokens, new(mode));
         (IncludesPrompt, Modules) = (true, []);
     }
 
@@ -80,7 +81,7 @@ internal sealed class SentenceView
     /// Differs wherever the vector of the same states differs: SHA-256 over the repository's files of modules, or the mode and the shapes of a
     /// checkpoint that holds all of it itself.
     /// </summary>
-    public string Sha256 { get; }
+    public string Sha256 => _sha256.Value;
 
     /// <summary>The prompts of the repository.</summary>
     public IReadOnlyList<(string Name, string Text)> Prompts => _files?.Prompts ?? [];

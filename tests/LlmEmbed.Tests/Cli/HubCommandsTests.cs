@@ -191,6 +191,14 @@ public sealed class HubCommandsTests : IDisposable
         Assert.DoesNotContain(_hub.Requests, request => request.Path.EndsWith("/tokenizer.json", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("bert", "expected to hold; ")]
+    [InlineData("gemma2", "not expected to hold, ")]
+    [InlineData("gemma3-global", "not expected to hold, ")]
+    public void Inspect_says_what_is_expected_of_8_bits(string fixture, string expected) =>
+        Assert.StartsWith(
+            expected, (string?)Tool.Run("inspect", Repository.Fixture(fixture), "--json").Succeeded().Json["int8"], StringComparison.Ordinal);
+
     [Fact]
     public void Inspect_of_what_cannot_be_read_says_why()
     {
