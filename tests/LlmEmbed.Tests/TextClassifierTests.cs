@@ -289,13 +289,14 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
         }
         Assert.Equal(File.ReadAllBytes(_folder.File("saved/head.safetensors")), File.ReadAllBytes(_folder.File("again/head.safetensors")));
 
-        string head = _folder.File("saved/head.safetensors");
+        int depth = classifier.Parts.Reader.Backbones[0].Plan.AttentionQueries.Single().Depth;
+        string head = _folder.File("saved/head.safetensors"), tensor = $"attention.0.{depth}.query", other = $"attention.0.{depth}.other";
         File.WriteAllBytes(
             head,
             Encoding.Latin1.GetBytes(
-                Encoding.Latin1.GetString(File.ReadAllBytes(head)).Replace("attention.query", "attention.other", StringComparison.Ordinal)));
+                Encoding.Latin1.GetString(File.ReadAllBytes(head)).Replace(tensor, other, StringComparison.Ordinal)));
         Assert.Contains(
-            "the tensor 'attention.query' is missing", Assert.Throws<LlmEmbedException>(() => Load("saved")).Message, StringComparison.Ordinal);
+            $"the tensor '{tensor}' is missing", Assert.Throws<LlmEmbedException>(() => Load("saved")).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -316,7 +317,7 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
         int[] counts = encoder.Reader.AttendedCounts([.. Buried(1200).Select(example => example.Text)]);
         TokenStates? Allocate(long memoryBytes) =>
             TokenStates.Allocate(
-                "llama-gqa", 1, encoder.HiddenSize, counts, LearnedPooling.MostBytesFor(new FeatureStorage(Folder: null, memoryBytes)));
+                "llama-gqa", [1], encoder.HiddenSize, counts, LearnedPooling.MostBytesFor(new FeatureStorage(Folder: null, memoryBytes)));
         Assert.Null(Allocate(1_000_000));
         Assert.NotNull(Allocate(long.MaxValue));
     }

@@ -92,13 +92,13 @@ public sealed class TextEncoderTests : IDisposable
         TokenStates Read(IReadOnlyList<View> views, int expectedComputed)
         {
             using OpenBackbones backbones = new(Requests.Runtime with { CacheFolder = _folder.File("cache") });
-            using BackboneReader reader = Open(backbones, backbone, views, query);
-            (TokenStates tokens, float[] values, EncodingStatistics statistics) = ReadTokens(reader, depth, texts);
+            using BackboneReader reader = Open(backbones, backbone, views, new AttentionQuery(depth, query));
+            (TokenStates tokens, float[] values, EncodingStatistics statistics) = ReadTokens(reader, [depth], texts);
             Assert.Equal(expectedComputed, statistics.ComputedTexts);
             for (int text = 0; text < texts.Length; text++)
             {
-                int size = reader.HiddenSize, count = tokens.Of(text).Length / size;
-                float[][] states = [.. tokens.Of(text).ToArray().Chunk(size)];
+                int size = reader.HiddenSize, count = tokens.Of(text, depth).Length / size;
+                float[][] states = [.. tokens.Of(text, depth).ToArray().Chunk(size)];
                 double[] scores = [.. states.Select(state => state.Zip(query, (s, q) => (double)s * q).Sum())];
                 double[] powers = [.. scores.Select(score => Math.Exp(score - scores.Max()))];
                 float largest = states.Max(state => state.Max(Math.Abs));
@@ -119,8 +119,9 @@ public sealed class TextEncoderTests : IDisposable
         TokenStates again = Read([mean, mean, attention], 20);
         for (int text = 0; text < texts.Length; text++)
         {
-            Assert.Equal(computed.Of(text), kept.Of(text));
-            Vectors.AssertClose(computed.Of(text), again.Of(text), 1e-5f * computed.Of(text).ToArray().Max(MathF.Abs), $"text {text}");
+            Assert.Equal(computed.Of(text, depth), kept.Of(text, depth));
+            Vectors.AssertClose(
+                computed.Of(text, depth), again.Of(text, depth), 1e-5f * computed.Of(text, depth).ToArray().Max(MathF.Abs), $"text {text}");
         }
     }
 
@@ -132,11 +133,11 @@ public sealed class TextEncoderTests : IDisposable
         TokenStates[] tokens = [.. Enumerable.Range(0, 2).Select(run =>
         {
             using TextEncoder encoder = Load(Decoder, runtime: Cached);
-            (TokenStates read, _, EncodingStatistics statistics) = ReadTokens(encoder.Reader, 1, texts);
+            (TokenStates read, _, EncodingStatistics statistics) = ReadTokens(encoder.Reader, [1], texts);
             Assert.Equal(run == 0 ? 20 : 0, statistics.ComputedTexts);
             return read;
         })];
-        Assert.All(Enumerable.Range(0, 20), text => Assert.Equal(tokens[0].Of(text), tokens[1].Of(text)));
+        Assert.All(Enumerable.Range(0, 20), text => Assert.Equal(tokens[0].Of(text, 1), tokens[1].Of(text, 1)));
         StoreInfo[] stores = [.. Directory.GetDirectories(_folder.File("cache")).Where(EmbeddingStore.IsStore).Select(EmbeddingStore.Inspect)];
         Assert.Contains(stores, store => store.Texts == 20);
     }
@@ -148,7 +149,7 @@ public sealed class TextEncoderTests : IDisposable
         string message = Assert.Throws<LlmEmbedException>(() => Load(Decoder, new() { Views = ViewSelection.Of(view) })).Message;
         Assert.Contains("learned from labelled texts", message, StringComparison.Ordinal);
         using OpenBackbones backbones = new(Requests.Runtime);
-        LlmEmbedException exception = Assert.Throws<LlmEmbedException>(() => Open(backbones, Decoder, [view], new float[3]));
+        LlmEmbedException exception = Assert.Throws<LlmEmbedException>(() => Open(backbones, Decoder, [view], new AttentionQuery(1, new float[3])));
         Assert.Contains("has 3 numbers", exception.Message, StringComparison.Ordinal);
     }
 
@@ -450,22 +451,23 @@ public sealed class TextEncoderTests : IDisposable
 
     private RuntimeOptions Cached => new() { CacheFolder = _folder.File("cache") };
 
-    /// <summary>A reader with a query of attention pooling, which no user can ask for.</summary>
-    private static BackboneReader Open(OpenBackbones backbones, string backbone, IReadOnlyList<View> views, float[] query)
+    /// <summary>A reader with queries of attention pooling, which no user can ask for.</summary>
+    private static BackboneReader Open(OpenBackbones backbones, string backbone, IReadOnlyList<View> views, params AttentionQuery[] queries)
     {
         OpenBackbone open = backbones.Open(backbone, default);
         EncoderOptions options = new() { Views = ViewSelection.Of(views), Precision = Precision.Fp32 };
-        return new BackboneReader(open, BackbonePlan.For(open, options) with { AttentionQuery = query }, backbones.Runtime);
+        return new BackboneReader(open, BackbonePlan.For(open, options) with { AttentionQueries = queries }, backbones.Runtime);
     }
 
-    /// <summary>The states of all tokens at a depth, and the pooled states beside them.</summary>
-    private static (TokenStates Tokens, float[] Values, EncodingStatistics Statistics) ReadTokens(BackboneReader reader, int depth, string[] texts)
+    /// <summary>The states of all tokens at some depths, and the pooled states beside them.</summary>
+    private static (TokenStates Tokens, float[] Values, EncodingStatistics Statistics) ReadTokens(
+        BackboneReader reader, int[] depths, string[] texts)
     {
         int row = reader.RowLength;
-        TokenStates tokens = TokenStates.Allocate(reader.Name, depth, reader.HiddenSize, reader.AttendedCounts(texts), long.MaxValue)!;
+        TokenStates tokens = TokenStates.Allocate(reader.Name, depths, reader.HiddenSize, reader.AttendedCounts(texts), long.MaxValue)!;
         float[] values = new float[texts.Length * row];
         EncodingStatistics statistics = reader.Read(
-            texts, text => values.AsSpan(text * row, row), progress: null, Cancellation, new(depth, tokens.Of));
+            texts, text => values.AsSpan(text * row, row), progress: null, Cancellation, new(depths, tokens.Of));
         return (tokens, values, statistics);
     }
 

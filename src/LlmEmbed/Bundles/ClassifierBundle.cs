@@ -83,7 +83,7 @@ internal static class ClassifierBundle
             Directory.CreateDirectory(temporary);
             Manifest manifest = Describe(classifier);
             AtomicFile.WriteText(Path.Combine(temporary, ManifestFile), JsonSerializer.Serialize(manifest, Json) + "\n");
-            WriteHead(Path.Combine(temporary, HeadFile), classifier.Head);
+            WriteTensors(Path.Combine(temporary, HeadFile), [.. classifier.Head.Tensors, .. QueriesOf(classifier.Reader)]);
             if (classifier.Head.Find<LexicalHead>() is { } words)
                 AtomicFile.WriteText(Path.Combine(temporary, TermsFile), string.Concat(words.Terms.Select(term => $"{term}\n")));
             AtomicFile.WriteText(Path.Combine(temporary, CardFile), ModelCard(manifest, report));
@@ -118,12 +118,13 @@ internal static class ClassifierBundle
     public static TrainedClassifier Load(string folder, OpenBackbones backbones, Work work)
     {
         Manifest manifest = ReadManifest(folder);
-        HeadTensor[] tensors = ReadTensors(Path.Combine(folder, HeadFile));
+        string head = Path.Combine(folder, HeadFile);
+        HeadTensor[] tensors = ReadTensors(head);
         FeatureReader reader = FeatureReader.Open(
-            manifest.Backbones.Select(entry =>
+            manifest.Backbones.Select((entry, place) =>
             {
                 OpenBackbone backbone = OpenBackbone(entry, folder, backbones, work);
-                return (backbone, PlanOf(backbone, entry, folder, tensors));
+                return (backbone, PlanOf(backbone, entry, QueriesOf(manifest, place, backbone.Model.HiddenSize, tensors, head)));
             }),
             backbones.Runtime,
             work);
@@ -235,11 +236,16 @@ internal static class ClassifierBundle
             plan.ReadsSentence ? backbone.Sentence.Sha256 : null);
     }
 
-    private static void WriteHead(string path, TrainedHead head)
+    /// <summary>What the views with attention pooling weigh tokens by.</summary>
+    private static IEnumerable<HeadTensor> QueriesOf(FeatureReader reader) => reader.Backbones.SelectMany(
+        (backbone, place) => backbone.Plan.AttentionQueries.Select(
+            query => new HeadTensor(AttentionQuery.TensorNameOf(place, query.Depth), [query.Values.Length], query.Values)));
+
+    private static void WriteTensors(string path, IReadOnlyList<HeadTensor> tensors)
     {
         using SafetensorsWriter writer = SafetensorsWriter.Create(
-            path, [], head.Tensors.Select(tensor => new SafetensorsLayout(tensor.Name, "F32", tensor.Shape[1..])).ToArray());
-        foreach (HeadTensor tensor in head.Tensors) writer.Append<float>(tensor.Name, tensor.Values);
+            path, [], tensors.Select(tensor => new SafetensorsLayout(tensor.Name, "F32", tensor.Shape[1..])).ToArray());
+        foreach (HeadTensor tensor in tensors) writer.Append<float>(tensor.Name, tensor.Values);
         writer.Commit();
     }
 
@@ -256,14 +262,31 @@ internal static class ClassifierBundle
         return file.Tensors.Values.Select(tensor => new HeadTensor(tensor.Name, [.. tensor.Shape], file.ReadFloat32(tensor.Name))).ToArray();
     }
 
-    private static float[] QueryOf(HeadTensor[] tensors, string folder)
+    /// <summary>The query of each view with attention pooling of a backbone.</summary>
+    /// <param name="manifest">What the classifier is.</param>
+    /// <param name="place">The place of the backbone among those of the classifier.</param>
+    /// <param name="hiddenSize">H of the backbone.</param>
+    /// <param name="tensors">What was trained.</param>
+    /// <param name="path">The file of these tensors.</param>
+    private static AttentionQuery[] QueriesOf(Manifest manifest, int place, int hiddenSize, HeadTensor[] tensors, string path)
     {
-        string path = Path.Combine(folder, HeadFile);
-        return tensors.FirstOrDefault(tensor => tensor.Name == AttentionView.TensorName)?.Values
-            ?? throw new LlmEmbedException(
-                $"{path}: the tensor '{AttentionView.TensorName}' is missing, which a view with attention pooling needs. Restore the folder or " +
-                "train the classifier again.")
-            { FilePath = path };
+        int[] DepthsOf(BackboneEntry entry) =>
+            [.. entry.Views.Where(view => Poolings.Parse(view.Pooling) == Pooling.Attention).Select(view => view.Depth).Distinct()];
+        // Files of before there could be several queries hold one.
+        string? only = manifest.Backbones.Sum(entry => DepthsOf(entry).Length) == 1 ? AttentionQuery.OnlyTensorName : null;
+        BackboneEntry own = manifest.Backbones[place];
+        return [.. DepthsOf(own).Select(depth => new AttentionQuery(depth, QueryOf(AttentionQuery.TensorNameOf(place, depth))))];
+
+        float[] QueryOf(string name)
+        {
+            HeadTensor tensor = tensors.FirstOrDefault(tensor => tensor.Name == name) ?? tensors.FirstOrDefault(tensor => tensor.Name == only)
+                ?? throw Damaged($"the tensor '{name}' is missing, which a view of {own.Name} with attention pooling needs");
+            if (tensor.Values.Length == hiddenSize) return tensor.Values;
+            throw Damaged($"the tensor '{tensor.Name}' has {tensor.Values.Length} numbers, expected the {hiddenSize} of a state of {own.Name}");
+        }
+
+        LlmEmbedException Damaged(string problem) =>
+            new($"{path}: {problem}. Restore the folder or train the classifier again.") { FilePath = path };
     }
 
     private static TrainedHead ReadHead(string folder, Manifest manifest, HeadTensor[] tensors, FeatureLayout layout, int threads)
@@ -300,12 +323,12 @@ internal static class ClassifierBundle
         return terms;
     }
 
-    private static BackbonePlan PlanOf(OpenBackbone backbone, BackboneEntry entry, string folder, HeadTensor[] tensors)
+    private static BackbonePlan PlanOf(OpenBackbone backbone, BackboneEntry entry, AttentionQuery[] queries)
     {
         View[] views = [.. entry.Views.Select(view => new View(view.Depth, Poolings.Parse(view.Pooling)))];
         BackbonePlan plan = new(views, entry.MaxTokens, PrecisionNames.Find(entry.Precision)!.Value)
         {
-            AttentionQuery = views.Any(view => view.Pooling == Pooling.Attention) ? QueryOf(tensors, folder) : null,
+            AttentionQueries = queries,
             PadTo = entry.PadTo,
             Prompt = entry.Prompt,
         };

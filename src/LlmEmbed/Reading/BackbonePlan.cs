@@ -28,8 +28,8 @@ internal sealed record BackbonePlan(IReadOnlyList<View> Views, int MaxTokens, Pr
     /// <summary>The number of tokens that every text is padded to; null pads to the longest text of a batch, which changes no state.</summary>
     public int? PadTo { get; init; }
 
-    /// <summary>[H], what <see cref="Pooling.Attention"/> weighs tokens by; null if no view needs it.</summary>
-    public float[]? AttentionQuery { get; init; }
+    /// <summary>What the views with <see cref="Pooling.Attention"/> weigh tokens by: at most one for each depth.</summary>
+    public IReadOnlyList<AttentionQuery> AttentionQueries { get; init; } = [];
 
     /// <summary>
     /// Whether a text of a single token is read behind a line break, so that the token is not the first of all. It is a choice of training; who asks

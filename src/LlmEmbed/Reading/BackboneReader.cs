@@ -107,7 +107,9 @@ internal sealed class BackboneReader : IDisposable
         (TokenizedText[] tokens, TextKey[] keys, bool[] areEmpty) = texts;
         int[] distinct = [.. Enumerable.Range(0, keys.Length).DistinctBy(i => keys[i]).Where(i => tokens[i].Ids.Length > 0)];
         ReadingProgress reading = new(progress, $"Reading {Backbone.Name}", distinct.Length);
-        StateTargets targets = new(rows, tokenRows);
+        StateTargets targets = new(rows, tokenRows ?? TokenRows.None);
+        if (targets.Tokens.Depths.Any(depth => depth < 0 || depth > Plan.Depth))
+            throw new ArgumentException($"Token states are read at depths up to {Plan.Depth}, the deepest one of a view.", nameof(tokenRows));
         ReadCost cost = ((IStateReader?)_storing ?? _computing).Read(texts, distinct, targets, reading, new Work(progress, cancellationToken));
         RepeatRows(texts, targets);
         return new EncodingStatistics(
@@ -180,7 +182,7 @@ internal sealed class BackboneReader : IDisposable
         {
             if (texts.Tokens[text].Ids.Length == 0 || firstOf.TryAdd(key, text)) continue;
             targets.Rows(firstOf[key]).CopyTo(targets.Rows(text));
-            targets.Tokens?.Of(firstOf[key]).CopyTo(targets.Tokens.Of(text));
+            foreach (int depth in targets.Tokens.Depths) targets.Tokens.Of(firstOf[key], depth).CopyTo(targets.Tokens.Of(text, depth));
         }
     }
 
@@ -198,12 +200,23 @@ internal sealed class BackboneReader : IDisposable
             if (Poolings.Of(view.Pooling).Refusal(new PoolingUse(backbone.Name, model, plan, view.Depth)) is string refusal)
                 throw new LlmEmbedException(refusal);
         }
-        if (plan.AttentionQuery is { } query && query.Length != model.HiddenSize)
-            throw new LlmEmbedException(
-                $"The query of attention pooling has {query.Length} numbers; the hidden states of {backbone.Name} have {model.HiddenSize}.");
+        CheckQueries(backbone, plan);
         if (plan.MaxTokens < 1 || plan.MaxTokens > model.MaxTokens)
             throw new LlmEmbedException($"At most {plan.MaxTokens} tokens were asked for; {backbone.Name} has positions for 1 to {model.MaxTokens}.");
         if (plan.PadTo is int padTo) CheckPadding(backbone, plan, padTo);
+    }
+
+    private static void CheckQueries(OpenBackbone backbone, BackbonePlan plan)
+    {
+        int size = backbone.Model.HiddenSize;
+        foreach (AttentionQuery query in plan.AttentionQueries)
+        {
+            string what = $"The query of attention pooling at depth {query.Depth} of {backbone.Name}";
+            if (query.Values.Length != size)
+                throw new LlmEmbedException($"{what} has {query.Values.Length} numbers, expected {size}, as the hidden states have.");
+            if (plan.AttentionQueries.Count(other => other.Depth == query.Depth) > 1)
+                throw new LlmEmbedException($"{what} is given more than once, expected one query for each depth.");
+        }
     }
 
     private static void CheckPadding(OpenBackbone backbone, BackbonePlan plan, int padTo)
@@ -241,8 +254,11 @@ internal sealed class BackboneReader : IDisposable
         // A decoder's text of one token is read in two ways: as it stands, and behind a line break.
         .. tokensAt is not null || Backbone.Model.IsCausal ? [("lead", _preparation.LeadToken?.ToString() ?? "")] : Array.Empty<(string, string)>(),
         // The states of tokens at a depth do not depend on the views that are kept beside them.
-        .. tokensAt is null && Plan.AttentionQuery is { } query
-            ? [("attention_query", Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes<float>(query))))]
+        .. tokensAt is null && Plan.AttentionQueries.Count > 0
+            ? [("attention_queries", string.Join(' ', Plan.AttentionQueries.OrderBy(query => query.Depth).Select(NameOf)))]
             : Array.Empty<(string, string)>(),
     ]);
+
+    private static string NameOf(AttentionQuery query) =>
+        $"{query.Depth}:{Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes<float>(query.Values)))}";
 }

@@ -70,25 +70,24 @@ internal sealed class EncoderEngine : IDisposable
     /// <param name="done">Told each batch's index and its pooled states [B,D,H], of one batch at a time, in any order.</param>
     /// <param name="work">Told about quantization, if this is the first run; stops between two batches.</param>
     /// <param name="tokens">
-    /// For each batch who is told its states token by token, of several batches at once; null if the caller does not want token states. Not possible
-    /// if blocks are loaded in turn.
+    /// For each batch who is told its states token by token, of several batches at once. Not possible if blocks are loaded in turn.
     /// </param>
-    /// <param name="tokensAt">The depth of these states.</param>
+    /// <param name="tokensAt">The depths of these states; none if the caller does not want token states.</param>
     public void Run(
-        IReadOnlyList<int[][]> batches, Action<int, float[]> done, Work work, Func<int, TokenTarget>? tokens = null, int? tokensAt = null) =>
+        IReadOnlyList<int[][]> batches, Action<int, float[]> done, Work work, Func<int, TokenTarget> tokens, IReadOnlyList<int> tokensAt) =>
         Run(Precision, batches, done, work, tokens, tokensAt);
 
     /// <summary>Makes ready what the first single text would otherwise wait for: quantized weights and the compiled blocks.</summary>
     public void WarmUp(Work work)
     {
-        if (!Plan.IsStreamed) SessionFor(Precision, Plan.Runs[0], tokensAt: null, _threads, _prefix.Length, work);
+        if (!Plan.IsStreamed) SessionFor(Precision, Plan.Runs[0], tokensAt: [], _threads, _prefix.Length, work);
     }
 
     /// <summary>A new network in the engine's precision, for another graph of the same blocks. The engine must outlive its session.</summary>
     public Layers NewLayers()
     {
         lock (_compiling) return _open.Weights.NewLayers(
-            Precision, Compiled(Precision, tokensAt: null).Lease.Store, _plan.Depth, isStreamed: false, default);
+            Precision, Compiled(Precision, tokensAt: []).Lease.Store, _plan.Depth, isStreamed: false, default);
     }
 
     public void Dispose() => _compiled?.Dispose();
@@ -105,8 +104,8 @@ internal sealed class EncoderEngine : IDisposable
         IReadOnlyList<int[][]> batches,
         Action<int, float[]> done,
         Work work,
-        Func<int, TokenTarget>? tokens = null,
-        int? tokensAt = null)
+        Func<int, TokenTarget> tokens,
+        IReadOnlyList<int> tokensAt)
     {
         MemoryPlan plan = PlanOf(precision);
         if (plan.IsStreamed) RunInTurn(precision, plan, batches, done, work);
@@ -120,8 +119,8 @@ internal sealed class EncoderEngine : IDisposable
         IReadOnlyList<int[][]> batches,
         Action<int, float[]> done,
         Work work,
-        Func<int, TokenTarget>? tokens,
-        int? tokensAt)
+        Func<int, TokenTarget> tokens,
+        IReadOnlyList<int> tokensAt)
     {
         int lanes = LanesFor(plan, batches.Count);
         EncoderSession SessionOf(int[][] batch) =>
@@ -131,7 +130,7 @@ internal sealed class EncoderEngine : IDisposable
         InLanes(batches.Count, lanes, i =>
         {
             float[] pooled = new float[batches[i].Length * _row]; // [B,D,H]
-            sessions[i].Run(batches[i], pooled, tokens: tokens?.Invoke(i));
+            sessions[i].Run(batches[i], pooled, tokens: tokens(i));
             lock (oneAtATime) done(i, pooled);
         }, work.CancellationToken);
     }
@@ -143,7 +142,8 @@ internal sealed class EncoderEngine : IDisposable
         foreach (BlockRange blocks in plan.Runs)
         {
             using WeightStore store = new(); // these blocks alone are in memory
-            using EncoderSession session = Compile(_open.Weights.NewLayers(precision, store, _plan.Depth, isStreamed: true, work), blocks, _threads);
+            Layers layers = _open.Weights.NewLayers(precision, store, _plan.Depth, isStreamed: true, work);
+            using EncoderSession session = Compile(layers, blocks, _threads, prefix: null, tokensAt: []);
             for (int i = 0; i < batches.Count; i++)
             {
                 work.CancellationToken.ThrowIfCancellationRequested();
@@ -178,7 +178,8 @@ internal sealed class EncoderEngine : IDisposable
     /// The session of all blocks for a number of threads, kept for the next run. Compiling reads the weights: who finds everything in a store never
     /// pays for it.
     /// </summary>
-    private EncoderSession SessionFor(Precision precision, BlockRange blocks, int? tokensAt, int threads, int prefixLength, Work work)
+    private EncoderSession SessionFor(
+        Precision precision, BlockRange blocks, IReadOnlyList<int> tokensAt, int threads, int prefixLength, Work work)
     {
         lock (_compiling)
         {
@@ -193,14 +194,14 @@ internal sealed class EncoderEngine : IDisposable
         }
     }
 
-    private CompiledBlocks Compiled(Precision precision, int? tokensAt)
+    private CompiledBlocks Compiled(Precision precision, IReadOnlyList<int> tokensAt)
     {
-        if (_compiled is { } compiled && compiled.Precision == precision && compiled.TokensAt == tokensAt) return compiled;
+        if (_compiled is { } compiled && compiled.Precision == precision && compiled.TokensAt.SequenceEqual(tokensAt)) return compiled;
         _compiled?.Dispose();
         return _compiled = new CompiledBlocks(precision, tokensAt, _open.Weights.Lease(precision));
     }
 
-    private EncoderSession Compile(Layers layers, BlockRange blocks, int threads, PromptPrefix? prefix = null, int? tokensAt = null) => new(
+    private EncoderSession Compile(Layers layers, BlockRange blocks, int threads, PromptPrefix? prefix, IReadOnlyList<int> tokensAt) => new(
         _backbone,
         layers,
         blocks,
@@ -210,7 +211,7 @@ internal sealed class EncoderEngine : IDisposable
         threads,
         _preparation.Prompt,
         prefix,
-        _plan.AttentionQuery,
+        _plan.AttentionQueries,
         tokensAt,
         _sentence);
 
@@ -218,12 +219,12 @@ internal sealed class EncoderEngine : IDisposable
     private float[] RunAll(Precision precision, int[][] texts, Work work)
     {
         float[][] values = new float[texts.Length][];
-        Run(precision, [.. texts.Select(text => new[] { text })], (text, pooled) => values[text] = pooled, work);
+        Run(precision, [.. texts.Select(text => new[] { text })], (text, pooled) => values[text] = pooled, work, _ => (_, _, _) => { }, []);
         return [.. values.SelectMany(text => text)];
     }
 
     /// <summary>The blocks as they are compiled for numbers of threads, and for texts that begin with what is read already or do not.</summary>
-    private sealed record CompiledBlocks(Precision Precision, int? TokensAt, WeightLease Lease) : IDisposable
+    private sealed record CompiledBlocks(Precision Precision, IReadOnlyList<int> TokensAt, WeightLease Lease) : IDisposable
     {
         public Dictionary<(int Threads, int PrefixLength), EncoderSession> Sessions { get; } = [];
 

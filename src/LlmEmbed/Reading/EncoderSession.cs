@@ -24,8 +24,8 @@ internal sealed class EncoderSession : IDisposable
     private readonly int? _padTo;
     private readonly PromptSpan _prompt;
     private readonly PromptPrefix? _prefix;
-    private readonly float[]? _attentionQuery;
-    private readonly bool _givesTokens;
+    private readonly IReadOnlyList<AttentionQuery> _attentionQueries;
+    private readonly IReadOnlyList<int> _tokensAt;
     private readonly GraphSession _session;
 
     /// <param name="backbone">The architecture; its checkpoint must outlive the session, since token embeddings and fp32 weights are read from its
@@ -38,8 +38,8 @@ internal sealed class EncoderSession : IDisposable
     /// <param name="threads">Engine threads, 0 for one per physical core.</param>
     /// <param name="prompt">What stands around every text; means and maxima run over the text's own tokens.</param>
     /// <param name="prefix">What every text begins with, read already; null where it goes through the blocks with each text.</param>
-    /// <param name="attentionQuery">[H], for <see cref="Pooling.Attention"/>.</param>
-    /// <param name="tokensAt">The depth whose states are given token by token; null gives none.</param>
+    /// <param name="attentionQueries">For <see cref="Pooling.Attention"/>, one for each depth that is pooled so.</param>
+    /// <param name="tokensAt">The depths whose states are given token by token; all of them are reached by these blocks.</param>
     /// <param name="sentence">How <see cref="Pooling.Sentence"/> is computed; null if no view asks for it.</param>
     public EncoderSession(
         Backbone backbone,
@@ -51,11 +51,11 @@ internal sealed class EncoderSession : IDisposable
         int threads,
         PromptSpan prompt = default,
         PromptPrefix? prefix = null,
-        float[]? attentionQuery = null,
-        int? tokensAt = null,
+        IReadOnlyList<AttentionQuery>? attentionQueries = null,
+        IReadOnlyList<int>? tokensAt = null,
         SentenceView? sentence = null)
     {
-        (_prompt, _prefix, _attentionQuery, _givesTokens, _sentence) = (prompt, prefix, attentionQuery, tokensAt is not null, sentence);
+        (_prompt, _prefix, _attentionQueries, _tokensAt, _sentence) = (prompt, prefix, attentionQueries ?? [], tokensAt ?? [], sentence);
         _backbone = backbone;
         _blocks = blocks;
         _row = ViewRow.Of(views, backbone.HiddenSize, sentence);
@@ -71,20 +71,22 @@ internal sealed class EncoderSession : IDisposable
         OnnxGraph graph = layers.Graph;
         AttentionInputs inputs = DeclareInputs(graph, maxTokens);
         string[][] pooled = [.. _poolings.Select(pools => new string[pools.Length])];
-        string state = "", tokens = "";
+        string state = "";
+        Dictionary<int, string> tokens = [];
         backbone.Forward(layers, inputs, blocks, (depth, hidden) =>
         {
             state = hidden;
-            if (depth == tokensAt) tokens = hidden;
+            if (_tokensAt.Contains(depth)) tokens[depth] = hidden;
             // [B,1,H]
             foreach ((int v, TokenPooling[] pools) in _poolings.Index())
                 if (views[_ownViews[v]].Depth == depth)
-                    pooled[v] = [.. pools.Select(pool => graph.Node("Unsqueeze", [Pool(layers, hidden, pool), graph.Constant<long>([1], 1)]))];
+                    pooled[v] = [.. pools.Select(pool => graph.Node("Unsqueeze", [Pool(layers, depth, hidden, pool), graph.Constant<long>([1], 1)]))];
         });
         string[] all = [.. pooled.SelectMany(view => view)];
         if (all.Length > 0)
             graph.Output(graph.Node("Concat", all, ("axis", 1)), "pooled", OnnxType.Float, null, all.Length, backbone.HiddenSize);
-        if (_givesTokens) graph.Output(graph.Node("Identity", [tokens]), "tokens", OnnxType.Float, null, null, backbone.HiddenSize);
+        foreach (int depth in _tokensAt)
+            graph.Output(graph.Node("Identity", [tokens[depth]]), $"tokens.{depth}", OnnxType.Float, null, null, backbone.HiddenSize);
         if (HasState(views)) graph.Output(state, "state", OnnxType.Float, null, null, backbone.HiddenSize);
         _passesOn = HasState(views);
         _session = layers.Compile(threads);
@@ -99,20 +101,23 @@ internal sealed class EncoderSession : IDisposable
     public void Run(IReadOnlyList<int[]> batch, Span<float> destination, float[]? state = null, TokenTarget? tokens = null)
     {
         using GraphResults results = RunGraph(batch, state);
-        int output = results.Count - (_passesOn ? 1 : 0) - (_givesTokens ? 1 : 0) - 1, size = _backbone.HiddenSize;
-        if (_givesTokens)
-        {
-            ReadOnlySpan<float> states = results.Span<float>(output + 1); // [B,T,H]
-            int length = LengthOf(batch);
-            PooledBatch seen = SeenBy(batch, length);
-            for (int b = 0; b < batch.Count; b++)
-            {
-                (int start, int count) = seen.Attended(b).GetOffsetAndLength(length);
-                tokens?.Invoke(b, states.Slice((b * length + start) * size, count * size));
-            }
-        }
+        int output = results.Count - (_passesOn ? 1 : 0) - _tokensAt.Count - 1;
+        if (tokens is not null)
+            foreach ((int place, int depth) in _tokensAt.Index()) Tell(batch, depth, results.Span<float>(output + 1 + place), tokens);
         if (_ownViews.Length > 0) Place(results.Span<float>(output), batch.Count, destination);
         if (_passesOn) results.Span<float>(results.Count - 1).CopyTo(state);
+    }
+
+    /// <summary>Tells of the states [B,T,H] of a depth those that attention pooling chooses among.</summary>
+    private void Tell(IReadOnlyList<int[]> batch, int depth, ReadOnlySpan<float> states, TokenTarget tokens)
+    {
+        int length = LengthOf(batch), size = _backbone.HiddenSize;
+        PooledBatch seen = SeenBy(batch, length);
+        for (int b = 0; b < batch.Count; b++)
+        {
+            (int start, int count) = seen.Attended(b).GetOffsetAndLength(length);
+            tokens(b, depth, states.Slice((b * length + start) * size, count * size));
+        }
     }
 
     /// <summary>Puts what was pooled [B,poolings,H] where its views stand in each text's row.</summary>
@@ -177,8 +182,11 @@ internal sealed class EncoderSession : IDisposable
     }
 
     /// <summary>[B,T,H] → [B,H].</summary>
-    private string Pool(Layers layers, string state, TokenPooling pooling) =>
-        pooling.Nodes(new PoolingNodes(layers, _backbone, state, pooling.Input?.Name ?? "", _attentionQuery));
+    private string Pool(Layers layers, int depth, string state, TokenPooling pooling)
+    {
+        float[]? query = _attentionQueries.FirstOrDefault(query => query.Depth == depth)?.Values;
+        return pooling.Nodes(new PoolingNodes(layers, _backbone, state, pooling.Input?.Name ?? "", query));
+    }
 
     /// <summary>What enters the graph of the first block: [B,T,E].</summary>
     private void Embed(IReadOnlyList<int[]> batch, int length, float[] embeddings)
@@ -201,5 +209,6 @@ internal sealed class EncoderSession : IDisposable
 
 /// <summary>Told the states [tokens,H] of a text that attention pooling chooses among.</summary>
 /// <param name="text">Its place in the batch.</param>
+/// <param name="depth">Of these states.</param>
 /// <param name="states">Valid during the call only.</param>
-internal delegate void TokenTarget(int text, ReadOnlySpan<float> states);
+internal delegate void TokenTarget(int text, int depth, ReadOnlySpan<float> states);

@@ -29,8 +29,8 @@ internal sealed class EngineReader(EncoderEngine engine, Backbone model, Backbon
                 progress.Advance(batch.Length);
             }
 
-            TokenTarget TakeTokens(int index) => (b, states) => states.CopyTo(targets.Tokens!.Of(shard[batches[index][b]]));
-            engine.Run(ids, Take, work, targets.Tokens is null ? null : TakeTokens, targets.Tokens?.Depth);
+            TokenTarget TakeTokens(int index) => (b, depth, states) => states.CopyTo(targets.Tokens.Of(shard[batches[index][b]], depth));
+            engine.Run(ids, Take, work, TakeTokens, targets.Tokens.Depths);
             finished?.Invoke(shard);
         }
         return cost;

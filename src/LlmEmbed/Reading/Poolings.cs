@@ -62,8 +62,11 @@ public static class Poolings
         {
             Input = PoolingInput.Bias("attention_pooling_bias", (batch, text) => batch.Attended(text)),
             Nodes = pool => pool.AttentionSum(),
-            Refusal = use => use.Plan.AttentionQuery is null
+            Refusal = use => use.Plan.AttentionQueries.Count == 0
                 ? "Pooling 'attention' is learned from labelled texts by train, so it cannot be asked for. Use 'mean'."
+                : use.Plan.AttentionQueries.All(query => query.Depth != use.Depth)
+                ? $"Pooling 'attention' at depth {use.Depth} of {use.Name} needs a query of its own, expected one of the depths " +
+                    $"{string.Join(", ", use.Plan.AttentionQueries.Select(query => query.Depth))} that have one."
                 : null,
         },
         new(Pooling.WeightedMean, "weighted-mean", "mean over all tokens, later ones weighted more")

@@ -3,15 +3,22 @@ namespace LlmEmbed.Reading;
 /// <summary>Where the embedding [D,H] of a text goes, by the text's index.</summary>
 internal delegate Span<float> RowTarget(int text);
 
-/// <summary>Where the states of a text's tokens go: those that attention pooling chooses among.</summary>
-/// <param name="Depth">Their depth.</param>
-/// <param name="Of">[tokens,H], by the text's index.</param>
-internal sealed record TokenRows(int Depth, RowTarget Of);
+/// <summary>Where the states [tokens,H] of a text's tokens go, by the text's index and the depth.</summary>
+internal delegate Span<float> TokenRowTarget(int text, int depth);
+
+/// <summary>Where the states of texts' tokens go: those that attention pooling chooses among.</summary>
+/// <param name="Depths">Their depths, all different; none if the caller does not want token states.</param>
+/// <param name="Of">The target of a text at each of these depths.</param>
+internal sealed record TokenRows(IReadOnlyList<int> Depths, TokenRowTarget Of)
+{
+    /// <summary>For callers that do not want token states.</summary>
+    public static TokenRows None { get; } = new([], (_, depth) => throw new ArgumentOutOfRangeException(nameof(depth)));
+}
 
 /// <summary>Where the caller wants the states of its texts.</summary>
 /// <param name="Rows">[D,H] of each text.</param>
-/// <param name="Tokens">[tokens,H] of each text; null if the caller does not want token states.</param>
-internal sealed record StateTargets(RowTarget Rows, TokenRows? Tokens);
+/// <param name="Tokens">[tokens,H] of each text at some depths.</param>
+internal sealed record StateTargets(RowTarget Rows, TokenRows Tokens);
 
 /// <summary>Tokens that a call sent through the backbone.</summary>
 /// <param name="Tokens">Without padding.</param>

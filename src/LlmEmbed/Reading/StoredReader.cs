@@ -9,9 +9,9 @@ internal sealed class StoredReader : IStateReader
     private readonly IStateReader _inner;
     private readonly EmbeddingStore _views;
     private readonly Func<int, EmbeddingStore> _openTokens;
+    private readonly Dictionary<int, EmbeddingStore> _tokens = []; // by depth, each opened when it is first asked for
     private readonly string _folder;
     private readonly int _hiddenSize;
-    private EmbeddingStore? _tokens;
 
     /// <param name="inner">Computes what is not stored; disposed of with this reader.</param>
     /// <param name="folder">The folder of all stores.</param>
@@ -27,14 +27,13 @@ internal sealed class StoredReader : IStateReader
     }
 
     /// <summary>What was found damaged so far and set aside.</summary>
-    public IReadOnlyList<string> Damages => [.. _views.Warnings, .. _tokens?.Warnings ?? []];
+    public IReadOnlyList<string> Damages => [.. _views.Warnings, .. OpenTokens().SelectMany(store => store.Warnings)];
 
     /// <inheritdoc/>
     public ReadCost Read(
         PreparedTexts texts, int[] wanted, StateTargets targets, ReadingProgress progress, Work work, Action<int[]>? finished = null)
     {
-        if (targets.Tokens is not null) _tokens ??= _openTokens(targets.Tokens.Depth);
-        int[] missing = [.. wanted.Where(text => !IsStored(texts.Keys[text], targets.Tokens is not null))];
+        int[] missing = [.. wanted.Where(text => !IsStored(texts.Keys[text], targets.Tokens.Depths))];
         ReadCost cost = Compute(texts, missing, targets, progress, work);
         foreach (int text in wanted.Except(missing)) Recall(texts.Keys[text], text, targets);
         return cost;
@@ -44,7 +43,17 @@ internal sealed class StoredReader : IStateReader
     {
         _inner.Dispose();
         _views.Dispose();
-        _tokens?.Dispose();
+        Disposal.All(OpenTokens());
+    }
+
+    private EmbeddingStore TokensAt(int depth)
+    {
+        lock (_tokens) return _tokens.TryGetValue(depth, out EmbeddingStore? store) ? store : _tokens[depth] = _openTokens(depth);
+    }
+
+    private EmbeddingStore[] OpenTokens()
+    {
+        lock (_tokens) return [.. _tokens.Values];
     }
 
     private ReadCost Compute(PreparedTexts texts, int[] missing, StateTargets targets, ReadingProgress progress, Work work)
@@ -55,33 +64,38 @@ internal sealed class StoredReader : IStateReader
         return cost;
     }
 
-    /// <summary>A text's tokens are written together, so that the first one stands for all.</summary>
-    private bool IsStored(TextKey key, bool withTokens) => _views.Contains(key) && (!withTokens || _tokens!.Contains(key.Token(0)));
+    private bool IsStored(TextKey key, IReadOnlyList<int> depths) => _views.Contains(key) && depths.All(depth => HasTokens(key, depth));
+
+    /// <summary>A text's tokens of a depth are written together, so that the first one stands for all.</summary>
+    private bool HasTokens(TextKey key, int depth) => TokensAt(depth).Contains(key.Token(0));
 
     private void Keep(PreparedTexts texts, int[] shard, StateTargets targets)
     {
         // Tokens first: what has its views has its tokens too, wherever the work ends.
-        if (targets.Tokens is { } tokens)
+        // What is asked for later than the rest finds the rest there already.
+        foreach (int depth in targets.Tokens.Depths)
         {
-            float[] states = Gather(shard, text => tokens.Of(text)); // [tokens,H]
-            TextKey[] keys = [.. shard.SelectMany(text => Enumerable.Range(0, tokens.Of(text).Length / _hiddenSize).Select(texts.Keys[text].Token))];
-            _tokens!.Append(keys, states);
+            int[] lacking = [.. shard.Where(text => !HasTokens(texts.Keys[text], depth))];
+            RowTarget tokens = text => targets.Tokens.Of(text, depth);
+            TextKey[] keys = [.. lacking.SelectMany(text => Enumerable.Range(0, tokens(text).Length / _hiddenSize).Select(texts.Keys[text].Token))];
+            TokensAt(depth).Append(keys, Gather(lacking, tokens)); // [tokens,H]
         }
-        // Where tokens are asked for later than the views, the views are there already.
-        int[] unstored = targets.Tokens is null ? shard : [.. shard.Where(text => !_views.Contains(texts.Keys[text]))];
+        int[] unstored = [.. shard.Where(text => !_views.Contains(texts.Keys[text]))];
         _views.Append([.. unstored.Select(text => texts.Keys[text])], Gather(unstored, targets.Rows));
     }
 
     private void Recall(TextKey key, int text, StateTargets targets)
     {
-        if (_views.TryRead(key, targets.Rows(text)) && (targets.Tokens is null || RecallTokens(key, targets.Tokens.Of(text)))) return;
+        bool isThere = _views.TryRead(key, targets.Rows(text));
+        foreach (int depth in targets.Tokens.Depths) isThere = isThere && RecallTokens(key, TokensAt(depth), targets.Tokens.Of(text, depth));
+        if (isThere) return;
         throw new LlmEmbedException($"The embedding store {_folder} lost a text while it was read; another process may have cleared it. Run again.");
     }
 
-    private bool RecallTokens(TextKey key, Span<float> states)
+    private bool RecallTokens(TextKey key, EmbeddingStore store, Span<float> states)
     {
         for (int token = 0; token < states.Length / _hiddenSize; token++)
-            if (!_tokens!.TryRead(key.Token(token), states.Slice(token * _hiddenSize, _hiddenSize))) return false;
+            if (!store.TryRead(key.Token(token), states.Slice(token * _hiddenSize, _hiddenSize))) return false;
         return true;
     }
 

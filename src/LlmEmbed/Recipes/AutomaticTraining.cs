@@ -140,7 +140,7 @@ internal sealed class AutomaticTraining(
         return largest.MemoryPlan.IsStreamed || leastBytes > memory
             ? null
             : TokenStates.Allocate(
-                largest.Name, LearnedPooling.DepthOf(largest.Backbone.Model.BlockCount), largest.HiddenSize, largest.AttendedCounts(texts), memory);
+                largest.Name, [LearnedPooling.DepthOf(largest.Backbone.Model.BlockCount)], largest.HiddenSize, largest.AttendedCounts(texts), memory);
     }
 
     /// <summary>The candidate views of every backbone without a template, and what its authors mean if they say it.</summary>

@@ -27,7 +27,11 @@ internal sealed record Features(FeatureReader Reader, FeatureMatrix Matrix, IRea
         BackboneReader[] backbones = [.. Reader.Backbones];
         int index = Array.FindIndex(backbones, backbone => backbone.Name == view.Backbone);
         BackboneReader old = backbones[index];
-        BackbonePlan plan = old.Plan with { Views = [.. old.Plan.Views, new View(view.Depth, Pooling.Attention)], AttentionQuery = view.Query };
+        BackbonePlan plan = old.Plan with
+        {
+            Views = [.. old.Plan.Views, new View(view.Depth, Pooling.Attention)],
+            AttentionQueries = [new AttentionQuery(view.Depth, view.Query)],
+        };
         backbones[index] = new BackboneReader(old.Backbone, plan, runtime);
         old.Dispose();
         return new FeatureReader(backbones);

@@ -40,10 +40,8 @@ internal sealed record ReadingPlan(IReadOnlyList<(OpenBackbone Backbone, Backbon
         CancellationToken cancellationToken)
     {
         // A network that is cut below the depth of the tokens does not go on for their sake.
-        TokenStates? tokens = sample.Tokens is { } wanted
-            && reader.Backbones.Any(part => part.Name == wanted.Backbone && part.Plan.Depth >= wanted.Depth)
-            ? wanted
-            : null;
+        int cut = reader.Backbones.Where(part => part.Name == sample.Tokens?.Backbone).Select(part => part.Plan.Depth).FirstOrDefault(-1);
+        TokenStates? tokens = sample.Tokens?.WithDepths(depth => depth <= cut);
         int[] rest = [.. Enumerable.Range(0, texts.Texts.Length).Except(sample.Rows)];
         foreach ((int place, int row) in sample.Rows.Index()) sample.Features.Row(place).CopyTo(matrix.RowTarget(row));
         EncodingStatistics[] read = reader.Read(

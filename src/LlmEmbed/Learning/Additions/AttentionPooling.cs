@@ -89,7 +89,7 @@ internal sealed class AttentionPooling
                 foreach (int row in batch)
                 {
                     float weight = (float)classWeights[data.Labels[row]] / batch.Length;
-                    pooling.AddGradient(tokens.Of(row), data.Labels[row], weight, work, gradients);
+                    pooling.AddGradient(tokens.Of(row, tokens.Depths[0]), data.Labels[row], weight, work, gradients);
                 }
                 // The learning rate falls to 0, so that the order of the last texts does not matter.
                 adam.Step(parameter => gradients[parameter], 1 - (float)step++ / (epochs * batches));
@@ -174,13 +174,13 @@ internal sealed class AttentionPooling
         int size = tokens.HiddenSize;
         double[] sum = new double[size], squares = new double[size];
         // Differences from some token keep the sum of squares from cancelling.
-        float[] shift = [.. tokens.Of(rows.First(row => tokens.Of(row).Length > 0))[..size]];
+        float[] shift = [.. tokens.Of(rows.First(row => tokens.Of(row, tokens.Depths[0]).Length > 0), tokens.Depths[0])[..size]];
         double[] difference = new double[size];
         float[] shifted = new float[size];
         long count = 0;
         foreach (int row in rows)
         {
-            ReadOnlySpan<float> states = tokens.Of(row);
+            ReadOnlySpan<float> states = tokens.Of(row, tokens.Depths[0]);
             for (int t = 0; t < states.Length; t += size, count++)
             {
                 TensorPrimitives.Subtract(states.Slice(t, size), shift, shifted);

@@ -27,12 +27,6 @@ internal sealed class LearnedPooling : Addition
     public override bool AppliesTo(TrainedHead head, HeadTrainingData data, LearningPlan plan) =>
         plan is { LearnsPooling: true, Mixture: null } && data.Tokens is not null && head.Head is LinearHead;
 
-    public override IAddedPart? Load(SavedHead saved)
-    {
-        if (saved.Layout.Views.FirstOrDefault(view => view.Pooling == Pooling.Attention) is not { } view) return null;
-        return new AttentionView(view.Backbone, view.Depth, HeadTensor.Take(saved.Tensors, AttentionView.TensorName, view.Size));
-    }
-
     /// <summary>
     /// Learns a query on the texts outside of each fold in turn, and takes the share of its logits that suits the texts in the folds best.
     /// </summary>
@@ -51,15 +45,15 @@ internal sealed class LearnedPooling : Addition
             for (int i = 0; i < validation.Rows.Length; i++)
             {
                 if (validation.Folds[i] != fold) continue;
-                part.Logits(tokens.Of(validation.Rows[i]), logits.AsSpan(i * data.ClassCount, data.ClassCount));
+                part.Logits(tokens.Of(validation.Rows[i], tokens.Depths[0]), logits.AsSpan(i * data.ClassCount, data.ClassCount));
             }
         });
         if (validation.PlusBestShareOf(logits, data.Labels) is not var (share, factor, together)) return null;
-        AdditionGain gain = AdditionGain.Of(share, validation, together) with { Backbone = tokens.Backbone, Depth = tokens.Depth };
+        AdditionGain gain = AdditionGain.Of(share, validation, together) with { Backbone = tokens.Backbone, Depth = tokens.Depths[0] };
         return new Contribution(gain, together, before =>
         {
             AttentionPooling all = Fit([.. Enumerable.Range(0, data.Rows)]);
-            AttentionView view = new(tokens.Backbone, tokens.Depth, all.RawQuery());
+            AttentionView view = new(tokens.Backbone, tokens.Depths[0], all.RawQuery());
             return before with
             {
                 Head = all.AddTo((LinearHead)before.Head, view.OffsetIn(data.Layout), (float)factor),
@@ -77,9 +71,8 @@ internal sealed class LearnedPooling : Addition
 /// <param name="Query">[H], for states as they are.</param>
 internal sealed record AttentionView(string Backbone, int Depth, float[] Query) : IAddedPart
 {
-    public const string TensorName = "attention.query";
-
-    public IReadOnlyList<HeadTensor> Tensors => [new(TensorName, [Query.Length], Query)];
+    /// <summary>None: the query is saved as part of what is read of its backbone.</summary>
+    public IReadOnlyList<HeadTensor> Tensors => [];
 
     /// <summary>The channel from which on it stands among other features: behind those of its backbone.</summary>
     public int OffsetIn(FeatureLayout layout) => layout.Views.Where(view => view.Backbone == Backbone).Max(view => view.Offset + view.Size);
@@ -99,7 +92,7 @@ internal sealed record AttentionView(string Backbone, int Depth, float[] Query) 
             Span<float> target = all.RowTarget(row), pooled = target.Slice(offset, size);
             own[..offset].CopyTo(target);
             own[offset..].CopyTo(target[(offset + size)..]);
-            ReadOnlySpan<float> states = tokens.Of(row);
+            ReadOnlySpan<float> states = tokens.Of(row, Depth);
             AttentionPooling.Pool(states, Query, new float[states.Length / size], pooled);
         }
         return all;

@@ -63,7 +63,7 @@ public sealed class AttentionPoolingTests
         // What cross-validation promises is what new texts give.
         Assert.Equal(accuracy, trained.CrossValidation!.Chosen.Accuracy, 0.06);
         Assert.Equal(GainIn(trained)!.LogLoss, trained.CrossValidation.RowLosses(data.Labels).Average(), 1e-9);
-        Assert.Contains(trained.Tensors, tensor => tensor.Name == "attention.query" && tensor.Values.Length == HiddenSize);
+        Assert.Equal(HiddenSize, view.Query.Length);
     }
 
     [Fact]
@@ -95,8 +95,8 @@ public sealed class AttentionPoolingTests
     [Fact]
     public void Room_for_tokens_is_refused_where_they_would_take_too_much()
     {
-        Assert.NotNull(TokenStates.Allocate("decoder", 1, 4, [3, 2], memoryBytes: 5 * 4 * sizeof(float)));
-        Assert.Null(TokenStates.Allocate("decoder", 1, 4, [3, 3], memoryBytes: 5 * 4 * sizeof(float)));
+        Assert.NotNull(TokenStates.Allocate("decoder", [1], 4, [3, 2], memoryBytes: 5 * 4 * sizeof(float)));
+        Assert.Null(TokenStates.Allocate("decoder", [1], 4, [3, 3], memoryBytes: 5 * 4 * sizeof(float)));
     }
 
     private static TrainedHead Train(HeadTrainingData data, HeadOptions? head = null) =>
@@ -116,15 +116,15 @@ public sealed class AttentionPoolingTests
         const int Count = 30;
         DeterministicRandom random = new(seed);
         int[] labels = [.. Enumerable.Range(0, rows).Select(row => row % classCount)];
-        TokenStates tokens = TokenStates.Allocate("decoder", 0, HiddenSize, [.. labels.Select(_ => Count)], long.MaxValue)!;
+        TokenStates tokens = TokenStates.Allocate("decoder", [0], HiddenSize, [.. labels.Select(_ => Count)], long.MaxValue)!;
         float[] means = new float[rows * HiddenSize];
         for (int row = 0; row < rows; row++)
         {
-            Normals(random, Count * HiddenSize).CopyTo(tokens.Of(row));
+            Normals(random, Count * HiddenSize).CopyTo(tokens.Of(row, 0));
             int marked = random.Next(Count) * HiddenSize;
-            tokens.Of(row)[marked] += 6;
-            tokens.Of(row)[marked + 1 + (tells ? labels[row] : random.Next(classCount))] += 3;
-            for (int i = 0; i < Count * HiddenSize; i++) means[row * HiddenSize + i % HiddenSize] += tokens.Of(row)[i] / Count;
+            tokens.Of(row, 0)[marked] += 6;
+            tokens.Of(row, 0)[marked + 1 + (tells ? labels[row] : random.Next(classCount))] += 3;
+            for (int i = 0; i < Count * HiddenSize; i++) means[row * HiddenSize + i % HiddenSize] += tokens.Of(row, 0)[i] / Count;
         }
         return HeadProblems.Data(means, labels, classCount) with { Tokens = tokens };
     }
