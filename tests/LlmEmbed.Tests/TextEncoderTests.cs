@@ -143,14 +143,11 @@ public sealed class TextEncoderTests : IDisposable
     }
 
     [Fact]
-    public void Attention_pooling_needs_a_query_of_the_right_length()
+    public void Attention_pooling_cannot_be_asked_for()
     {
-        View view = new(1, Pooling.Attention);
-        string message = Assert.Throws<LlmEmbedException>(() => Load(Decoder, new() { Views = ViewSelection.Of(view) })).Message;
+        EncoderOptions options = new() { Views = ViewSelection.Of(new View(1, Pooling.Attention)) };
+        string message = Assert.Throws<LlmEmbedException>(() => Load(Decoder, options)).Message;
         Assert.Contains("learned from labelled texts", message, StringComparison.Ordinal);
-        using OpenBackbones backbones = new(Requests.Runtime);
-        LlmEmbedException exception = Assert.Throws<LlmEmbedException>(() => Open(backbones, Decoder, [view], new AttentionQuery(1, new float[3])));
-        Assert.Contains("has 3 numbers", exception.Message, StringComparison.Ordinal);
     }
 
     [Fact]

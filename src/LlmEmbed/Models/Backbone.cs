@@ -78,8 +78,8 @@ internal abstract class Backbone
 
     /// <summary>Adds BERT's pooler on top of the state of depth L.</summary>
     /// <param name="layers">The network.</param>
-    /// <param name="firstToken">The first token's state [B,H].</param>
-    /// <returns>The name of the pooler output [B,H].</returns>
+    /// <param name="firstToken">The first token's state [B,1,H].</param>
+    /// <returns>The name of the pooler output [B,1,H].</returns>
     public virtual string Pool(Layers layers, string firstToken) => throw new NotSupportedException("This backbone has no pooler.");
 
     /// <summary>Weights that run for a depth: those of the blocks, without the token embeddings, of which each token reads one row.</summary>

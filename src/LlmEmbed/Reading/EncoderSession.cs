@@ -77,10 +77,9 @@ internal sealed class EncoderSession : IDisposable
         {
             state = hidden;
             if (_tokensAt.Contains(depth)) tokens[depth] = hidden;
-            // [B,1,H]
             foreach ((int v, TokenPooling[] pools) in _poolings.Index())
                 if (views[_ownViews[v]].Depth == depth)
-                    pooled[v] = [.. pools.Select(pool => graph.Node("Unsqueeze", [Pool(layers, depth, hidden, pool), graph.Constant<long>([1], 1)]))];
+                    pooled[v] = [.. pools.Select(pool => Pool(layers, depth, hidden, pool))];
         });
         string[] all = [.. pooled.SelectMany(view => view)];
         if (all.Length > 0)

@@ -23,8 +23,8 @@ public static class Poolings
         {
             Input = new(
                 "last_position",
-                (graph, name) => graph.Input(name, OnnxType.Int64, null, 2),
-                (feeds, name, batch) => feeds.Add(name, batch.LastTokens(), batch.Count, 2)),
+                (graph, name) => graph.Input(name, OnnxType.Int64, null, 1, 2),
+                (feeds, name, batch) => feeds.Add(name, batch.LastTokens(), batch.Count, 1, 2)),
             Nodes = pool => pool.TokenAt(),
         },
         new(Pooling.First, "first", "the first token: the classification token of encoders")
@@ -55,7 +55,7 @@ public static class Poolings
             "mean over all positions, padding included, as the released LLMEmbed recipe has it (needs a length to pad to)")
         {
             ReadsFirstToken = true,
-            Nodes = pool => pool.Graph.Node("ReduceMean", [pool.State, pool.Graph.Constant<long>([1], 1)], ("keepdims", 0)),
+            Nodes = pool => pool.Graph.Node("ReduceMean", [pool.State, pool.Graph.Constant<long>([1], 1)], ("keepdims", 1)),
             Refusal = use => use.Plan.PadTo is null ? "Pooling 'mean-with-pads' needs a fixed length to pad to (--pad-to)." : null,
         },
         new(Pooling.Attention, "attention", "mean weighted by a query that training learns; it cannot be asked for")
@@ -119,7 +119,7 @@ internal record TokenPooling
     /// <summary>What each run feeds for it; null if the states alone suffice.</summary>
     public PoolingInput? Input { get; init; }
 
-    /// <summary>Adds its nodes to the graph: hidden state [B,T,H] → [B,H]. Returns the name of the result.</summary>
+    /// <summary>Adds its nodes to the graph: hidden state [B,T,H] → [B,1,H]. Returns the name of the result.</summary>
     public required Func<PoolingNodes, string> Nodes { get; init; }
 }
 
@@ -178,28 +178,26 @@ internal sealed record PoolingNodes(Layers Layers, Backbone Backbone, string Sta
 {
     public OnnxGraph Graph => Layers.Graph;
 
-    /// <summary>The first token's state: [B,T,H] → [B,H].</summary>
-    public string FirstToken() => Graph.Node("Gather", [State, Graph.Scalar(0L)], ("axis", 1));
+    /// <summary>The first token's state: [B,T,H] → [B,1,H].</summary>
+    public string FirstToken() => Graph.Node("Gather", [State, Graph.Constant<long>([0], 1)], ("axis", 1));
 
-    /// <summary>The state of the token whose position [B,2] is the input: [B,T,H] → [B,H].</summary>
+    /// <summary>The state of the token whose position [B,1,2] is the input: [B,T,H] → [B,1,H].</summary>
     public string TokenAt() => Graph.Node("GatherND", [State, Input]);
 
-    /// <summary>The largest value of each channel, the input being added to all states: [B,T,H] → [B,H].</summary>
+    /// <summary>The largest value of each channel, the input being added to all states: [B,T,H] → [B,1,H].</summary>
     public string LargestOfChannels() =>
-        Graph.Node("ReduceMax", [Graph.Node("Add", [State, Input]), Graph.Constant<long>([1], 1)], ("keepdims", 0));
+        Graph.Node("ReduceMax", [Graph.Node("Add", [State, Input]), Graph.Constant<long>([1], 1)], ("keepdims", 1));
 
-    /// <summary>The sum of the states, weighted by the input: [B,1,T]·[B,T,H] → [B,H].</summary>
-    public string WeightedSum() => Squeeze(Graph.Node("MatMul", [Input, State]));
+    /// <summary>The sum of the states, weighted by the input: [B,1,T]·[B,T,H] → [B,1,H].</summary>
+    public string WeightedSum() => Graph.Node("MatMul", [Input, State]);
 
-    /// <summary>The sum of the states, weighted by the softmax of their products with the query: [B,T,H] → [B,H].</summary>
+    /// <summary>The sum of the states, weighted by the softmax of their products with the query: [B,T,H] → [B,1,H].</summary>
     public string AttentionSum()
     {
         string scores = Graph.Node("MatMul", [State, Graph.Constant<float>(AttentionQuery!, Backbone.HiddenSize, 1)]);
         string weights = Graph.Node("Softmax", [Graph.Node("Add", [scores, Input])], ("axis", 1)); // [B,T,1]
-        return Squeeze(Graph.Node("MatMul", [Graph.Node("Transpose", [weights], ("perm", [0L, 2, 1])), State]));
+        return Graph.Node("MatMul", [Graph.Node("Transpose", [weights], ("perm", [0L, 2, 1])), State]);
     }
-
-    private string Squeeze(string value) => Graph.Node("Squeeze", [value, Graph.Constant<long>([1], 1)]);
 }
 
 /// <summary>A pooling as it is planned, to be checked.</summary>

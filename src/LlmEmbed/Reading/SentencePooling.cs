@@ -71,9 +71,9 @@ internal sealed record SentencePooling(string Name, string Flag) : TokenPooling
         Nodes = pool => pool.WeightedSum(),
     };
 
-    /// <summary>One position for each text: [B,2], its index and the position.</summary>
+    /// <summary>One position for each text: [B,1,2], its index and the position.</summary>
     private static PoolingInput At(string name, Func<PooledBatch, long[]> positions) => new(
         name,
-        (graph, input) => graph.Input(input, OnnxType.Int64, null, 2),
-        (feeds, input, batch) => feeds.Add(input, positions(batch), batch.Count, 2));
+        (graph, input) => graph.Input(input, OnnxType.Int64, null, 1, 2),
+        (feeds, input, batch) => feeds.Add(input, positions(batch), batch.Count, 1, 2));
 }

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using LlmEmbed.Bundles;
+using LlmEmbed.Data;
 using LlmEmbed.Evaluation;
 using LlmEmbed.Files;
 using LlmEmbed.Learning;
@@ -387,6 +388,87 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         Assert.Contains("\n| a\\|b | ", Card(), StringComparison.Ordinal);
         Assert.Contains("\n| two lines | ", Card(), StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Queries_of_several_depths_of_two_backbones_come_back_from_disk()
+    {
+        using OpenBackbones backbones = new(Requests.Runtime);
+        using TrainedClassifier saved = WithQueries(backbones, ("llama-gqa", [2, 1]), ("bert", [0, 1, 4]));
+        ClassifierBundle.Save(saved, Bundle, report: null);
+        Assert.Equal(
+            [
+                "attention.0.1.query", "attention.0.2.query", "attention.1.0.query", "attention.1.1.query", "attention.1.4.query",
+            ],
+            HeadTensors().Select(tensor => tensor.Name).Where(name => name.StartsWith("attention", StringComparison.Ordinal))
+                .Order(StringComparer.Ordinal));
+        using TrainedClassifier loaded = ClassifierBundle.Load(Bundle, backbones, default);
+        foreach ((BackboneReader before, BackboneReader after) in saved.Reader.Backbones.Zip(loaded.Reader.Backbones))
+        {
+            Assert.Equal(before.Plan.Views, after.Plan.Views);
+            Assert.Equal(before.Fingerprint.Sha256, after.Fingerprint.Sha256);
+        }
+        Assert.Equal(Probabilities(saved), Probabilities(loaded));
+    }
+
+    [Fact]
+    public void The_only_query_of_an_older_classifier_comes_back_from_disk()
+    {
+        using OpenBackbones backbones = new(Requests.Runtime);
+        using TrainedClassifier saved = WithQueries(backbones, ("llama-gqa", []), ("bert", [2]));
+        ClassifierBundle.Save(saved, Bundle, report: null);
+        Rename("attention.1.2.query", "attention.query");
+        using TrainedClassifier loaded = ClassifierBundle.Load(Bundle, backbones, default);
+        Assert.Equal(Probabilities(saved), Probabilities(loaded));
+    }
+
+    [Fact]
+    public void A_query_that_is_missing_or_of_another_length_is_refused_by_name()
+    {
+        using OpenBackbones backbones = new(Requests.Runtime);
+        using TrainedClassifier saved = WithQueries(backbones, ("llama-gqa", [2]), ("bert", [2]));
+        ClassifierBundle.Save(saved, Bundle, report: null);
+        // Of two views with attention pooling neither takes what an older classifier had for its only one.
+        Rename("attention.1.2.query", "attention.query");
+        LlmEmbedException error = AssertRefused(
+            Bundle, "the tensor 'attention.1.2.query' is missing, which a view of bert with attention pooling needs");
+        Assert.Equal(HeadFile, error.FilePath);
+        WriteHead([.. HeadTensors(), new HeadTensor("attention.1.2.query", [5], new float[5])]);
+        error = AssertRefused(Bundle, "the tensor 'attention.1.2.query' has 5 numbers, expected the 32 of a state of bert");
+        Assert.Equal(HeadFile, error.FilePath);
+    }
+
+    /// <summary>A classifier of a last token and attention poolings at some depths of each backbone, whose numbers are drawn.</summary>
+    private TrainedClassifier WithQueries(OpenBackbones backbones, params (string Backbone, int[] Depths)[] parts)
+    {
+        DeterministicRandom random = new(7);
+        float[] Draw(int count) => [.. Enumerable.Range(0, count).Select(_ => (float)(random.NextDouble() - 0.5))];
+        FeatureReader reader = FeatureReader.Open(
+            parts.Select(part =>
+            {
+                OpenBackbone open = backbones.Open(part.Backbone, default);
+                View[] views = [new(open.Model.BlockCount, Pooling.Last), .. part.Depths.Select(depth => new View(depth, Pooling.Attention))];
+                BackbonePlan plan = new(views, MaxTokens: 32, Precision.Fp32)
+                {
+                    AttentionQueries = [.. part.Depths.Select(depth => new AttentionQuery(depth, Draw(open.Model.HiddenSize)))],
+                };
+                return (open, plan);
+            }),
+            backbones.Runtime);
+        int features = reader.Layout.FeatureCount;
+        LinearHead head = new(3, Standardization.None(features), Draw(3 * features), Draw(3));
+        TrainedClassifier real = trained.Classifier.Parts;
+        return real with { Reader = reader, Head = real.Head with { Head = head, Additions = [] } };
+    }
+
+    private static float[] Probabilities(TrainedClassifier classifier)
+    {
+        string[] texts = [.. Requests.Generate(9).Select(example => example.Text)];
+        CancellationToken cancellation = TestContext.Current.CancellationToken;
+        return classifier.Probabilities(classifier.Reader.Prepare(texts, cancellation), progress: null, cancellation).Probabilities;
+    }
+
+    private void Rename(string tensor, string other) =>
+        WriteHead(HeadTensors().Select(entry => entry.Name == tensor ? entry with { Name = other } : entry));
 
     private static TrainingOptions Options => Requests.Options(ViewSelection.At("2", [Pooling.MeanSkipFirst, Pooling.Last]), "llama-gqa");
 

@@ -92,13 +92,6 @@ public sealed class AttentionPoolingTests
         Assert.Equal(Query(1), Query(2));
     }
 
-    [Fact]
-    public void Room_for_tokens_is_refused_where_they_would_take_too_much()
-    {
-        Assert.NotNull(TokenStates.Allocate("decoder", [1], 4, [3, 2], memoryBytes: 5 * 4 * sizeof(float)));
-        Assert.Null(TokenStates.Allocate("decoder", [1], 4, [3, 3], memoryBytes: 5 * 4 * sizeof(float)));
-    }
-
     private static TrainedHead Train(HeadTrainingData data, HeadOptions? head = null) =>
         HeadTrainer.Train(data, new LearningPlan(head ?? new HeadOptions.Automatic()), progress: null, Cancellation);
 
