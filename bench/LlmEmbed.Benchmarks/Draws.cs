@@ -27,6 +27,19 @@ internal static class Draws
         return [.. order.GroupBy(row => examples[row].Label).SelectMany(rows => rows.Take(perClass)).Order().Select(row => examples[row])];
     }
 
+    /// <summary>So many texts, or all if there are fewer: the classes in their shares, always the same texts.</summary>
+    public static LabeledText[] Stratified(IReadOnlyList<LabeledText> examples, int count)
+    {
+        SplitMix random = new(0);
+        int[][] classes = [.. RowsByClass(examples)];
+        foreach (int[] rows in classes) random.Shuffle(rows);
+        int[] order = [.. classes.SelectMany(rows => rows)];
+        int taken = Math.Min(count, order.Length);
+        // Steps of equal width through the classes, one after the other, meet each class in its share.
+        IEnumerable<int> places = Enumerable.Range(0, taken).Select(i => (int)((i + 0.5) * order.Length / taken));
+        return [.. places.Select(place => order[place]).Order().Select(row => examples[row])];
+    }
+
     private static IEnumerable<int[]> RowsByClass(IReadOnlyList<LabeledText> examples) =>
         examples.Index().GroupBy(example => example.Item.Label).OrderBy(rows => rows.Key, StringComparer.Ordinal)
             .Select(rows => rows.Select(example => example.Index).ToArray());

@@ -30,9 +30,9 @@ internal static class Latency
             Measurement seconds = new(), megabytes = new();
             for (int i = 0; i < Bench.Repetitions; i++)
             {
-                (double elapsed, double most) = FreshProcess(model, texts[i], folder);
-                seconds.Add(elapsed);
-                megabytes.Add(most / 1e6);
+                ToolRun run = FreshProcess(model, texts[i], folder);
+                seconds.Add(run.Seconds);
+                megabytes.Add(run.MostBytes / 1e6);
             }
             string p50 = sorted[sorted.Length / 2].ToString("0.0"), p99 = sorted[sorted.Length * 99 / 100].ToString("0.0");
             rows.Add([$"{precision}", p50, p99, seconds.Show("0.00"), megabytes.Show()]);
@@ -45,20 +45,6 @@ internal static class Latency
             rows);
     }
 
-    private static (double Seconds, long MostBytes) FreshProcess(string model, string text, DirectoryInfo cache)
-    {
-        string program = Path.Combine(AppContext.BaseDirectory, "llmembed.dll");
-        ProcessStartInfo command = new("dotnet", [program, "predict", model, text, "--models", Path.Combine(Bench.Root(), "models")])
-        {
-            RedirectStandardOutput = true,
-            UseShellExecute = false,
-            Environment = { ["XDG_CACHE_HOME"] = cache.FullName },
-        };
-        long start = Stopwatch.GetTimestamp(), most = 0;
-        using Process process = Process.Start(command)!;
-        while (!process.WaitForExit(TimeSpan.FromMilliseconds(5))) most = Math.Max(most, Bench.MostMemoryOf(process));
-        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        if (process.ExitCode != 0) throw new InvalidOperationException($"llmembed predict ended with {process.ExitCode}.");
-        return (seconds, most);
-    }
+    private static ToolRun FreshProcess(string model, string text, DirectoryInfo cache) =>
+        Bench.RunTool(Path.Combine(AppContext.BaseDirectory, "llmembed.dll"), cache, "predict", model, text);
 }

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
@@ -24,6 +25,9 @@ internal sealed class Measurement
     }
 }
 
+/// <summary>What a process took.</summary>
+internal readonly record struct ToolRun(double Seconds, double ProcessorSeconds, long MostBytes);
+
 internal static class Bench
 {
     /// <summary>How often each measurement is repeated. Fewer repetitions serve only to try a benchmark out.</summary>
@@ -39,6 +43,9 @@ internal static class Bench
 
     /// <summary>Backbones are found in the repository's own models.</summary>
     public static RuntimeOptions Runtime { get; } = new() { ModelFolders = [Path.Combine(Root(), "models")] };
+
+    /// <summary>A number on the command line.</summary>
+    public static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);
 
     /// <summary>Texts of so many words, drawn from the sample data.</summary>
     public static string[] Texts(int count, int words, int seed = 1)
@@ -113,22 +120,40 @@ internal static class Bench
         return JsonNode.Parse(output.Trim().Split('\n')[^1])!;
     }
 
+    /// <summary>Runs llmembed in a process of its own, on the repository's models and with a folder of its own for the default cache.</summary>
+    /// <param name="tool">A path of llmembed.dll.</param>
+    /// <param name="cache">The folder.</param>
+    /// <param name="arguments">The command and its arguments.</param>
+    /// <exception cref="InvalidOperationException">It failed; what it wrote on standard error says why.</exception>
+    public static ToolRun RunTool(string tool, DirectoryInfo cache, params string[] arguments)
+    {
+        ProcessStartInfo command = new("dotnet", [tool, .. arguments, "--models", Path.Combine(Root(), "models")])
+        {
+            RedirectStandardOutput = true,
+            UseShellExecute = false,
+            Environment = { ["XDG_CACHE_HOME"] = cache.FullName },
+        };
+        long start = Stopwatch.GetTimestamp();
+        using Process process = Process.Start(command)!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        long most = 0;
+        double processorSeconds = 0;
+        while (!process.WaitForExit(TimeSpan.FromMilliseconds(5)))
+        {
+            most = Math.Max(most, MostMemoryOf(process));
+            processorSeconds = Math.Max(processorSeconds, Ask(process, running => running.TotalProcessorTime).TotalSeconds);
+        }
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        output.Wait();
+        if (process.ExitCode != 0) throw new InvalidOperationException($"{tool} {arguments[0]} ended with {process.ExitCode}.");
+        return new(seconds, processorSeconds, most);
+    }
+
     /// <summary>
     /// The most bytes that a running process had in memory, pages of mapped files included, which the system can drop at any time; 0 once it has
     /// ended.
     /// </summary>
-    public static long MostMemoryOf(Process process)
-    {
-        try
-        {
-            process.Refresh();
-            return process.PeakWorkingSet64;
-        }
-        catch (InvalidOperationException)
-        {
-            return 0;
-        }
-    }
+    public static long MostMemoryOf(Process process) => Ask(process, running => running.PeakWorkingSet64);
 
     /// <summary>The repository's folder.</summary>
     public static string Root()
@@ -143,5 +168,20 @@ internal static class Bench
         Console.WriteLine($"{title}\n\n| {string.Join(" | ", columns)} |\n|{string.Concat(Enumerable.Repeat("---|", columns.Length))}");
         foreach (string[] row in rows) Console.WriteLine($"| {string.Join(" | ", row)} |");
         return 0;
+    }
+
+    /// <summary>What the system knows of a running process; 0 once it has ended.</summary>
+    private static T Ask<T>(Process process, Func<Process, T> question)
+        where T : struct
+    {
+        try
+        {
+            process.Refresh();
+            return question(process);
+        }
+        catch (Exception exception) when (exception is InvalidOperationException or Win32Exception)
+        {
+            return default;
+        }
     }
 }

@@ -3,7 +3,7 @@ using LlmEmbed.Benchmarks;
 // Each benchmark prints one Markdown table; docs/results keeps them.
 if (args is ["--repetitions", string repetitions, ..])
 {
-    Bench.Repetitions = Number(repetitions);
+    Bench.Repetitions = Bench.Number(repetitions);
     args = args[2..];
 }
 return args switch
@@ -19,26 +19,24 @@ return args switch
     ["latency"] => Latency.Run(),
     ["scaling"] => Scaling.Run(),
     ["scaling-rows"] => Scaling.Rows(1_000_000),
-    ["scaling-rows", string most] => Scaling.Rows(Number(most)),
+    ["scaling-rows", string most] => Scaling.Rows(Bench.Number(most)),
     ["padding", _, ..] => Padding.Run(args[1..]),
     ["similarity", string file] => Similarity.Run(file),
-    ["similarity", string file, string texts] => Similarity.Run(file, Number(texts)),
+    ["similarity", string file, string texts] => Similarity.Run(file, Bench.Number(texts)),
     ["logistic", .. string[] size] => Logistic.Run(size),
     ["head-epoch"] => HeadEpoch.Run(67_349),
-    ["head-epoch", string rows] => HeadEpoch.Run(Number(rows)),
+    ["head-epoch", string rows] => HeadEpoch.Run(Bench.Number(rows)),
     ["end-to-end", string training, .. string[] backbones] => EndToEnd.Run(training, backbones),
     ["reading", string training] => Reading.Run(training, null),
-    ["reading", string training, string texts] => Reading.Run(training, Number(texts)),
-    ["few-labels", string training] => FewLabels.Run(training),
-    ["few-labels", string training, string test] => FewLabels.Run(training, test),
+    ["reading", string training, string texts] => Reading.Run(training, Bench.Number(texts)),
+    ["few-labels", string training, .. string[] rest] when new FewLabelsOptions().With(rest) is { } options => FewLabels.Run(training, options),
+    ["prediction-rate", string before, string after, string training, string texts] => PredictionRate.Run(before, after, training, texts),
     ["write-7b", string folder] => SevenBillion.Write(folder, blocks: 32),
-    ["write-7b", string folder, string blocks] => SevenBillion.Write(folder, Number(blocks)),
+    ["write-7b", string folder, string blocks] => SevenBillion.Write(folder, Bench.Number(blocks)),
     ["memory", string folder, string limit] => SevenBillion.Run(folder, limit),
-    ["memory", string folder, string limit, string texts] => SevenBillion.Run(folder, limit, Number(texts)),
+    ["memory", string folder, string limit, string texts] => SevenBillion.Run(folder, limit, Bench.Number(texts)),
     _ => Usage(),
 };
-
-static int Number(string text) => int.Parse(text, System.Globalization.CultureInfo.InvariantCulture);
 
 static int Usage()
 {
@@ -67,7 +65,12 @@ static int Usage()
           head-epoch [ROWS]          one epoch of the reference head at the paper's size against the matrix product rate
           end-to-end TRAIN [BACKBONE]...  training from file to classifier against the engine alone, then with the embeddings in the cache
           reading TRAIN [TEXTS]      seconds that recipe auto reads beside those of the released recipe for the same texts
-          few-labels TRAIN [TEST]    accuracy with 5, 20 and 100 examples of each class, ten draws; without TEST on a fifth of TRAIN
+          few-labels TRAIN [TEST] [OPTION]...  accuracy, calibration error and time of auto and two baselines with few examples of each class;
+                                     without TEST on a fifth of TRAIN. --draws 5, --per-class 5,20,100 (all: every training text, one draw),
+                                     --test-texts N (measure on a stratified sample), --more (three further methods), --cache FOLDER (keep the
+                                     embeddings, which else are deleted at the end)
+          prediction-rate BEFORE AFTER TRAIN TEXTS  seconds in which two versions of llmembed.dll predict a file of texts, in turn, each with its
+                                     own classifier of 20 examples of each class
           write-7b FOLDER [BLOCKS]   a LLaMA-2-7B-shaped fp16 checkpoint with random weights, 13.5 GB with all 32 blocks
           memory FOLDER LIMIT [TEXTS]  that checkpoint in at most LIMIT GB of memory, beside some of its blocks in memory; 60 texts of a hundred
                                      tokens
