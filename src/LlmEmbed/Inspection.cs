@@ -250,6 +250,7 @@ public sealed class Inspection
                 ["accepted_config_keys"] = new JsonArray([.. (entry.AcceptedConfigKeys ?? []).Select(key => (JsonNode)key)]),
             })]),
         };
+        if (manifest.Head.Decisions.Attention is { Count: > 0 } attention) facts["attention"] = AttentionSentences.ToJson(attention);
         string report = Path.Combine(folder, "report.json");
         if (File.Exists(report) && JsonNode.Parse(File.ReadAllText(report)) is JsonObject measured)
             facts["measured"] = new JsonObject
@@ -267,7 +268,9 @@ public sealed class Inspection
         foreach ((string name, JsonNode? value) in facts)
         {
             string label = $"{indent}{name.Replace('_', ' ').PadRight(width)}  ";
-            JsonObject[] sections = value is JsonObject { Count: > 0 } section ? [section] : [.. (value as JsonArray)?.OfType<JsonObject>() ?? []];
+            JsonObject[] sections = value is JsonObject { Count: > 0 } section ? [section]
+                : name == AttentionSentences.Words ? []
+                : [.. (value as JsonArray)?.OfType<JsonObject>() ?? []];
             yield return sections.Length > 0 ? label.TrimEnd() : label + Show(name, value);
             foreach (JsonObject part in sections)
             {
@@ -280,6 +283,7 @@ public sealed class Inspection
     private static string Show(string name, JsonNode? value) => value switch
     {
         null or JsonObject { Count: 0 } => "none",
+        JsonArray words when name == AttentionSentences.Words => AttentionSentences.Describe(words),
         JsonArray array => array.Count == 0 ? "none" : Joined([.. array.Select(item => $"{item}")]),
         _ when name.EndsWith("bytes", StringComparison.Ordinal) => $"{long.Parse(value.ToJsonString()) / 1e6:N1} MB",
         _ when long.TryParse(value.ToJsonString(), out long whole) => $"{whole:N0}",

@@ -47,6 +47,7 @@ public sealed record TrainingSummary
         .. Selection is null ? [] : SelectionSentences.Lines(Selection),
         .. Reading.SelectMany(BackboneSentences.Lines),
         $"Head: {HeadSentences.Of(Classifier.Head.Decisions)}, in {HeadTime.TotalSeconds:0.0} s",
+        .. AttentionSentences.Lines(Classifier.Head.Decisions.Attention),
     ];
 
     /// <summary>
@@ -68,6 +69,9 @@ public sealed record TrainingSummary
     internal TrainedClassifier Classifier { get; }
 
     internal SelectionSummary? Selection { get; }
+
+    /// <summary>A few training texts as a learned attention sees them, for the page alone; null if none was learned.</summary>
+    internal ShadedTexts? Shaded { get; init; }
 
     internal static TrainingSummary Of(
         TrainingTexts texts,

@@ -190,6 +190,7 @@ internal static class ClassifierBundle
             "at least two different 'labels'");
         Require(manifest.Head.Temperature > 0 && double.IsFinite(manifest.Head.Temperature), "a 'temperature' above 0");
         Require(manifest.Head.Terms is null or >= 0, "a number of 'terms' from 0 on");
+        Require(manifest.Head.Decisions.Attention.All(summary => summary?.Words.All(word => word is not null) ?? false), "words of each 'attention'");
         Require(manifest.Backbones.Count > 0 && manifest.Backbones.All(backbone => backbone is not null), "at least one backbone");
         foreach (BackboneEntry entry in manifest.Backbones)
         {
@@ -252,7 +253,12 @@ internal static class ClassifierBundle
     private static void WriteReport(string folder, TrainedClassifier classifier, EvaluationReport report)
     {
         AtomicFile.WriteText(Path.Combine(folder, ReportFile), report.ToJson() + "\n");
-        EvaluationPage page = new("Text classifier", report) { Choices = ClassifierFacts.Choices(classifier), Selection = classifier.Selection };
+        EvaluationPage page = new("Text classifier", report)
+        {
+            Choices = ClassifierFacts.Choices(classifier),
+            Selection = classifier.Selection,
+            Attention = classifier.Head.Decisions.Attention,
+        };
         AtomicFile.WriteText(Path.Combine(folder, PageFile), page.ToHtml());
     }
 

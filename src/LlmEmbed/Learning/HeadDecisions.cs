@@ -14,6 +14,9 @@ internal sealed record HeadDecisions(HeadDecision Head)
 
     /// <summary>The additions that were tried, in the order in which they were.</summary>
     public IReadOnlyList<AdditionDecision> Additions { get; init; } = [];
+
+    /// <summary>What each learned attention looks at; empty if none was learned.</summary>
+    public IReadOnlyList<AttentionSummary> Attention { get; init; } = [];
 }
 
 /// <summary>Which head was taken, and how it was trained.</summary>

@@ -157,6 +157,9 @@ internal sealed class BackboneReader : IDisposable
     /// <summary>For each text the number of tokens whose states <see cref="TokenRows"/> takes.</summary>
     public int[] AttendedCounts(IReadOnlyList<string> texts) => _preparation.AttendedCounts(texts, CancellationToken.None);
 
+    /// <summary>For each text its words, by the tokens whose states <see cref="TokenRows"/> takes: each of these is in one word.</summary>
+    public IReadOnlyList<TokenWord>[] WordsOf(IReadOnlyList<string> texts) => _preparation.WordsOf(texts, CancellationToken.None);
+
     /// <summary>The mean number of tokens of a text that go through the blocks.</summary>
     public double TokensPerText(IReadOnlyList<string> texts) =>
         _preparation.Tokenize(texts, CancellationToken.None).Average(text => (double)(text.Ids.Length - _engine.PrefixLengthOf(text.Ids)));

@@ -71,10 +71,14 @@ internal sealed class TextPreparation
 
     /// <summary>For each text the number of tokens that attention pooling chooses among.</summary>
     public int[] AttendedCounts(IReadOnlyList<string> texts, CancellationToken cancellationToken) =>
-        [
-            .. Tokenize(texts, cancellationToken).Select(
-                text => Prompt.Attended(text.Ids.Length, _isCausal).GetOffsetAndLength(text.Ids.Length).Length),
-        ];
+        [.. Tokenize(texts, cancellationToken).Select(text => Attended(text.Ids).GetOffsetAndLength(text.Ids.Length).Length)];
+
+    /// <summary>For each text the words of the tokens that attention pooling chooses among.</summary>
+    public IReadOnlyList<TokenWord>[] WordsOf(IReadOnlyList<string> texts, CancellationToken cancellationToken)
+    {
+        TokenWords words = new(_tokenizer);
+        return [.. Tokenize(texts, cancellationToken).Select(text => words.Of(text.Ids, Attended(text.Ids)))];
+    }
 
     /// <summary>
     /// Tokens that count as the prompt's own: those of the prompt alone, without the special token at their end. At the seam a text may share a token
@@ -92,6 +96,8 @@ internal sealed class TextPreparation
         int[][] ids = [.. Beginnings.Select(beginning => _tokenizer.Encode(_before + beginning).Ids)];
         return ids.Aggregate((shared, other) => shared[..shared.AsSpan().CommonPrefixLength(other)]);
     }
+
+    private Range Attended(int[] ids) => ids.Length > 0 ? Prompt.Attended(ids.Length, _isCausal) : 0..0;
 
     private T[] ForEach<T>(IReadOnlyList<string> texts, Func<string, T> make, CancellationToken cancellationToken)
     {

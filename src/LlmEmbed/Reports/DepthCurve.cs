@@ -31,9 +31,9 @@ internal static class DepthCurve
         List<(Action<double, double>, string)> legend = [];
         foreach ((int index, var curve) in curves.Index())
         {
-            string color = Theme.Series(index);
+            string color = Theme.Series(index), line = index < Theme.SeriesColors ? "" : " dashed"; // colours come again, lines do not
             double X(ViewProbe probe) => plot.X((double)probe.View.Depth / deepest[probe.Backbone]);
-            drawing.Curve($"{color} stroke thick", curve.Select(probe => (X(probe), plot.Y(probe.Accuracy))));
+            drawing.Curve($"{color} stroke thick{line}", curve.Select(probe => (X(probe), plot.Y(probe.Accuracy))));
             foreach (ViewProbe probe in curve)
                 DrawPoint(drawing, plot, probe, X(probe), color, chosen.Contains(new ViewKey(probe.Backbone, probe.View)));
             legend.Add(((x, y) => drawing.Circle($"{color} fill", x, y, 5), $"{curve.Key.Backbone}, {Poolings.NameOf(curve.Key.Pooling)}"));

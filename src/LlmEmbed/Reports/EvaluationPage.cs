@@ -1,5 +1,6 @@
 using LlmEmbed.Evaluation;
 using LlmEmbed.Files;
+using LlmEmbed.Learning;
 using LlmEmbed.Recipes;
 
 namespace LlmEmbed.Reports;
@@ -25,13 +26,20 @@ public sealed record EvaluationPage(string Title, EvaluationReport Report)
     /// <summary>Names and values: what it took.</summary>
     public IReadOnlyList<(string Name, string Value)> Cost { get; init; } = [];
 
-    /// <summary>The training that made the classifier, for the curve over depths; null leaves that out.</summary>
+    /// <summary>
+    /// The training that made the classifier, for the curve over depths and for what its learned attention looks at, with a few training texts; null
+    /// leaves these out.
+    /// </summary>
     public TrainingSummary? Training
     {
-        init => Selection = value?.Selection;
+        init => (Selection, Attention, Shaded) = (value?.Selection, value?.Classifier.Head.Decisions.Attention ?? [], value?.Shaded);
     }
 
     internal SelectionSummary? Selection { get; init; }
+
+    internal IReadOnlyList<AttentionSummary> Attention { get; init; } = [];
+
+    internal ShadedTexts? Shaded { get; init; }
 
     /// <summary>What to know about the data before the figures are believed, each as a sentence or a phrase.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
@@ -83,6 +91,7 @@ public sealed record EvaluationPage(string Title, EvaluationReport Report)
         page.Figures(Figures());
         page.Facts("What was chosen", Choices);
         foreach (Chart chart in Charts) page.Add(chart);
+        AttentionSection.AddTo(page, Attention, Shaded);
         AddMistakes(page);
         AddDoubtedLabels(page);
         page.Facts("Cost", Cost);

@@ -33,13 +33,14 @@ internal static class HeadSentences
     public static string NoteOf(ComparisonRow row) => row.Head is { } head ? $"{row.Note}; {Of(head)}" : row.Note;
 
     /// <summary>
-    /// All decisions as one JSON object: those about the head, then <c>compared_heads</c> and an entry for each addition that was tried, null if it
-    /// brings nothing.
+    /// All decisions as one JSON object: those about the head, then <c>compared_heads</c>, <c>attention</c> (what each learned one looks at) and an
+    /// entry for each addition that was tried, null if it brings nothing.
     /// </summary>
     public static JsonObject ToJson(HeadDecisions decisions)
     {
         JsonObject json = JsonSerializer.SerializeToNode(decisions.Head, Json)!.AsObject();
         if (decisions.ComparedHeads.Count > 0) json["compared_heads"] = JsonSerializer.SerializeToNode(decisions.ComparedHeads, Json);
+        if (decisions.Attention.Count > 0) json["attention"] = AttentionSentences.ToJson(decisions.Attention);
         foreach (AdditionDecision addition in decisions.Additions) json[addition.Name] = JsonSerializer.SerializeToNode(addition.Gain, Json);
         return json;
     }

@@ -101,6 +101,23 @@ internal sealed class HtmlPage(string title)
         _body.Append("</ul>\n");
     }
 
+    /// <summary>Texts of the user whose words are shaded (see <see cref="Theme.Shades"/>), each with a remark below it.</summary>
+    public void Texts(IEnumerable<(IEnumerable<ShadedWord> Words, string Remark)> texts)
+    {
+        _body.Append("<ul class=\"texts\">\n");
+        foreach ((IEnumerable<ShadedWord> words, string remark) in texts)
+        {
+            _body.Append("<li><div dir=\"auto\">");
+            foreach ((int place, ShadedWord word) in words.Index())
+            {
+                string shade = word.Shade > 0 ? $" class=\"shade{word.Shade}\"" : "";
+                _body.AppendMarkup($"{(place > 0 ? " " : "")}<span{shade} title=\"{Markup.Escape(word.Tooltip)}\">{Markup.Escape(word.Text)}</span>");
+            }
+            _body.AppendMarkup($"</div><small>{Markup.Escape(remark)}</small></li>\n");
+        }
+        _body.Append("</ul>\n");
+    }
+
     public override string ToString() => new StringBuilder().AppendMarkup($"""
         <!doctype html>
         <html lang="en">
@@ -112,6 +129,7 @@ internal sealed class HtmlPage(string title)
         {Theme.Colors}
         {Style}
         {Theme.Drawings}
+        {Theme.Shading}
         </style>
         </head>
         <body>
@@ -121,3 +139,9 @@ internal sealed class HtmlPage(string title)
 
         """).ToString();
 }
+
+/// <summary>A word of a shaded text.</summary>
+/// <param name="Text">The word.</param>
+/// <param name="Shade">0 for none, else the number of one of <see cref="Theme.Shades"/>, counted from 1.</param>
+/// <param name="Tooltip">What its shade means.</param>
+internal sealed record ShadedWord(string Text, int Shade, string Tooltip);

@@ -57,7 +57,7 @@ internal sealed class GgufTokenizer
     /// </summary>
     private TokenizerParts ReadWordPiece()
     {
-        const string Continuation = "##";
+        const string Continuation = WordPieceModel.UsualPrefix;
         string[] tokens =
         [
             .. _tokens.Select((token, id) =>
@@ -71,6 +71,7 @@ internal sealed class GgufTokenizer
             Kind = isCased ? "cased WordPiece" : "uncased WordPiece",
             PreTokenizer = "BertPreTokenizer",
             Vocabulary = vocabulary,
+            WordMarks = WordMarks.Continuations,
             AddedTokens = AddedTokens(tokens),
             Normalizer = new BertNormalizer(cleanText: true, handleChineseCharacters: true, stripAccents: !isCased, lowercase: !isCased),
             Words = new BertSplit(new WordPieceModel(vocabulary, unknownId, Continuation, maxWordCharacters: 100)),
@@ -95,6 +96,7 @@ internal sealed class GgufTokenizer
             Kind = "byte-level BPE",
             PreTokenizer = family.Name,
             Vocabulary = vocabulary,
+            WordMarks = WordMarks.Bytes,
             AddedTokens = AddedTokens(_tokens),
             Normalizer = family.Normalizer,
             Words = Flag("add_space_prefix", fallback: false) ? new PrefixSpaceStage(words) : words,
@@ -156,6 +158,7 @@ internal sealed class GgufTokenizer
         {
             Kind = "SentencePiece Unigram",
             Vocabulary = vocabulary,
+            WordMarks = WordMarks.Spaces,
             AddedTokens = AddedTokens(_tokens),
             Normalizer = map is null ? null : new PrecompiledNormalizer(new PrecompiledCharacterMap(_file, map)),
             Words = new DelimiterSplit(

@@ -8,7 +8,16 @@ namespace LlmEmbed.Tokenization;
 /// <param name="Kind">Its name for people.</param>
 /// <param name="Vocabulary">Its tokens.</param>
 /// <param name="UnknownId">The token that stands for text which no other token covers; null if there is none.</param>
-internal sealed record JsonModel(TextStage Stage, string Kind, Vocabulary Vocabulary, int? UnknownId);
+internal sealed record JsonModel(TextStage Stage, string Kind, Vocabulary Vocabulary, int? UnknownId)
+{
+    /// <summary>Written before a token that goes on with a word; empty if nothing is.</summary>
+    public string ContinuationPrefix { get; init; } = "";
+
+    /// <summary>How the vocabulary shows where words begin, if it is not one of bytes.</summary>
+    public WordMarks WordMarks => ContinuationPrefix.Length > 0 ? WordMarks.Continuations
+        : Vocabulary.Ids.Keys.Any(token => token.StartsWith('\u2581')) ? WordMarks.Spaces
+        : WordMarks.None;
+}
 
 /// <summary>The section <c>model</c> of a tokenizer.json. A new kind is one row.</summary>
 internal static class JsonModels
@@ -36,9 +45,12 @@ internal static class JsonModels
     {
         Vocabulary vocabulary = Vocabulary.WithLaterTokens(model.File, model.Ids("vocab"));
         int unknownId = model.RequiredId("unk_token", vocabulary);
-        string prefix = model.TextOrNull("continuing_subword_prefix") ?? "##";
+        string prefix = model.TextOrNull("continuing_subword_prefix") ?? WordPieceModel.UsualPrefix;
         int maxCharacters = model.IntOrNull("max_input_chars_per_word") ?? 100;
-        return new JsonModel(new WordPieceModel(vocabulary, unknownId, prefix, maxCharacters), "WordPiece", vocabulary, unknownId);
+        return new JsonModel(new WordPieceModel(vocabulary, unknownId, prefix, maxCharacters), "WordPiece", vocabulary, unknownId)
+        {
+            ContinuationPrefix = prefix,
+        };
     }
 
     private static JsonModel ReadBpe(JsonSection model)
@@ -63,7 +75,10 @@ internal static class JsonModels
             count++;
         }
         string kind = options.ByteFallback ? "BPE with byte fallback" : "BPE";
-        return new JsonModel(new BpeModel(vocabulary, merges, options), kind, vocabulary, options.UnknownId);
+        return new JsonModel(new BpeModel(vocabulary, merges, options), kind, vocabulary, options.UnknownId)
+        {
+            ContinuationPrefix = options.ContinuationPrefix,
+        };
     }
 
     /// <summary>Old files write a merge as "a b", new ones as ["a", "b"].</summary>

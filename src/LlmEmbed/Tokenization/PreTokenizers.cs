@@ -142,6 +142,10 @@ internal sealed class ByteLevelStage(TextStage next) : TextStage
 
     private static readonly char[] Alphabet = BuildAlphabet();
 
+    /// <summary>The bytes that a token stands for. A character outside of the alphabet stands for itself.</summary>
+    public static byte[] BytesOf(string token) =>
+        [.. token.SelectMany(c => Array.IndexOf(Alphabet, c) is >= 0 and int value ? [(byte)value] : Encoding.UTF8.GetBytes([c]))];
+
     public override void Process(ReadOnlySpan<char> text, int atStart, IdSink ids)
     {
         int byteCount = Encoding.UTF8.GetByteCount(text);

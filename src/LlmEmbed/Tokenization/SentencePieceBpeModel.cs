@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Globalization;
 using System.Text;
 
 namespace LlmEmbed.Tokenization;
@@ -6,6 +7,10 @@ namespace LlmEmbed.Tokenization;
 /// <summary>Writes text that no token covers as the tokens of its UTF-8 bytes, <c>&lt;0x00&gt;</c> to <c>&lt;0xFF&gt;</c>.</summary>
 internal static class ByteTokens
 {
+    /// <summary>The byte that a token stands for; null if it is no token of a byte.</summary>
+    public static byte? ValueOf(ReadOnlySpan<char> token) =>
+        token is ['<', '0', 'x', _, _, '>'] && byte.TryParse(token[3..5], NumberStyles.AllowHexSpecifier, null, out byte value) ? value : null;
+
     /// <summary>Adds one token for each byte, or nothing if one of the bytes has no token.</summary>
     /// <param name="text">Well-formed UTF-16.</param>
     /// <param name="byteTokenIds">One id for each value of a byte, -1 for a value without a token; empty if bytes are not to be used.</param>

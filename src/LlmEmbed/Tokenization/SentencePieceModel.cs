@@ -86,6 +86,7 @@ internal sealed record SentencePieceModel(string File)
         {
             Kind = "SentencePiece " + (Algorithm == SentencePieceAlgorithm.Bpe ? "BPE" : "Unigram") + (ByteFallback ? " with byte fallback" : ""),
             Vocabulary = vocabulary,
+            WordMarks = WordMarks.Spaces,
             AddedTokens = [.. named, .. control.Where(token => token.Content.Length > 0)],
             Words = words(model),
             SourceFiles = [File],

@@ -215,7 +215,7 @@ internal sealed class BertNormalizer(bool cleanText, bool handleChineseCharacter
                 if (IsRemoved(rune)) continue;
                 if (CharacterClass.IsWhiteSpace(rune)) rune = new Rune(' ');
             }
-            bool isolate = handleChineseCharacters && IsCjkIdeograph(rune.Value);
+            bool isolate = handleChineseCharacters && CharacterClass.IsIdeograph(rune);
             if (isolate) clean.Append(' ');
             clean.Append(rune);
             if (isolate) clean.Append(' ');
@@ -225,9 +225,4 @@ internal sealed class BertNormalizer(bool cleanText, bool handleChineseCharacter
 
     private static bool IsRemoved(Rune rune) =>
         rune.IsAscii ? rune.Value is < ' ' and not ('\t' or '\n' or '\r') or 0x7F : rune.Value == 0xFFFD || CharacterClass.IsControl(rune);
-
-    /// <summary>The blocks of Unicode that BERT's original code lists. Newer extensions are not among them.</summary>
-    private static bool IsCjkIdeograph(int codePoint) => codePoint >= 0x3400 && codePoint is (>= 0x4E00 and <= 0x9FFF) or (>= 0x3400 and <= 0x4DBF)
-        or (>= 0x20000 and <= 0x2A6DF) or (>= 0x2A700 and <= 0x2B73F) or (>= 0x2B740 and <= 0x2B81F) or (>= 0x2B920 and <= 0x2CEAF)
-        or (>= 0xF900 and <= 0xFAFF) or (>= 0x2F800 and <= 0x2FA1F);
 }

@@ -48,6 +48,12 @@ public sealed class Tokenizer
     /// <summary>The files whose content decides the ids.</summary>
     internal IReadOnlyList<string> SourceFiles => _parts.SourceFiles;
 
+    /// <summary>How the vocabulary shows where words begin.</summary>
+    internal WordMarks WordMarks => _parts.WordMarks;
+
+    /// <inheritdoc cref="TokenizerParts.ContinuationPrefix"/>
+    internal string ContinuationPrefix => _parts.ContinuationPrefix;
+
     /// <summary>Loads the tokenizer of a backbone. Its weights are not read and need not be there.</summary>
     /// <param name="backbone">
     /// A folder, a GGUF file, a file of a tokenizer (tokenizer.json, a SentencePiece model, vocab.txt, or vocab.json beside its merges.txt), or the
@@ -104,6 +110,9 @@ public sealed class Tokenizer
 
     /// <summary>Whether an id is that of a special token.</summary>
     internal bool IsSpecial(int id) => _specialTokens.Contains(id);
+
+    /// <summary>Whether an id is that of a token which is cut out of the text before the model sees the rest.</summary>
+    internal bool IsAdded(int id) => _addedTokens.ContainsKey(id);
 
     private bool HasOwnToken(IdSink ids)
     {
@@ -165,6 +174,12 @@ internal sealed record TokenizerParts
 
     /// <summary>The model's own vocabulary, without tokens that were added later.</summary>
     public required Vocabulary Vocabulary { get; init; }
+
+    /// <summary>How the vocabulary shows where words begin.</summary>
+    public required WordMarks WordMarks { get; init; }
+
+    /// <summary>Written before a token that goes on with a word, with <see cref="WordMarks.Continuations"/>.</summary>
+    public string ContinuationPrefix { get; init; } = WordPieceModel.UsualPrefix;
 
     public IReadOnlyList<AddedToken> AddedTokens { get; init; } = [];
 

@@ -25,11 +25,14 @@ internal static class TokenizerJson
         TokenizerConfig config = TokenizerConfig.Beside(file);
         int? padId = config.PadId(model.Vocabulary, addedTokens) ?? root.SectionOrNull("padding")?.IntOrNull("pad_id");
         root.RefuseUnread();
+        bool isByteLevel = preTokenizers.Contains("ByteLevel");
         return new TokenizerParts
         {
-            Kind = preTokenizers.Contains("ByteLevel") ? $"byte-level {model.Kind}" : model.Kind,
+            Kind = isByteLevel ? $"byte-level {model.Kind}" : model.Kind,
             PreTokenizer = preTokenizers.Length == 0 ? null : string.Join(" + ", preTokenizers),
             Vocabulary = model.Vocabulary,
+            WordMarks = isByteLevel ? WordMarks.Bytes : model.WordMarks,
+            ContinuationPrefix = model.ContinuationPrefix,
             AddedTokens = addedTokens,
             Normalizer = normalizer,
             Words = preTokenizer is null ? model.Stage : JsonPreTokenizers.Read(preTokenizer, model.Stage),

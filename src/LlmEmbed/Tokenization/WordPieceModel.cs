@@ -5,6 +5,9 @@ namespace LlmEmbed.Tokenization;
 /// <summary>Takes the longest token from the front of a word until nothing is left. If no token covers a part, the whole word is unknown.</summary>
 internal sealed class WordPieceModel : TextStage
 {
+    /// <summary>Written before a token that goes on with a word, if a file says nothing else.</summary>
+    public const string UsualPrefix = "##";
+
     private const int OnStack = 256;
 
     private readonly Vocabulary _vocabulary;

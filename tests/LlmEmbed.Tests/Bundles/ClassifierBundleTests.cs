@@ -64,6 +64,11 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         { "decisions", json => json["head"]!.AsObject().Remove("decisions") },
         { "discriminator", json => json["head"]!["decisions"]!["head"]!["kind"] = "forest" },
         { "discriminator", json => json["head"]!["decisions"]!["head"]!.AsObject().Remove("kind") },
+        { "words of each 'attention'", json => json["head"]!["decisions"]!["attention"] = new JsonArray(null as JsonNode) },
+        {
+            "words of each 'attention'",
+            json => json["head"]!["decisions"]!["attention"] = JsonNode.Parse("""[{"backbone":"llama-gqa","depth":1,"words":[null]}]""")
+        },
         { "class_weighting", json => json["head"]!["decisions"]!["head"]!["class_weighting"] = "some" },
         { "at least one backbone", json => json["backbones"] = new JsonArray() },
         { "at least one backbone", json => json["backbones"]![0] = null },
@@ -376,6 +381,29 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         Assert.Contains($"Measured on 12 texts: {report}.", Card(), StringComparison.Ordinal);
         Assert.Contains("\n| billing | ", Card(), StringComparison.Ordinal);
         Assert.Equal(report.ToJson() + "\n", File.ReadAllText(Path.Combine(Bundle, "report.json")));
+    }
+
+    [Fact]
+    public void What_attention_looks_at_is_kept_and_inspected_and_shown_on_the_page_without_texts()
+    {
+        AttentionSummary[] attention = [new("llama-gqa", 1, [new("who", 4.125, 9), new("many", 3.2, 4)]), new("llama-gqa", 2, [])];
+        TrainedClassifier parts = trained.Classifier.Parts;
+        parts = parts with { Head = parts.Head with { Decisions = parts.Head.Decisions with { Attention = attention } } };
+        ClassifierBundle.Save(
+            parts, Bundle, trained.Classifier.Evaluate(Requests.Generate(12), progress: null, TestContext.Current.CancellationToken));
+        using TextClassifier loaded = Load();
+        Assert.Equal(attention.SelectMany(summary => summary.Words), loaded.Parts.Head.Decisions.Attention.SelectMany(summary => summary.Words));
+
+        Inspection inspection = Inspection.Of(Bundle);
+        JsonNode first = JsonNode.Parse(inspection.ToJson())!["attention"]![0]!;
+        Assert.Equal((1, "who", 4.125), ((int)first["depth"]!, (string?)first["words"]![0]!["word"], (double)first["words"]![0]!["weight"]!));
+        string[] lines = [.. inspection.ToString().ReplaceLineEndings("\n").Split('\n').Select(line => line.Trim())];
+        Assert.Contains("words     who 4.1, many 3.2 (times as much as at an average token)", lines);
+        Assert.Contains("words     no word more than others", lines);
+
+        string page = File.ReadAllText(Path.Combine(Bundle, "report.html"));
+        Assert.Contains("who 4.1, many 3.2", page, StringComparison.Ordinal);
+        Assert.DoesNotContain("class=\"texts\"", page, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -42,6 +42,8 @@ public sealed partial class EvaluationPageTests
             Selection = Selection(Hostile),
             Texts = [Hostile, Hostile, Hostile, Hostile],
             DoubtedLabels = [new DoubtedLabel(7, Hostile, Hostile, Hostile, 0.9)],
+            Attention = [new AttentionSummary(Hostile, 1, [new AttendedWord(Hostile, 2, 2)])],
+            Shaded = new ShadedTexts(Hostile, 1, [new ShadedText(Hostile, [(Hostile, 2)])]),
         };
         string html = page.ToHtml();
         Assert.DoesNotContain("<script", html, StringComparison.OrdinalIgnoreCase);
@@ -118,6 +120,61 @@ public sealed partial class EvaluationPageTests
     }
 
     [Fact]
+    public void Words_are_shaded_by_attention_and_the_strongest_are_named()
+    {
+        (string, double)[] words = [("how", 0.9), ("many", 1.5), ("ships", 2.5), ("sank", 4), .. Enumerable.Repeat(("x", 0.1), 57)];
+        string page = new EvaluationPage("Shaded", Report(["a", "b"]))
+        {
+            Attention = [new("tiny", 3, [new("sank", 4, 9), new("ships", 2.5, 4)])],
+            Shaded = new("tiny", 3, [new("a", words)]),
+        }.ToHtml();
+        Assert.Contains(
+            "<th scope=\"row\" dir=\"auto\">depth 3 of tiny</th><td dir=\"auto\">sank 4.0, ships 2.5</td>", page, StringComparison.Ordinal);
+        Assert.Contains(
+            "<li><div dir=\"auto\"><span title=\"0.9 times the attention of an average token\">how</span> " +
+            "<span class=\"shade1\" title=\"1.5 times the attention of an average token\">many</span> " +
+            "<span class=\"shade2\" title=\"2.5 times the attention of an average token\">ships</span> " +
+            "<span class=\"shade3\" title=\"4.0 times the attention of an average token\">sank</span> ",
+            page,
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "<span title=\"and 1 more\">…</span></div><small>a; most attention: sank 4.0, ships 2.5, many 1.5</small>",
+            page,
+            StringComparison.Ordinal);
+        Assert.DoesNotContain("attention", new EvaluationPage("Plain", Report(["a", "b"])).ToHtml(), StringComparison.Ordinal);
+    }
+
+    /// <summary>The contrast that the guidelines for accessible pages ask for, and shades that grow apart from the paper in brightness.</summary>
+    [Fact]
+    public void Shaded_words_are_readable_on_light_and_dark_paper()
+    {
+        MatchCollection themes = ThemeColors().Matches(Theme.Colors);
+        Assert.Equal(2, themes.Count);
+        foreach (Match theme in themes)
+        {
+            double[] Color(string name)
+            {
+                string digits = theme.Groups[name].Value;
+                if (digits.Length == 3) digits = string.Concat(digits.Select(digit => $"{digit}{digit}"));
+                return [.. Convert.FromHexString(digits).Select(value => (double)value)];
+            }
+
+            double[] paper = Color("paper");
+            double[] shade = [.. theme.Groups["shade"].Value.Split(' ').Select(part => double.Parse(part, CultureInfo.InvariantCulture))];
+            double ink = Luminance(Color("ink")), before = Luminance(paper);
+            double[] grounds = [.. Theme.Shades.Select(level => Luminance(
+                [.. paper.Zip(shade, (back, front) => back + level.Opacity * (front - back))]))];
+            foreach (double ground in grounds)
+            {
+                Assert.InRange((Math.Max(ink, ground) + 0.05) / (Math.Min(ink, ground) + 0.05), 4.5, 21);
+                Assert.InRange((Math.Max(before, ground) + 0.05) / (Math.Min(before, ground) + 0.05), 1.15, 21);
+                before = ground;
+            }
+            Assert.Equal(grounds, ink < 0.5 ? grounds.OrderDescending() : grounds.Order());
+        }
+    }
+
+    [Fact]
     public void A_perfect_classifier_has_no_table_of_errors_and_no_mistakes()
     {
         EvaluationReport perfect = EvaluationReport.Compute(["a", "b"], [0.9, 0.1, 0.2, 0.8], [0, 1]);
@@ -191,6 +248,14 @@ public sealed partial class EvaluationPageTests
         return EvaluationReport.Compute(labels, probabilities, truth);
     }
 
+    /// <summary>Of sRGB from 0 to 255, from 0 to 1.</summary>
+    private static double Luminance(double[] color)
+    {
+        double[] linear =
+            [.. color.Select(value => value / 255).Select(value => value <= 0.04045 ? value / 12.92 : Math.Pow((value + 0.055) / 1.055, 2.4))];
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+    }
+
     /// <summary>The row of a table by its first cell and the number of its cells.</summary>
     private static string[] CellsOf(string page, string first, int cellCount) =>
         TableRow().Matches(page).Select(row => Cell().Matches(row.Value).Select(cell => cell.Groups["text"].Value).ToArray())
@@ -201,6 +266,10 @@ public sealed partial class EvaluationPageTests
 
     [GeneratedRegex("<li><div dir=\"auto\">(?<text>[^<]*)</div>", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Item();
+
+    [GeneratedRegex(
+        @"--ink: #(?<ink>\w+);.*?--paper: #(?<paper>\w+);.*?--shade: (?<shade>[\d ]+);", RegexOptions.Singleline, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex ThemeColors();
 
     [GeneratedRegex("<tr>.*?</tr>", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex TableRow();
