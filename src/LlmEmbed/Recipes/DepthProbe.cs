@@ -5,7 +5,10 @@ using LlmEmbed.Reading;
 
 namespace LlmEmbed.Recipes;
 
-/// <summary>What one view alone is worth: a logistic regression on it, measured by cross-validation.</summary>
+/// <summary>
+/// What one view alone is worth: a logistic regression on it, measured by cross-validation. Of <see cref="Pooling.Attention"/> the pooling is learned
+/// together with the regression, in each fold from the texts outside of it.
+/// </summary>
 /// <param name="Backbone">The backbone's name.</param>
 /// <param name="View">The view.</param>
 /// <param name="Accuracy">Mean over the folds.</param>

@@ -36,7 +36,13 @@ internal static class DepthCurve
             drawing.Curve($"{color} stroke thick{line}", curve.Select(probe => (X(probe), plot.Y(probe.Accuracy))));
             foreach (ViewProbe probe in curve)
                 DrawPoint(drawing, plot, probe, X(probe), color, chosen.Contains(new ViewKey(probe.Backbone, probe.View)));
-            legend.Add(((x, y) => drawing.Circle($"{color} fill", x, y, 5), $"{curve.Key.Backbone}, {Poolings.NameOf(curve.Key.Pooling)}"));
+            legend.Add((
+                (x, y) =>
+                {
+                    if (line.Length > 0) drawing.Line($"{color} stroke thick{line}", x - 12, y, x + 12, y);
+                    drawing.Circle($"{color} fill", x, y, 5);
+                },
+                $"{curve.Key.Backbone}, {Poolings.NameOf(curve.Key.Pooling)}"));
         }
         if (chosen.Count > 0) legend.Add(((x, y) => drawing.Circle("faint ring thick", x, y, 6), "chosen"));
         plot.DrawLegend(legend);

@@ -19,6 +19,8 @@ public sealed record ProbeReport(IReadOnlyList<ViewProbe> Probes, int TextCount)
         [
             $"Logistic regression on one view at a time, {TextCount:N0} texts, five-fold cross-validation (mean ± deviation of the folds)",
         ];
+        if (Probes.Any(probe => probe.View.Pooling == Pooling.Attention))
+            lines.Add($"The token weights of '{Poolings.NameOf(Pooling.Attention)}' are learned together with the regression, anew for each fold");
         foreach (IGrouping<(string Backbone, Pooling Pooling), ViewProbe> curve in Probes.GroupBy(probe => (probe.Backbone, probe.View.Pooling)))
         {
             lines.Add($"{curve.Key.Backbone}, {Poolings.NameOf(curve.Key.Pooling)}");

@@ -94,8 +94,7 @@ internal sealed class TokenWords(Tokenizer tokenizer)
     {
         if (before.IsSpecial || piece.IsSpecial) return true;
         if (tokenizer.WordMarks is WordMarks.None or WordMarks.Continuations) return !piece.IsContinuation;
-        bool isWithinCharacter = start < utf8.Length && (utf8[start] & 0xC0) == 0x80;
-        if (isWithinCharacter) return false;
+        // Within a character both are U+FFFD and so of the same kind.
         Rune.DecodeLastFromUtf8(utf8[..start], out Rune last, out _);
         Rune.DecodeFromUtf8(utf8[start..], out Rune first, out _);
         if (CharacterClass.IsMark(first) || IsFormat(first) || IsFormat(last)) return false; // é in two parts, emoji that are joined

@@ -68,6 +68,8 @@ public sealed class TokenWordsTests
     [InlineData("smollm2-135m-instruct", "Who's unbelievably late?", "Who 's unbelievably late ?")]
     [InlineData("smollm2-135m-instruct", "Wait\n\n  for 😀😀  now", "Wait ↵ for 😀😀 ␣ now")]
     [InlineData("smollm2-135m-instruct", "café, crème", "café , crème")]
+    [InlineData("smollm2-135m-instruct", "cafe\u0301 👩‍👩‍👧 我不知道", "cafe\u0301 👩‍👩‍👧 我 不 知 道")]
+    [InlineData("llama-mha", "我不知道", "<s> 我 不 知 道")]
     [InlineData("roberta", "<s> the orchestra</s>", "<s> <s> the orchestra </s> </s>")]
     [InlineData("t5-encoder", "The orchestra's encore!", "The orchestra ' s encore ! </s>")]
     public void A_word_is_what_a_reader_takes_for_one(string name, string text, string expected)
@@ -83,6 +85,14 @@ public sealed class TokenWordsTests
         int[] ids = tokenizer.Encode("a 𠮷 b", addSpecialTokens: false).Ids;
         TokenWord word = Assert.Single(new TokenWords(tokenizer).Of(ids), word => word.Word == "𠮷");
         Assert.Equal(5, word.TokenCount); // the space before it and four bytes
+    }
+
+    [Fact]
+    public void Of_a_character_that_is_cut_off_the_rest_is_one_word()
+    {
+        Tokenizer tokenizer = Load("smollm2-135m-instruct");
+        int[] ids = tokenizer.Encode("naïve 🦔", addSpecialTokens: false).Ids;
+        Assert.Equal(["naïve", "\uFFFD"], new TokenWords(tokenizer).Of(ids.AsSpan(0, ids.Length - 1)).Select(word => word.Word));
     }
 
     [Fact]
