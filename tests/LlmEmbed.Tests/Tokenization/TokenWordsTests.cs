@@ -70,6 +70,7 @@ public sealed class TokenWordsTests
     [InlineData("smollm2-135m-instruct", "café, crème", "café , crème")]
     [InlineData("smollm2-135m-instruct", "cafe\u0301 👩‍👩‍👧 我不知道", "cafe\u0301 👩‍👩‍👧 我 不 知 道")]
     [InlineData("llama-mha", "我不知道", "<s> 我 不 知 道")]
+    [InlineData("llama-mha", "อยากรู้", "<s> อ ย า ก รู้")]
     [InlineData("roberta", "<s> the orchestra</s>", "<s> <s> the orchestra </s> </s>")]
     [InlineData("t5-encoder", "The orchestra's encore!", "The orchestra ' s encore ! </s>")]
     public void A_word_is_what_a_reader_takes_for_one(string name, string text, string expected)
