@@ -24,7 +24,7 @@ internal static class AttentionSection
         page.Heading($"Texts as the attention at depth {shaded.Depth} of {shaded.Backbone} sees them");
         page.Note(
             $"Words are shaded that get {Level(0)} times as much attention as an average token or more, darker and underlined from {Level(1)} " +
-            $"times on, darkest and bold from {Level(2)}. Marks such as [SEP] are put around a text by the backbone's tokenizer.");
+            $"times on, darkest and bold from {Level(2)}. Marks such as [SEP], if there are any, come from the backbone's tokenizer.");
         page.Texts(shaded.Texts.Select(text => (Words(text), Remark(text))));
     }
 
