@@ -544,8 +544,8 @@ refuse 1 "model holds no classifier.json" predict model hello
 start "classifier that is not there"
 refuse 1 "model: there is no such folder" predict model hello
 
-start "classifier of a newer version"; with_model; replace model/classifier.json '"format_version": 5' '"format_version": 6'
-refuse 1 "format version 6" predict model hello
+start "classifier of a newer version"; with_model; replace model/classifier.json '"format_version": 6' '"format_version": 7'
+refuse 1 "format version 7" predict model hello
 
 start "classifier.json that is cut off"; with_model; truncate -s 300 model/classifier.json
 refuse 1 "model/classifier.json is damaged" predict model hello

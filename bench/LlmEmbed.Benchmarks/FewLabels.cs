@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json.Nodes;
 using LlmEmbed.Comparison;
 using LlmEmbed.Evaluation;
 using LlmEmbed.Reading;
@@ -49,11 +50,11 @@ internal static class FewLabels
         LabeledText[] measured = Draws.Stratified(testing, options.TestTexts ?? testing.Count);
 
         string cache = options.CacheFolder ?? Directory.CreateTempSubdirectory("llmembed-bench-").FullName;
-        List<string[]> rows = [];
+        List<string[]> rows = [], account = [];
         try
         {
             using OpenBackbones backbones = new(Bench.Runtime with { CacheFolder = cache });
-            foreach (int perClass in options.PerClass) rows.AddRange(Measure(perClass, training, measured, options, backbones));
+            foreach (int perClass in options.PerClass) rows.AddRange(Measure(perClass, training, measured, options, backbones, account));
         }
         finally
         {
@@ -63,7 +64,7 @@ internal static class FewLabels
         string texts = measured.Length == testing.Count
             ? $"{measured.Length} {kind} texts"
             : $"{measured.Length} of {testing.Count} {kind} texts (a stratified sample with seed 0, the same for all draws and methods)";
-        return Bench.Table(
+        Bench.Table(
             $"Accuracy and calibration error in % with few labels, {Bench.DataSetOf(trainingFile)}, {texts}, {options.DrawCount} draws " +
                 "(mean ± deviation; all texts are one draw). Choosing and training goes without reading. Milliseconds of reading include the " +
                 "opening of networks, which counts much with few texts; they are empty where the cache had all texts from an earlier draw.",
@@ -72,14 +73,25 @@ internal static class FewLabels
                 "reading to predict, ms a text",
             ],
             rows);
+        return Bench.Table(
+            $"Where the accuracy of auto comes from, {Bench.DataSetOf(trainingFile)}: cross-validation on the training texts of the same draws " +
+                "(mean ± deviation), weights learned on the other folds.",
+            ["examples a class", "mixture", "accuracy", "log loss"],
+            account);
     }
 
-    /// <summary>The rows of one size, a row for each method.</summary>
+    /// <summary>The rows of one size, a row for each method, and those of the account of auto.</summary>
     private static string[][] Measure(
-        int perClass, IReadOnlyList<LabeledText> training, LabeledText[] testing, FewLabelsOptions options, OpenBackbones backbones)
+        int perClass,
+        IReadOnlyList<LabeledText> training,
+        LabeledText[] testing,
+        FewLabelsOptions options,
+        OpenBackbones backbones,
+        List<string[]> account)
     {
         (string Name, Recipe? Recipe)[] methods = options.HasMore ? [.. Methods, .. MoreMethods] : Methods;
         List<Outcome>[] outcomes = [.. methods.Select(_ => new List<Outcome>())];
+        List<Outcome> auto = outcomes[Array.FindIndex(methods, method => method.Recipe == Auto)];
         string size = perClass == FewLabelsOptions.All ? "all" : $"{perClass}";
         int drawCount = perClass == FewLabelsOptions.All ? 1 : options.DrawCount;
         for (int draw = 0; draw < drawCount; draw++)
@@ -92,10 +104,14 @@ internal static class FewLabels
                     ? OfWords(drawn, testing)
                     : OfStates(drawn, testing, new() { Recipe = recipe, Seed = draw }, backbones));
             }
-            double accuracy = outcomes[Array.FindIndex(methods, method => method.Recipe == Auto)][draw].Accuracy;
+            double accuracy = auto[draw].Accuracy;
             string seconds = Show(Stopwatch.GetElapsedTime(start).TotalSeconds);
             Console.Error.WriteLine($"{size} a class, draw {draw + 1} of {drawCount}: auto {Show(100 * accuracy)}, in {seconds} s");
         }
+        account.AddRange(auto.SelectMany(draw => draw.Variants).GroupBy(variant => variant.Name).Select(draws => new[]
+        {
+            size, draws.Key, Percent(draws.Select(variant => variant.Accuracy)), Show(draws.Average(variant => variant.LogLoss), "0.000"),
+        }));
         string[][] rows = [.. methods.Select((method, m) => RowOf(size, method.Name, outcomes[m]))];
         IEnumerable<string> summaries = rows.Select(row => $"{row[1]} {row[2]} (calibration error {row[3]}, trained in {row[4]} s)");
         Console.Error.WriteLine($"{size} a class: {string.Join(", ", summaries)}");
@@ -112,8 +128,12 @@ internal static class FewLabels
             report.ExpectedCalibrationError,
             ((summary.SelectionTime ?? TimeSpan.Zero) + summary.HeadTime).TotalSeconds,
             [.. summary.Reading.Select(part => (part.Name, part.Statistics)), .. summary.Dropped],
-            [.. report.Reading.Select(part => (part.Name, part.Statistics))]);
+            [.. report.Reading.Select(part => (part.Name, part.Statistics))])
+        { Variants = [.. (JsonNode.Parse(summary.ToJson())!["head"]!["variants"]?.AsArray() ?? []).Select(VariantOf)] };
     }
+
+    private static (string Name, double Accuracy, double LogLoss) VariantOf(JsonNode? variant) =>
+        ((string)variant!["name"]!, (double)variant["accuracy"]!, (double)variant["log_loss"]!);
 
     private static Outcome OfWords(LabeledText[] training, LabeledText[] testing)
     {
@@ -174,11 +194,15 @@ internal static class FewLabels
         return $"{Show(mean)} ± {Show(deviation)}";
     }
 
-    private static string Show(double value) => value.ToString("0.0", CultureInfo.InvariantCulture);
+    private static string Show(double value, string format = "0.0") => value.ToString(format, CultureInfo.InvariantCulture);
 
     /// <summary>What one method gave on one draw.</summary>
     private sealed record Outcome(
-        double Accuracy, double CalibrationError, double TrainingSeconds, Readings ReadToTrain, Readings ReadToPredict);
+        double Accuracy, double CalibrationError, double TrainingSeconds, Readings ReadToTrain, Readings ReadToPredict)
+    {
+        /// <summary>What auto would be worth if its mixture were made in other ways; empty for other methods.</summary>
+        public (string Name, double Accuracy, double LogLoss)[] Variants { get; init; } = [];
+    }
 }
 
 /// <summary>What the table of few labels is made of.</summary>

@@ -94,14 +94,13 @@ internal static class CommonOptions
 
     public static Option<bool> NoWords() => new("--no-words")
     {
-        Description = "Keep to hidden states. By default the logits of a regression on words and pairs of words are added where unseen training " +
-            "texts are clearly the better for it.",
+        Description = "Keep to hidden states. By default a regression on words and pairs of words is one of the experts that are mixed.",
     };
 
     public static Option<bool> NoAttention() => new("--no-attention")
     {
-        Description = "Keep to poolings that are fixed. By default a view is added whose weights of tokens are learned, from 1,000 texts on, where " +
-            "unseen training texts are clearly the better for it; its tokens' states take up to 1 GiB of memory and of the cache.",
+        Description = "Keep to poolings that are fixed. By default poolings whose weights of tokens are learned, at several depths of each " +
+            "backbone, are among the experts that are mixed; the tokens' states take up to 2 GiB of memory and of the cache.",
     };
 
     public static Option<TimeSpan?> Budget() => new("--budget")
@@ -141,9 +140,8 @@ internal static class CommonOptions
 
     public static Option<HeadOptions?> Head() => new("--head")
     {
-        Description = "linear (logistic regression), mlp, cooccurrence (LLMEmbed's head), nearest-mean, or auto: linear unless another is clearly " +
-            "better on unseen training " +
-            "texts. Default: auto.",
+        Description = "linear (logistic regression), mlp, cooccurrence (LLMEmbed's head), nearest-mean, or auto: a mixture of regressions, learned " +
+            "poolings and words, with weights that suit unseen training texts. Default: auto.",
         HelpName = string.Join('|', HeadOptions.ByName.Keys),
         CustomParser = Parser(value => HeadOptions.ByName.GetValueOrDefault(value)
             ?? throw new LlmEmbedException($"--head is '{value}', expected {string.Join(" or ", HeadOptions.ByName.Keys)}.")),

@@ -33,6 +33,16 @@ internal sealed class LabeledTableArguments
         return Noted(terminal, LabeledTable.ReadForTraining(table, options));
     }
 
+    /// <summary>Reads texts without labels.</summary>
+    public IReadOnlyList<string> ReadTexts(Terminal terminal, string path, ParseResult parsed)
+    {
+        using TableReader table = terminal.OpenTable(path, _table.Read(parsed));
+        int column = table.TextColumn(_table.TextColumn(parsed));
+        string[] texts = [.. table.Rows().Select(row => table.Text(row, column) ?? "")];
+        TableText.PrintNotes(terminal, table.Source, table.Notes);
+        return texts;
+    }
+
     /// <summary>What was read, with what to know about it before the work begins that may take long.</summary>
     private static LabeledTable Noted(Terminal terminal, LabeledTable table)
     {

@@ -24,6 +24,11 @@ internal static class ProbeCommand
             "--examples", "N", $"Probe with a sample of N examples, the classes in their shares. Default: {DefaultExamples}.");
         Option<string?> svg = new("--svg") { Description = "Also draw accuracy over depth.", HelpName = "FILE.svg" };
         Option<string[]> backbones = CommonOptions.Backbones();
+        Option<bool> noAttention = new("--no-attention")
+        {
+            Description = "Only probe poolings that are fixed. By default one whose weights of tokens are learned is probed at each depth too; " +
+                "with --depths or --pooling only what they name is.",
+        };
         Option<int> seed = new("--seed") { Description = "Seed of the sample and the folds. Default: 0.", HelpName = "N" };
         LabeledTableArguments tableArguments = new();
         Option<bool> json = CommonOptions.Json();
@@ -32,7 +37,7 @@ internal static class ProbeCommand
         ToolCommand command = new(
             terminal, "probe", "Measure by cross-validation what each depth and pooling of the backbones is worth on labelled texts.")
         {
-            data, examples, backbones, svg, seed,
+            data, examples, backbones, noAttention, svg, seed,
         };
         command.Files.Add(PathRole.Data, data);
         command.Files.Add(PathRole.Model, backbones, new ProbeOptions().Backbones);
@@ -43,7 +48,12 @@ internal static class ProbeCommand
         command.Add(json);
         command.Run((parsed, cancellationToken) =>
         {
-            ProbeOptions options = new() { Encoder = encoderArguments.Read(parsed), Seed = parsed.GetValue(seed) };
+            ProbeOptions options = new()
+            {
+                Encoder = encoderArguments.Read(parsed),
+                UseAttention = !parsed.GetValue(noAttention),
+                Seed = parsed.GetValue(seed),
+            };
             if (parsed.GetValue(backbones) is { Length: > 0 } names) options = options with { Backbones = names };
             if (parsed.GetValue(svg) is string drawing) AtomicFile.RequireWritable(drawing);
             RuntimeOptions runtime = runtimeArguments.Read(terminal, parsed);

@@ -26,6 +26,12 @@ internal static class TrainCommand
             Description = "Labelled texts to measure on. Without it a fifth of the data is held out for measuring, then everything is trained on.",
             HelpName = "FILE",
         };
+        Option<string?> unlabelled = new("--unlabelled")
+        {
+            Description = "Texts without labels, of the kind that will be classified: a table with a text column, or a txt file. With up to 500 " +
+                "labelled texts those that are classified most surely become further examples, unless held-out texts are the worse for it.",
+            HelpName = "FILE",
+        };
         Option<bool> skipOverlap = CommonOptions.SkipOverlap();
         Option<string> output = new("--output") { Description = "Folder for the classifier.", HelpName = "DIR", Required = true };
         Option<string[]> backbones = CommonOptions.Backbones();
@@ -46,9 +52,9 @@ internal static class TrainCommand
         RuntimeArguments runtimeArguments = new();
         ToolCommand command = new(terminal, "train", "Train a text classifier on labelled texts.")
         {
-            data, test, skipOverlap, output, examples, backbones, head, fusion, classWeight, noWords, noAttention, budget, seed,
+            data, test, unlabelled, skipOverlap, output, examples, backbones, head, fusion, classWeight, noWords, noAttention, budget, seed,
         };
-        command.Files.Add(PathRole.Data, data, test);
+        command.Files.Add(PathRole.Data, data, test, unlabelled);
         command.Files.Add(PathRole.Classifier, output);
         command.Files.Add(PathRole.Model, backbones, new Recipe.Automatic().Backbones);
         reference.AddTo(command);
@@ -75,6 +81,7 @@ internal static class TrainCommand
                     : Fixed(encoder, headOptions, names, parsed.GetValue(budget)));
             if (parsed.GetValue(fusion) is not null && recipe is (Recipe.Automatic or Recipe.Fixed) && headOptions is not HeadOptions.Cooccurrence)
                 throw new WrongUsageException("--fusion belongs to --head cooccurrence and to the reference recipes; no other head fuses views.");
+            Recipe.Automatic? learner = parsed.GetValue(unlabelled) is null ? null : RequireLearner(recipe);
             TrainingOptions options = new()
             {
                 Recipe = recipe,
@@ -92,6 +99,8 @@ internal static class TrainCommand
             if (parsed.GetValue(examples) is int count) training = training.Sample(count, options.Seed);
             LabeledTable? testing = parsed.GetValue(test) is string testPath ? tableArguments.Read(terminal, testPath, parsed) : null;
             BadRows badRows = tableArguments.BadRowsOf(parsed);
+            if (parsed.GetValue(unlabelled) is string others)
+                options = options with { Recipe = learner! with { Unlabelled = tableArguments.ReadTexts(terminal, others, parsed) } };
             using OpenBackbones open = new(runtime);
             Func<IReadOnlyList<string>, IReadOnlyList<int>> findEmpty = CommonOptions.EmptyTextsOf(terminal, recipe, open, cancellationToken);
             UsedTexts used = UsedTexts.Of(training, badRows, findEmpty, isForTraining: true);
@@ -133,6 +142,11 @@ internal static class TrainCommand
         };
         return backbones is null ? recipe : recipe with { Backbones = backbones };
     }
+
+    /// <summary>The recipe, if it can learn from texts without labels.</summary>
+    private static Recipe.Automatic RequireLearner(Recipe recipe) =>
+        recipe is Recipe.Automatic { Budget: null, Head: HeadOptions.Automatic } learner ? learner : throw new WrongUsageException(
+            "--unlabelled belongs to the automatic recipe and head: leave out --head, --depths, --pooling, --pad-to, --recipe and --budget.");
 
     private static Recipe.Fixed Fixed(EncoderOptions encoder, HeadOptions head, string[]? backbones, TimeSpan? budget)
     {

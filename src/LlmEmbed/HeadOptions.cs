@@ -20,14 +20,15 @@ public abstract record HeadOptions
         HeadTrainer.Kinds.ToDictionary(kind => kind.Name, kind => kind.Defaults, StringComparer.Ordinal);
 
     /// <summary>
-    /// The linear head, unless another one is clearly better on training texts that it has not seen. What the names of the classes, a learned pooling
-    /// and the words of the texts say is added to it, each only if unseen training texts are the better for it.
+    /// A mixture of experts: logistic regressions on views, on the sentence vector of each encoder and on words, and poolings that are learned at
+    /// several depths. Their weights suit training texts that they have not seen and are drawn towards equal ones where texts are few. Experts that
+    /// bring nothing are left out; of the others all but the words become one linear head.
     /// </summary>
     public sealed record Automatic : HeadOptions
     {
         /// <summary>
-        /// Whether the logits of a regression on words and pairs of words may be added to those of the head. The classifier then holds the words that
-        /// at least two training texts share.
+        /// Whether a regression on words and pairs of words is one of the experts. The classifier then holds the words that at least two training
+        /// texts share.
         /// </summary>
         public bool UseWords { get; init; } = true;
     }

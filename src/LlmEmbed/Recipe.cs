@@ -31,8 +31,8 @@ public abstract record Recipe
     };
 
     /// <summary>
-    /// Chooses views, penalty, class weights and kind of head by cross-validation on the training texts, and reads the backbones no deeper than these
-    /// need.
+    /// Chooses views, penalty, class weights and the experts of the head by cross-validation on the training texts, and reads the backbones no deeper
+    /// than these need.
     /// </summary>
     public sealed record Automatic : Recipe
     {
@@ -54,11 +54,18 @@ public abstract record Recipe
         public HeadOptions Head { get; init; } = new HeadOptions.Automatic();
 
         /// <summary>
-        /// Whether one more view is added whose pooling is learned (<see cref="Pooling.Attention"/>) if unseen training texts are clearly the better
-        /// for it: with <see cref="HeadOptions.Automatic"/>, from 1,000 texts on, and if the states of all tokens fit into memory (1 GiB). They are
-        /// kept in the cache folder too.
+        /// Whether poolings are learned (<see cref="Pooling.Attention"/>) as experts of <see cref="HeadOptions.Automatic"/>: at several depths of
+        /// each backbone, as many as fit. The states of all tokens take at most 2 GiB, and a quarter of <see cref="RuntimeOptions.MemoryBytes"/>.
+        /// They are kept in the cache folder too. No pooling is learned within a <see cref="Budget"/>.
         /// </summary>
         public bool UseAttention { get; init; } = true;
+
+        /// <summary>
+        /// Texts without labels, of the kind that will be classified; at most 2,000 of them, drawn at random, are read. Those that the classifier is
+        /// surest of become further examples of their classes, unless texts that were held out are clearly the worse for it. They help with up to 500
+        /// labelled texts and <see cref="HeadOptions.Automatic"/>, and are refused with more, with other heads and with a <see cref="Budget"/>.
+        /// </summary>
+        public IReadOnlyList<string> Unlabelled { get; init; } = [];
 
         /// <summary>
         /// Wall-clock time that training should stay within, about: fewer texts are read, and less of the backbones, if everything would take longer.

@@ -99,9 +99,12 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
             long start = Stopwatch.GetTimestamp();
             TrainedHead head = training.Learn(texts, features);
             TimeSpan headTime = Stopwatch.GetElapsedTime(start);
-            FeatureReader reader = features.ReaderWith(head.Find<AttentionView>(), backbones.Runtime); // with the view whose pooling was learned
-            TrainedClassifier parts = new(reader, classes, head.WithoutTraining(), texts.Texts.Length) { Selection = features.Selection };
-            return new TextClassifier(parts, TrainingSummary.Of(texts, features, parts, head.CrossValidation, headTime, heldOut), owned);
+            AttentionLook look = AttentionLook.Of(head, texts, features, options.Seed);
+            head = head with { Decisions = head.Decisions with { Attention = look.Summaries } };
+            Features read = features.ReadFor(head, backbones.Runtime);
+            TrainedClassifier parts = new(read.Reader, classes, head.WithoutTraining(), texts.Texts.Length) { Selection = read.Selection };
+            TrainingSummary summary = TrainingSummary.Of(texts, parts, read.Statistics, head.CrossValidation, headTime, heldOut);
+            return new TextClassifier(parts, summary with { Shaded = look.Shaded }, owned);
         });
     }
 

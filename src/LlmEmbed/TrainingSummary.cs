@@ -10,8 +10,8 @@ namespace LlmEmbed;
 /// <summary>What a training met, chose and cost.</summary>
 public sealed record TrainingSummary
 {
-    private TrainingSummary(TrainingTexts texts, Features features, TrainedClassifier classifier) =>
-        (Classifier, Selection, Reading) = (classifier, features.Selection, features.Reader.Describe(features.Statistics));
+    private TrainingSummary(TrainedClassifier classifier, IReadOnlyList<EncodingStatistics> statistics) =>
+        (Classifier, Selection, Reading) = (classifier, classifier.Selection, classifier.Reader.Describe(statistics));
 
     /// <summary>Training examples; fewer than were given if a time budget left some out.</summary>
     public required int Examples { get; init; }
@@ -26,7 +26,7 @@ public sealed record TrainingSummary
     /// <summary>Time of the comparison of views, reading not counted; null if views were given.</summary>
     public TimeSpan? SelectionTime => Selection?.Elapsed;
 
-    /// <summary>Time of the head's final training, the choice of its penalty and kind included.</summary>
+    /// <summary>Time of the head's final training, the choice of its experts and their penalties included.</summary>
     public required TimeSpan HeadTime { get; init; }
 
     /// <summary>Measured on the share that was held out, by a classifier trained on the rest; null if nothing was held out.</summary>
@@ -75,14 +75,14 @@ public sealed record TrainingSummary
 
     internal static TrainingSummary Of(
         TrainingTexts texts,
-        Features features,
         TrainedClassifier classifier,
+        IReadOnlyList<EncodingStatistics> statistics,
         CrossValidation? validation,
         TimeSpan headTime,
         EvaluationReport? heldOut)
     {
         IReadOnlyList<LabelError>? errors = validation is null ? null : LabelError.Find(validation, texts.Labels, texts.Classes);
-        return new TrainingSummary(texts, features, classifier)
+        return new TrainingSummary(classifier, statistics)
         {
             Examples = texts.Texts.Length,
             HeadTime = headTime,

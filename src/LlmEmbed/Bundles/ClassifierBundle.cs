@@ -23,7 +23,7 @@ namespace LlmEmbed.Bundles;
 internal static class ClassifierBundle
 {
     private const string FormatName = "llmembed-classifier";
-    private const int FormatVersion = 5;
+    private const int FormatVersion = 6;
     private const string ManifestFile = "classifier.json";
     private const string HeadFile = "head.safetensors";
     private const string TermsFile = "terms.txt";
@@ -84,7 +84,7 @@ internal static class ClassifierBundle
             Manifest manifest = Describe(classifier);
             AtomicFile.WriteText(Path.Combine(temporary, ManifestFile), JsonSerializer.Serialize(manifest, Json) + "\n");
             WriteTensors(Path.Combine(temporary, HeadFile), [.. classifier.Head.Tensors, .. QueriesOf(classifier.Reader)]);
-            if (classifier.Head.Find<LexicalHead>() is { } words)
+            if (classifier.Head.Words is { } words)
                 AtomicFile.WriteText(Path.Combine(temporary, TermsFile), string.Concat(words.Terms.Select(term => $"{term}\n")));
             AtomicFile.WriteText(Path.Combine(temporary, CardFile), ModelCard(manifest, report));
             if (report is not null) WriteReport(temporary, classifier, report);
@@ -124,7 +124,7 @@ internal static class ClassifierBundle
             manifest.Backbones.Select((entry, place) =>
             {
                 OpenBackbone backbone = OpenBackbone(entry, folder, backbones, work);
-                return (backbone, PlanOf(backbone, entry, QueriesOf(manifest, place, backbone.Model.HiddenSize, tensors, head)));
+                return (backbone, PlanOf(backbone, entry, QueriesOf(entry, place, backbone.Model.HiddenSize, tensors, head)));
             }),
             backbones.Runtime,
             work);
@@ -214,7 +214,7 @@ internal static class ClassifierBundle
             classifier.Head.Head.Settings.DeepClone().AsObject(),
             classifier.Head.Temperature,
             classifier.Head.Decisions,
-            classifier.Head.Find<LexicalHead>()?.Terms.Count),
+            classifier.Head.Words?.Terms.Count),
         [.. classifier.Reader.Backbones.Select(Describe)],
         classifier.Examples);
 
@@ -269,23 +269,19 @@ internal static class ClassifierBundle
     }
 
     /// <summary>The query of each view with attention pooling of a backbone.</summary>
-    /// <param name="manifest">What the classifier is.</param>
+    /// <param name="own">What is read of the backbone.</param>
     /// <param name="place">The place of the backbone among those of the classifier.</param>
     /// <param name="hiddenSize">H of the backbone.</param>
     /// <param name="tensors">What was trained.</param>
     /// <param name="path">The file of these tensors.</param>
-    private static AttentionQuery[] QueriesOf(Manifest manifest, int place, int hiddenSize, HeadTensor[] tensors, string path)
+    private static AttentionQuery[] QueriesOf(BackboneEntry own, int place, int hiddenSize, HeadTensor[] tensors, string path)
     {
-        int[] DepthsOf(BackboneEntry entry) =>
-            [.. entry.Views.Where(view => Poolings.Parse(view.Pooling) == Pooling.Attention).Select(view => view.Depth).Distinct()];
-        // Files of before there could be several queries hold one.
-        string? only = manifest.Backbones.Sum(entry => DepthsOf(entry).Length) == 1 ? AttentionQuery.OnlyTensorName : null;
-        BackboneEntry own = manifest.Backbones[place];
-        return [.. DepthsOf(own).Select(depth => new AttentionQuery(depth, QueryOf(AttentionQuery.TensorNameOf(place, depth))))];
+        IEnumerable<ViewEntry> learned = own.Views.Where(view => Poolings.Parse(view.Pooling) == Pooling.Attention).DistinctBy(view => view.Depth);
+        return [.. learned.Select(view => new AttentionQuery(view.Depth, QueryOf(AttentionQuery.TensorNameOf(place, view.Depth))))];
 
         float[] QueryOf(string name)
         {
-            HeadTensor tensor = tensors.FirstOrDefault(tensor => tensor.Name == name) ?? tensors.FirstOrDefault(tensor => tensor.Name == only)
+            HeadTensor tensor = tensors.FirstOrDefault(tensor => tensor.Name == name)
                 ?? throw Damaged($"the tensor '{name}' is missing, which a view of {own.Name} with attention pooling needs");
             if (tensor.Values.Length == hiddenSize) return tensor.Values;
             throw Damaged($"the tensor '{tensor.Name}' has {tensor.Values.Length} numbers, expected the {hiddenSize} of a state of {own.Name}");
@@ -303,7 +299,10 @@ internal static class ClassifierBundle
         {
             string[]? terms = entry.Terms is int count ? ReadTerms(Path.Combine(folder, TermsFile), count) : null;
             SavedHead saved = new(entry.Settings, tensors, layout, manifest.Labels.Count, terms, threads);
-            return new TrainedHead(HeadTrainer.Load(entry.Kind, saved), entry.Temperature, entry.Decisions) { Additions = Addition.LoadAll(saved) };
+            return new TrainedHead(HeadTrainer.Load(entry.Kind, saved), entry.Temperature, entry.Decisions)
+            {
+                Words = terms is null ? null : LexicalHead.Load(terms, tensors, manifest.Labels.Count),
+            };
         }
         catch (LlmEmbedException exception) when (exception.FilePath is null)
         {

@@ -25,6 +25,21 @@ internal static class TemperatureScaling
         }
     }
 
+    /// <summary>[N,C], the logarithms of softmax(logits / temperature).</summary>
+    public static double[] LogProbabilities(ReadOnlySpan<double> logits, int classCount, double temperature)
+    {
+        double[] logs = new double[logits.Length];
+        TensorPrimitives.Divide(logits, temperature, logs);
+        for (int start = 0; start < logs.Length; start += classCount)
+        {
+            Span<double> row = logs.AsSpan(start, classCount);
+            double max = TensorPrimitives.Max<double>(row), total = 0;
+            foreach (double value in row) total += Math.Exp(value - max);
+            TensorPrimitives.Subtract(row, max + Math.Log(total), row);
+        }
+        return logs;
+    }
+
     /// <summary>The temperature with the least mean negative log likelihood.</summary>
     /// <param name="logits">[N,C], row after row, of texts that the head was not trained on.</param>
     /// <param name="labels">[N], the true class of each row.</param>
@@ -50,6 +65,18 @@ internal static class TemperatureScaling
         }
         return 1 / inverse;
     }
+
+    /// <summary>The derivative of the sum of the negative log likelihoods by the logarithm of the temperature.</summary>
+    /// <inheritdoc cref="Fit"/>
+    public static double SlopeByLog(ReadOnlySpan<double> logits, ReadOnlySpan<int> labels, double temperature, double smoothing) =>
+        -labels.Length * Derivatives(logits, labels, 1 / temperature, smoothing).Slope / temperature;
+
+    /// <summary>
+    /// How surely a fitted temperature is known: the second derivative of the sum of the negative log likelihoods by the logarithm of the
+    /// temperature, where the first one is 0.
+    /// </summary>
+    public static double Precision(ReadOnlySpan<double> logits, ReadOnlySpan<int> labels, double temperature) =>
+        labels.Length * Derivatives(logits, labels, 1 / temperature, smoothing: 0).Curvature / (temperature * temperature);
 
     /// <summary>[N], for each row the negative log likelihood of its label under softmax(logits / temperature).</summary>
     public static double[] NegativeLogLikelihoods(ReadOnlySpan<double> logits, ReadOnlySpan<int> labels, double temperature)

@@ -22,8 +22,8 @@ internal sealed record PenaltyScore(
 /// <param name="Folds">[Rows], the fold in which each row was held out.</param>
 internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, PenaltyScore Chosen, int[] Rows, double[] Logits, int[] Folds)
 {
-    /// <summary>The shares of other calibrated logits that are tried.</summary>
-    private static readonly double[] Shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2];
+    /// <summary>For each fold the head that did not see it; empty unless there are unlabelled texts, which are classified by them.</summary>
+    public IReadOnlyList<LinearHead> FoldHeads { get; init; } = [];
 
     /// <summary>The number of parts that were held out in turn.</summary>
     public int FoldCount => Folds.Max() + 1;
@@ -43,39 +43,6 @@ internal sealed record CrossValidation(IReadOnlyList<PenaltyScore> Table, Penalt
     /// <summary>[Rows]: the log loss of each at the chosen temperature.</summary>
     public double[] RowLosses(IReadOnlyList<int> labels) =>
         TemperatureScaling.NegativeLogLikelihoods(Logits, Rows.Select(row => labels[row]).ToArray(), Chosen.Temperature);
-
-    /// <summary>The same with a multiple of other logits added, which come from fits that had not seen these rows either.</summary>
-    /// <param name="others">[Rows, C].</param>
-    /// <param name="factor">By which they are multiplied.</param>
-    /// <param name="truth">[Rows], the true classes.</param>
-    public CrossValidation Plus(double[] others, double factor, int[] truth)
-    {
-        double[] sum = [.. Logits];
-        TensorPrimitives.MultiplyAdd(others, factor, sum, sum);
-        return this with { Chosen = PenaltyCandidate.ScoreOf(Chosen.C, sum, truth, Folds, FoldCount), Logits = sum };
-    }
-
-    /// <summary>The same with that share of other logits which suits these rows best, among the shares that do not cost macro-F1.</summary>
-    /// <param name="others">[Rows, C], from fits that had not seen these rows.</param>
-    /// <param name="labels">Of all training rows.</param>
-    /// <returns>
-    /// The share, the factor that gives the other logits this share, and the validation of both together. Null if both together are not clearly
-    /// better: by more than one standard error of the log loss.
-    /// </returns>
-    public (double Share, double Factor, CrossValidation Together)? PlusBestShareOf(double[] others, IReadOnlyList<int> labels)
-    {
-        int[] truth = [.. Rows.Select(row => labels[row])];
-        double unit = Chosen.Temperature / PenaltyCandidate.ScoreOf(Chosen.C, others, truth, Folds, FoldCount).Temperature;
-        (double, CrossValidation)[] harmless =
-        [
-            .. Shares.Select(share => (Share: share, Together: Plus(others, share * unit, truth)))
-                .Where(candidate => candidate.Together.Chosen.MacroF1 >= Chosen.MacroF1)
-                .OrderBy(candidate => candidate.Together.Chosen.CalibratedLogLoss),
-        ];
-        if (harmless is not [(double share, CrossValidation together), ..]) return null;
-        (double excess, double error) = PairedLosses.Excess(together.RowLosses(labels), RowLosses(labels));
-        return excess >= -error ? null : (share, share * unit, together);
-    }
 }
 
 /// <summary>A penalty that was tried, with the out-of-fold logits that it gives.</summary>
@@ -104,10 +71,16 @@ internal sealed class PenaltyCandidate
     }
 
     /// <summary>How good out-of-fold logits are.</summary>
-    public static PenaltyScore ScoreOf(double c, double[] logits, int[] labels, int[] folds, int foldCount)
+    /// <param name="c">The penalty.</param>
+    /// <param name="logits">[N,C].</param>
+    /// <param name="labels">[N].</param>
+    /// <param name="folds">[N], the fold in which each row was held out.</param>
+    /// <param name="foldCount">The number of folds.</param>
+    /// <param name="doubt">The number of rows whose targets are spread over all classes where the temperature is fitted.</param>
+    public static PenaltyScore ScoreOf(double c, double[] logits, int[] labels, int[] folds, int foldCount, double doubt = 1)
     {
         int classCount = logits.Length / labels.Length;
-        double temperature = TemperatureScaling.Fit(logits, labels, smoothing: 1.0 / (labels.Length + 2));
+        double temperature = TemperatureScaling.Fit(logits, labels, smoothing: doubt / (labels.Length + 2));
         int[] predicted = RowMaxima.IndexesOf<double>(logits, classCount);
         double[] accuracies = FoldAccuracies(predicted, labels, folds, foldCount);
         double accuracy = accuracies.Average();
@@ -126,6 +99,9 @@ internal sealed class PenaltyCandidate
     public double[] Logits { get; }
 
     public double[] MeanParameters { get; }
+
+    /// <inheritdoc cref="CrossValidation.FoldHeads"/>
+    public IReadOnlyList<LinearHead> FoldHeads { get; init; } = [];
 
     /// <summary>
     /// The strongest penalty that is not clearly worse than the best one, which means that its mean excess of loss is within one standard error. With

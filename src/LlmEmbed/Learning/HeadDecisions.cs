@@ -9,12 +9,6 @@ namespace LlmEmbed.Learning;
 /// <param name="Head">The head that was taken.</param>
 internal sealed record HeadDecisions(HeadDecision Head)
 {
-    /// <summary>The other heads that were compared with logistic regression; empty if none were.</summary>
-    public IReadOnlyList<ComparedHead> ComparedHeads { get; init; } = [];
-
-    /// <summary>The additions that were tried, in the order in which they were.</summary>
-    public IReadOnlyList<AdditionDecision> Additions { get; init; } = [];
-
     /// <summary>What each learned attention looks at; empty if none was learned.</summary>
     public IReadOnlyList<AttentionSummary> Attention { get; init; } = [];
 }
@@ -22,7 +16,7 @@ internal sealed record HeadDecisions(HeadDecision Head)
 /// <summary>Which head was taken, and how it was trained.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(RegressionDecision), "regression")]
-[JsonDerivedType(typeof(AverageDecision), "average")]
+[JsonDerivedType(typeof(MixtureDecision), "mixture")]
 [JsonDerivedType(typeof(NearestMeanDecision), "nearest_mean")]
 [JsonDerivedType(typeof(NetworkDecision), "network")]
 internal abstract record HeadDecision;
@@ -50,17 +44,47 @@ internal sealed record TriedPenalty(double C, double Accuracy, double AccuracyDe
         new(score.C, score.Accuracy, score.AccuracyDeviation, score.MacroF1, score.CalibratedLogLoss);
 }
 
-/// <summary>The average of several logistic regressions, because there were too few texts to choose one.</summary>
-/// <param name="Mixture">The regressions.</param>
-/// <param name="Accuracy">Of the average by cross-validation, mean over the folds; null if there were too few texts to hold any out.</param>
-/// <param name="AccuracyDeviation">Standard deviation over the folds; null together with <paramref name="Accuracy"/>.</param>
-internal sealed record AverageDecision(IReadOnlyList<AveragedRegression> Mixture, double? Accuracy, double? AccuracyDeviation) : HeadDecision;
+/// <summary>A mixture of experts: a weighted sum of their log-probabilities.</summary>
+/// <param name="Experts">Those that were kept, the heaviest first.</param>
+/// <param name="ClassWeighting">How rare classes are weighed.</param>
+/// <param name="Accuracy">Of the mixture by cross-validation, mean over the folds.</param>
+/// <param name="AccuracyDeviation">Standard deviation over the folds.</param>
+/// <param name="LogLoss">Mean log loss of calibrated probabilities.</param>
+internal sealed record MixtureDecision(
+    IReadOnlyList<ExpertDecision> Experts, ClassWeighting ClassWeighting, double Accuracy, double AccuracyDeviation, double LogLoss) : HeadDecision
+{
+    /// <summary>What the mixture would be worth if it were made in other ways.</summary>
+    public IReadOnlyList<MixtureVariant> Variants { get; init; } = [];
 
-/// <summary>One regression of an average.</summary>
-/// <param name="Weight">Its share of the average; all shares sum to 1.</param>
-/// <param name="Views">The number of views that it reads.</param>
-/// <param name="C">The inverse strength of its penalty.</param>
-internal sealed record AveragedRegression(double Weight, int Views, double C);
+    /// <summary>What unlabelled texts brought; null if there were none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SelfTrainingDecision? SelfTraining { get; init; }
+}
+
+/// <summary>Whether regressions were trained again with unlabelled texts, as examples of the classes that they had predicted for them.</summary>
+/// <param name="Given">The unlabelled texts that were given.</param>
+/// <param name="Unlabelled">Those of them that were read.</param>
+/// <param name="Taken">Those that were taken for examples.</param>
+/// <param name="IsKept">Whether the classifier is the one with them.</param>
+/// <param name="LogLossBefore">Of the mixture without them.</param>
+/// <param name="LogLossWith">Of the mixture with them.</param>
+internal sealed record SelfTrainingDecision(int Given, int Unlabelled, int Taken, bool IsKept, double LogLossBefore, double LogLossWith);
+
+/// <summary>What an expert brings to a mixture.</summary>
+/// <param name="Expert">What it is.</param>
+/// <param name="Weight">Its weight; the weights of all experts sum to 1, but that of the names of the classes is added to these.</param>
+/// <param name="Accuracy">Of the expert alone; null for the names of the classes.</param>
+/// <param name="LogLoss">Of the expert alone, at the temperature that it is mixed with; null for the names of the classes.</param>
+internal sealed record ExpertDecision(ExpertFacts Expert, double Weight, double? Accuracy, double? LogLoss);
+
+/// <summary>
+/// What a mixture is worth that was made in some way. The weights are learned on some folds and measured on the others, so that the comparison is
+/// fair; at most <see cref="MixtureAccount.MostTexts"/> texts take part.
+/// </summary>
+/// <param name="Name">For example "equal weights" or "without attention".</param>
+/// <param name="Accuracy">Share of these texts that are right.</param>
+/// <param name="LogLoss">Their mean log loss.</param>
+internal sealed record MixtureVariant(string Name, double Accuracy, double LogLoss);
 
 /// <summary>The class whose mean is nearest, where nothing is to be chosen.</summary>
 internal sealed record NearestMeanDecision : HeadDecision;
@@ -73,48 +97,3 @@ internal sealed record NearestMeanDecision : HeadDecision;
 /// <param name="ClassWeighting">How rare classes are weighed.</param>
 internal sealed record NetworkDecision(
     NetworkRecipe Recipe, float? Sigma, int Epochs, int? HeldOutTexts, ClassWeighting ClassWeighting) : HeadDecision;
-
-/// <summary>Another head that was compared with logistic regression.</summary>
-/// <param name="Head">The name of its kind (see <see cref="HeadTrainer.Kinds"/>).</param>
-/// <param name="ExcessLogLoss">
-/// How much higher its mean log loss is than that of logistic regression on the same texts; below 0 if it is better.
-/// </param>
-/// <param name="StandardError">Of that difference.</param>
-internal sealed record ComparedHead(string Head, double ExcessLogLoss, double StandardError);
-
-/// <summary>What was found out about an addition.</summary>
-/// <param name="Name">The name of the addition (see <see cref="Addition.All"/>).</param>
-/// <param name="Gain">What it brings; null if it was tried and brings nothing.</param>
-internal sealed record AdditionDecision(string Name, AdditionGain? Gain);
-
-/// <summary>What an addition brings to a head.</summary>
-/// <param name="Weight">Its share: by how much its calibrated logits are multiplied before they are added to those of the head.</param>
-/// <param name="LogLossWithout">Mean log loss of the head before.</param>
-/// <param name="LogLoss">Mean log loss of both together.</param>
-/// <param name="AccuracyWithout">Accuracy of the head before, mean over the folds.</param>
-/// <param name="Accuracy">Accuracy of both together, mean over the folds.</param>
-/// <param name="TemperatureWithout">The temperature that calibrates the head before.</param>
-internal sealed record AdditionGain(
-    double Weight, double LogLossWithout, double LogLoss, double AccuracyWithout, double Accuracy, double TemperatureWithout)
-{
-    /// <summary>The number of words and pairs of words that were learned; null if the addition learns none.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public int? Terms { get; init; }
-
-    /// <summary>The backbone whose tokens are pooled; null if no pooling was learned.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public string? Backbone { get; init; }
-
-    /// <summary>The depth of the states that are pooled; null together with <see cref="Backbone"/>.</summary>
-    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public int? Depth { get; init; }
-
-    /// <summary>What cross-validation says of a head without and with an addition.</summary>
-    public static AdditionGain Of(double weight, CrossValidation without, CrossValidation with) => new(
-        weight,
-        without.Chosen.CalibratedLogLoss,
-        with.Chosen.CalibratedLogLoss,
-        without.Chosen.Accuracy,
-        with.Chosen.Accuracy,
-        without.Chosen.Temperature);
-}

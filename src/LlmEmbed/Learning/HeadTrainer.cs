@@ -8,7 +8,8 @@ namespace LlmEmbed.Learning;
 /// <param name="Defaults">The options that ask for it, with their defaults.</param>
 /// <param name="Train">Trains it.</param>
 /// <param name="SavedAs">
-/// The name of the form in which it is saved (see <see cref="IHead.Kind"/>); several kinds may share a form. Null for a choice among other kinds.
+/// The name of the form in which it is saved (see <see cref="IHead.Kind"/>); several kinds may share a form. Null for a kind whose form is another
+/// one's.
 /// </param>
 /// <param name="Load">Builds it again from that form; null together with <paramref name="SavedAs"/>.</param>
 internal sealed record HeadKind(string Name, HeadOptions Defaults, HeadTraining Train, string? SavedAs = null, Func<SavedHead, IHead>? Load = null);
@@ -17,7 +18,7 @@ internal sealed record HeadKind(string Name, HeadOptions Defaults, HeadTraining 
 internal delegate TrainedHead HeadTraining(
     HeadTrainingData data, LearningPlan plan, IProgress<WorkProgress>? progress, CancellationToken cancellationToken);
 
-/// <summary>What was saved of a head and of its additions.</summary>
+/// <summary>What was saved of a head and of its words.</summary>
 /// <param name="Settings">What the head needs besides its tensors (see <see cref="IHead.Settings"/>).</param>
 /// <param name="Tensors">Everything that was trained.</param>
 /// <param name="Layout">Of the features that the head reads.</param>
@@ -33,7 +34,7 @@ internal static class HeadTrainer
     /// <summary>Every kind of head. To add one: options in <see cref="HeadOptions"/>, a file that trains and loads it, and a row here.</summary>
     public static IReadOnlyList<HeadKind> Kinds { get; } =
     [
-        new("auto", new HeadOptions.Automatic(), HeadChoice.Train),
+        new("auto", new HeadOptions.Automatic(), MixtureTrainer.Train),
         new("linear", new HeadOptions.Linear(), LogisticRegression.Train, LinearHead.KindName, LinearHead.Load),
         new("cooccurrence", new HeadOptions.Cooccurrence(), Networks.TrainCooccurrence, CooccurrenceHead.KindName, CooccurrenceHead.Load),
         new("mlp", new HeadOptions.Perceptron(), Networks.TrainPerceptron, CooccurrenceHead.KindName, CooccurrenceHead.Load),

@@ -12,12 +12,12 @@ internal sealed record HeadTrainingData
         if (layout.FeatureCount != features.Columns)
             throw new ArgumentException($"The layout has {layout.FeatureCount} features, the rows have {features.Columns}.", nameof(layout));
         int[] counts = new int[classCount];
-        foreach (int label in labels) counts[label]++;
+        foreach (int label in labels.Where(label => label >= 0)) counts[label]++;
         int present = counts.Count(count => count > 0);
         if (present < 2)
             throw new LlmEmbedException(
                 $"The training data has texts of {present} class, expected at least 2: a classifier needs something to tell apart.");
-        (Features, Labels, ClassCount, Layout, ClassCounts) = (features, labels, classCount, layout, counts);
+        (Features, Labels, ClassCount, Layout, ClassCounts, LabelledRows) = (features, labels, classCount, layout, counts, counts.Sum());
     }
 
     /// <summary>Training texts with the features that were read from them.</summary>
@@ -27,7 +27,7 @@ internal sealed record HeadTrainingData
     /// <summary>[N,F].</summary>
     public FeatureMatrix Features { get; }
 
-    /// <summary>[N], the index of the class of each row.</summary>
+    /// <summary>[N], the index of the class of each row; -1 for the last rows if theirs are only supposed (see <see cref="LabelsFor"/>).</summary>
     public int[] Labels { get; }
 
     public int ClassCount { get; }
@@ -36,6 +36,9 @@ internal sealed record HeadTrainingData
 
     /// <summary>For each class the number of its rows.</summary>
     public IReadOnlyList<int> ClassCounts { get; }
+
+    /// <summary>How many rows have a label, which are the first ones.</summary>
+    public int LabelledRows { get; }
 
     /// <summary>
     /// [N], the texts that the features were read from; null if there are only features, so that nothing can be learned from words.
@@ -54,11 +57,40 @@ internal sealed record HeadTrainingData
     public FeatureMatrix? ClassNames { get; init; }
 
     /// <summary>
-    /// The states of all tokens of the N texts, from which a query for attention pooling is learned; null if none is to be learned.
+    /// For each backbone the states of all tokens of the N texts, from which queries for attention pooling are learned; empty if none are to be
+    /// learned.
     /// </summary>
-    public TokenStates? Tokens { get; init; }
+    public IReadOnlyList<TokenStates> Tokens { get; init; } = [];
+
+    /// <summary>Texts whose classes are not known; null if there are none.</summary>
+    public UnlabelledTexts? Unlabelled { get; init; }
+
+    /// <summary>What each fit supposes (see <see cref="LabelsFor"/>), that on all rows last; empty if there are true labels only.</summary>
+    private IReadOnlyList<int[]> LabelsOfFits { get; init; } = [];
 
     public int Rows => Labels.Length;
+
+    /// <summary>
+    /// [N]: the class of each row for the fit that does not see a fold, or for the one that sees all folds; -1 for rows that do not count for it.
+    /// </summary>
+    public int[] LabelsFor(int? fold) => LabelsOfFits.Count == 0 ? Labels : LabelsOfFits[fold ?? LabelsOfFits.Count - 1];
+
+    /// <summary>The same rows and, behind them, some of the unlabelled texts with the classes that are supposed for them.</summary>
+    /// <param name="rows">The unlabelled texts.</param>
+    /// <param name="supposed">For each fold, and then for all rows, the class of each of these texts; -1 where none is supposed.</param>
+    public HeadTrainingData With(int[] rows, IReadOnlyList<int[]> supposed)
+    {
+        ArrayFeatures features = new(new float[checked((Rows + rows.Length) * Features.Columns)], Rows + rows.Length, Features.Columns);
+        for (int row = 0; row < Rows; row++) Features.Row(row).CopyTo(features.RowTarget(row));
+        foreach ((int place, int row) in rows.Index()) Unlabelled!.Features.Row(row).CopyTo(features.RowTarget(Rows + place));
+        return new HeadTrainingData(features, [.. Labels, .. rows.Select(_ => -1)], ClassCount, Layout)
+        {
+            Texts = Texts is null ? null : [.. Texts, .. rows.Select(row => Unlabelled!.Texts[row])],
+            Groups = Groups,
+            ClassNames = ClassNames,
+            LabelsOfFits = [.. supposed.Select(own => (int[])[.. Labels, .. own])],
+        };
+    }
 
     /// <summary>The chosen rows' groups.</summary>
     public int[] GroupsOf(int[] rows) => OverlappingTexts.Select(Groups, rows);
@@ -69,7 +101,8 @@ internal sealed record HeadTrainingData
         Texts = Texts is null ? null : [.. rows.Select(row => Texts[row])],
         Groups = GroupsOf(rows),
         ClassNames = ClassNames,
-        Tokens = Tokens?.Select(rows),
+        Tokens = [.. Tokens.Select(tokens => tokens.Select(rows))],
+        Unlabelled = Unlabelled,
     };
 
     /// <summary>The chosen views of all rows, copied, in the given order.</summary>
@@ -81,6 +114,9 @@ internal sealed record HeadTrainingData
             Texts = Texts,
             Groups = Groups,
             ClassNames = ClassNames?.Select(columns),
+            Tokens = Tokens,
+            Unlabelled = Unlabelled is null ? null : Unlabelled with { Features = Unlabelled.Features.Select(columns) },
+            LabelsOfFits = LabelsOfFits,
         };
     }
 
@@ -103,6 +139,12 @@ internal sealed record HeadTrainingData
         throw new InvalidOperationException("All features are finite.");
     }
 }
+
+/// <summary>Texts whose classes are not known.</summary>
+/// <param name="Features">[U,F], of the same layout as those of the texts with labels.</param>
+/// <param name="Texts">[U].</param>
+/// <param name="Given">As many as were given; empty ones and repetitions are not among the U texts, and of very many only a sample is.</param>
+internal sealed record UnlabelledTexts(FeatureMatrix Features, IReadOnlyList<string> Texts, int Given);
 
 /// <summary>The weight of a row by its class.</summary>
 internal static class ClassWeights

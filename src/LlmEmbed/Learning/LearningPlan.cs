@@ -1,3 +1,5 @@
+using LlmEmbed.Reading;
+
 namespace LlmEmbed.Learning;
 
 /// <summary>
@@ -12,17 +14,11 @@ internal sealed record LearningPlan(HeadOptions Head)
     /// <summary>The most threads that work at a time. Results do not depend on it.</summary>
     public int Threads { get; init; } = Environment.ProcessorCount;
 
-    /// <summary>Whether the automatic choice tries networks too, which take longer than all other heads together.</summary>
-    public bool TriesNetworks { get; init; } = true;
-
-    /// <summary>Whether a pooling may be learned if the states of all tokens are there.</summary>
-    public bool LearnsPooling { get; init; } = true;
-
     /// <summary>The penalty that suited many of the texts already: only it and its neighbours are tried. Null if nothing is known.</summary>
     public double? LikelyC { get; init; }
 
-    /// <summary>The sets of views whose regressions are averaged; null if one set was chosen.</summary>
-    public IReadOnlyList<WeightedViews>? Mixture { get; init; }
+    /// <summary>The sets of views on which regressions are trained, at least one; null for all views together.</summary>
+    public IReadOnlyList<IReadOnlyList<ViewKey>>? ViewSets { get; init; }
 
     /// <summary>How the network of a reference recipe is built and trained; null for the options of the project's own networks.</summary>
     public CooccurrenceOptions? Network { get; init; }

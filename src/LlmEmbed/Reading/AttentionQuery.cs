@@ -5,9 +5,6 @@ namespace LlmEmbed.Reading;
 /// <param name="Values">[H], for states as they are.</param>
 internal sealed record AttentionQuery(int Depth, float[] Values)
 {
-    /// <summary>The name of the tensor in files of classifiers that could have one query only.</summary>
-    public const string OnlyTensorName = "attention.query";
-
     /// <summary>The name of the tensor that holds a query of a classifier.</summary>
     /// <param name="backbone">The place of the backbone among those of the classifier, counted from 0.</param>
     /// <param name="depth">Of the query.</param>

@@ -45,11 +45,11 @@ internal sealed class AutomaticTraining(
         ];
         using FeatureReader candidates = OpenCandidates();
         TrainingTexts part = texts.Select(sample);
-        TokenStates? tokens = AllocateTokens(candidates, texts.Texts);
+        IReadOnlyList<TokenStates> tokens = AllocateTokens(candidates, texts.Texts);
         FeatureLayout layout = candidates.Layout;
         ArrayFeatures features = new(new float[checked(sample.Length * layout.FeatureCount)], sample.Length, layout.FeatureCount);
         EncodingStatistics[] read = candidates.Read(
-            part.Texts, features.RowTarget, Progress, CancellationToken, backbone => tokens?.RowsOf(backbone.Name, sample));
+            part.Texts, features.RowTarget, Progress, CancellationToken, backbone => tokens.RowsOf(backbone.Name, sample));
         long start = Stopwatch.GetTimestamp();
         HeadTrainingData data = HeadTrainingData.Of(part, features, layout);
         Dictionary<string, double> blockCosts = candidates.Backbones.ToDictionary(
@@ -122,26 +122,23 @@ internal sealed class AutomaticTraining(
 
     protected override LearningPlan PlanLearning(Features features) => PlanOf(recipe.Head) with
     {
-        TriesNetworks = recipe.Budget is null,
-        LearnsPooling = LearnsPooling,
-        Mixture = features.Selection?.Choice?.Mixture,
+        ViewSets = features.Selection is { SecondLook: null, Choice: { } choice } ? choice.Learned : null,
         LikelyC = features.Selection?.SecondLook?.Chosen.Score.C,
     };
 
+    protected override UnlabelledTexts? ReadUnlabelled(Features features) => recipe.Unlabelled.Count == 0 ? null
+        : UnlabelledReading.Read(recipe.Unlabelled, TokenizersOf(recipe), features.Reader, (ulong)Seed, Progress, CancellationToken);
+
     private bool LearnsPooling => recipe is { UseAttention: true, Budget: null, Head: HeadOptions.Automatic };
 
-    /// <summary>Room for the tokens of the largest backbone, if a query is to be learned from them and they fit.</summary>
-    private TokenStates? AllocateTokens(FeatureReader candidates, string[] texts)
-    {
-        if (!LearnsPooling || texts.Length < LearnedPooling.LeastTexts) return null;
-        BackboneReader largest = candidates.Backbones.Where(backbone => !backbone.IsPrompted)
-            .MaxBy(backbone => backbone.Backbone.Model.ParameterCount(backbone.Backbone.Model.BlockCount))!;
-        long memory = LearnedPooling.MostBytesFor(FeatureStorage.Of(Runtime)), leastBytes = (long)texts.Length * largest.HiddenSize * sizeof(float);
-        return largest.MemoryPlan.IsStreamed || leastBytes > memory
-            ? null
-            : TokenStates.Allocate(
-                largest.Name, [LearnedPooling.DepthOf(largest.Backbone.Model.BlockCount)], largest.HiddenSize, largest.AttendedCounts(texts), memory);
-    }
+    /// <summary>Room for the tokens at the depths at which a query may be learned, as far as they fit.</summary>
+    private IReadOnlyList<TokenStates> AllocateTokens(FeatureReader candidates, string[] texts) => LearnsPooling
+        ? AttentionDepths.Allocate(
+            [.. candidates.Backbones.Where(backbone => !backbone.IsPrompted && !backbone.MemoryPlan.IsStreamed)],
+            texts,
+            FeatureStorage.Of(Runtime).MemoryBytes,
+            mayBeCut: texts.Length > SampleTexts)
+        : [];
 
     /// <summary>The candidate views of every backbone without a template, and what its authors mean if they say it.</summary>
     private IEnumerable<(OpenBackbone Backbone, BackbonePlan Plan)> Candidates()
@@ -225,14 +222,14 @@ internal sealed class AutomaticTraining(
     {
         List<(OpenBackbone, BackbonePlan)> wanted = [];
         List<EncodingStatistics> statistics = [];
-        (string Backbone, EncodingStatistics Statistics)[] costs = [.. features.Selection!.Encoding];
+        SelectionSummary selection = features.Selection!;
         foreach ((BackboneReader backbone, EncodingStatistics part) in features.Reader.Backbones.Zip(features.Statistics))
         {
             View[] own = [.. backbone.Plan.Views.Where(view => views.Contains(new ViewKey(backbone.Name, view)))];
             if (own.Length == 0)
             {
                 // All texts were read for nothing, not only the sample.
-                costs[Array.FindIndex(costs, cost => cost.Backbone == backbone.Name)].Statistics = part;
+                selection = selection.AfterReading(backbone.Name, part);
                 continue;
             }
             wanted.Add((backbone.Backbone, backbone.Plan with { Views = own }));
@@ -240,9 +237,9 @@ internal sealed class AutomaticTraining(
         }
         FeatureReader reader = FeatureReader.Open(wanted, Runtime);
         FeatureMatrix narrow = Disposal.OnFailure([reader], () => features.Matrix.Select(features.Reader.Layout.ColumnsOf(views)));
-        TokenStates? tokens = reader.Backbones.Any(backbone => backbone.Name == features.Tokens?.Backbone) ? features.Tokens : null;
+        TokenStates[] tokens = [.. features.Tokens.Where(states => reader.Backbones.Any(backbone => backbone.Name == states.Backbone))];
         features.Dispose();
-        return new Features(reader, narrow, statistics) { Selection = features.Selection with { Encoding = costs }, Tokens = tokens };
+        return new Features(reader, narrow, statistics) { Selection = selection, Tokens = tokens };
     }
 
     /// <summary>

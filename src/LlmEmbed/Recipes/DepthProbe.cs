@@ -15,9 +15,14 @@ namespace LlmEmbed.Recipes;
 /// <param name="AccuracyDeviation">Standard deviation over the folds.</param>
 /// <param name="MacroF1">Over all out-of-fold predictions.</param>
 /// <param name="LogLoss">Mean log loss of the out-of-fold predictions at the temperature that suits them.</param>
-/// <param name="C">The inverse strength of the penalty that was chosen.</param>
-public sealed record ViewProbe(string Backbone, View View, double Accuracy, double AccuracyDeviation, double MacroF1, double LogLoss, double C)
+/// <param name="C">The inverse strength of the penalty that was chosen; null for <see cref="Pooling.Attention"/>, whose penalty is fixed.</param>
+public sealed record ViewProbe(string Backbone, View View, double Accuracy, double AccuracyDeviation, double MacroF1, double LogLoss, double? C)
 {
+    /// <summary>
+    /// The number of texts that took part, if it was a sample because the states of the tokens of all texts would take too much memory; else null.
+    /// </summary>
+    public int? SampleTexts { get; init; }
+
     internal static ViewProbe Of(ViewKey view, PenaltyScore score) =>
         new(view.Backbone, view.View, score.Accuracy, score.AccuracyDeviation, score.MacroF1, score.CalibratedLogLoss, score.C);
 }
@@ -33,11 +38,17 @@ public sealed record ProbeOptions
     /// </summary>
     public EncoderOptions Encoder { get; init; } = new();
 
+    /// <summary>
+    /// Whether <see cref="Pooling.Attention"/> is learned at each depth above 0 of <see cref="ViewSelection.Default"/>. Views that are named are
+    /// probed alone.
+    /// </summary>
+    public bool UseAttention { get; init; } = true;
+
     /// <summary>Seed of the folds.</summary>
     public int Seed { get; init; }
 }
 
-/// <summary>Linear probes: a cross-validated logistic regression on each view of each backbone.</summary>
+/// <summary>Probes: a cross-validated logistic regression on each view of each backbone, and learned attention beside it.</summary>
 public static class DepthProbe
 {
     /// <summary>Probes every view.</summary>
@@ -63,31 +74,76 @@ public static class DepthProbe
         EmptyTexts.Refuse(
             examples, EmptyTexts.TokenizersOf(options.Backbones, name => backbones.Open(name, work).Tokenizer), cancellationToken);
         TrainingTexts texts = TrainingTexts.Of(examples, classes, [.. Enumerable.Range(0, examples.Count)], heldOutShare: 0, options.Seed);
-        LinearOptions linear = LinearOptions.Of(new LearningPlan(new HeadOptions.Linear())
+        LearningPlan plan = new(new HeadOptions.Linear())
         {
             Seed = (ulong)options.Seed,
             Threads = backbones.Runtime.Threads ?? Environment.ProcessorCount,
-        });
+        };
         List<ViewProbe> probes = [];
         foreach (OpenBackbone backbone in options.Backbones.Select(name => backbones.Open(name, work)))
         {
             EncoderOptions own = options.Encoder.Views == ViewSelection.Default
                 ? options.Encoder with { Views = ViewSelection.Of(CandidateViews.Of(backbone.Model.IsCausal, backbone.Model.BlockCount)) }
                 : options.Encoder;
-            using FeatureReader reader = FeatureReader.Open(
-                [(backbone, BackbonePlan.For(backbone, own))], backbones.Runtime, work);
-            FeatureLayout layout = reader.Layout;
-            (float[] values, _) = reader.Read(reader.Prepare(texts.Texts, cancellationToken), progress, cancellationToken);
-            HeadTrainingData data = HeadTrainingData.Of(texts, new ArrayFeatures(values, texts.Texts.Length, layout.FeatureCount), layout);
-            foreach ((int view, ViewKey key) in layout.Keys.Index())
-            {
-                progress?.Report(new WorkProgress($"Probing {backbone.Name}", view, layout.Views.Count, "views"));
-                CrossValidation validation = LinearHeadTrainer.CrossValidate(data.SelectViews([key]), linear, cancellationToken)
-                    ?? throw new LlmEmbedException("Too few examples to probe with: at least two classes need two examples each.");
-                probes.Add(ViewProbe.Of(key, validation.Chosen));
-            }
-            progress?.Report(new WorkProgress($"Probing {backbone.Name}", layout.Views.Count, layout.Views.Count, "views"));
+            using FeatureReader reader = FeatureReader.Open([(backbone, BackbonePlan.For(backbone, own))], backbones.Runtime, work);
+            bool usesAttention = options.UseAttention && options.Encoder.Views == ViewSelection.Default;
+            AttentionProbe? attention = usesAttention
+                ? AttentionOf(reader.Backbones[0], texts, plan, FeatureStorage.Of(backbones.Runtime).MemoryBytes, progress)
+                : null;
+            HeadTrainingData data = Read(reader, texts, attention, progress, cancellationToken);
+            probes.AddRange(ProbeViews(backbone.Name, data, LinearOptions.Of(plan), progress, cancellationToken));
+            if (attention is not null) probes.AddRange(attention.Run(data, plan, progress, cancellationToken));
         }
         return [.. probes.GroupBy(probe => (probe.Backbone, probe.View.Pooling)).SelectMany(curve => curve.OrderBy(probe => probe.View.Depth))];
+    }
+
+    private static AttentionProbe? AttentionOf(
+        BackboneReader reader, TrainingTexts texts, LearningPlan plan, long memoryBytes, IProgress<WorkProgress>? progress)
+    {
+        if (!reader.MemoryPlan.IsStreamed) return AttentionProbe.For(reader, texts, LinearOptions.Of(plan), memoryBytes);
+        progress?.Report(new WorkProgress($"Probing {reader.Name}", 0, 1, "views")
+        {
+            Notice = $"Attention is not probed of {reader.Name}: its blocks are loaded in turn to keep within the memory, so that the states of " +
+                "tokens are not at hand. Allow it more memory to see attention.",
+        });
+        return null;
+    }
+
+    /// <summary>Reads all views of all texts, and tokens of the texts whose attention is learned.</summary>
+    private static HeadTrainingData Read(
+        FeatureReader reader, TrainingTexts texts, AttentionProbe? attention, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        FeatureLayout layout = reader.Layout;
+        ArrayFeatures features = new(
+            new float[checked(texts.Texts.Length * layout.FeatureCount)], texts.Texts.Length, layout.FeatureCount);
+        int[] all = [.. Enumerable.Range(0, features.Rows)];
+        ReadRows(attention?.Rows ?? all, attention?.Tokens);
+        if (attention is not null) ReadRows([.. all.Except(attention.Rows)], tokens: null);
+        return HeadTrainingData.Of(texts, features, layout);
+
+        void ReadRows(int[] rows, TokenStates? tokens)
+        {
+            if (rows.Length == 0) return;
+            reader.Read(
+                [.. rows.Select(row => texts.Texts[row])],
+                text => features.RowTarget(rows[text]),
+                progress,
+                cancellationToken,
+                backbone => tokens?.RowsOf(backbone.Name, [.. Enumerable.Range(0, rows.Length)]));
+        }
+    }
+
+    private static IEnumerable<ViewProbe> ProbeViews(
+        string backbone, HeadTrainingData data, LinearOptions options, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<ViewKey> views = data.Layout.Keys;
+        foreach ((int done, ViewKey view) in views.Index())
+        {
+            progress?.Report(new WorkProgress($"Probing {backbone}", done, views.Count, "views"));
+            CrossValidation validation = LinearHeadTrainer.CrossValidate(data.SelectViews([view]), options, cancellationToken)
+                ?? throw new LlmEmbedException("Too few examples to probe with: at least two classes need two examples each.");
+            yield return ViewProbe.Of(view, validation.Chosen);
+        }
+        progress?.Report(new WorkProgress($"Probing {backbone}", views.Count, views.Count, "views"));
     }
 }

@@ -13,28 +13,38 @@ internal sealed record Features(FeatureReader Reader, FeatureMatrix Matrix, IRea
     /// <summary>How the views were chosen; null if they were given.</summary>
     public SelectionSummary? Selection { get; init; }
 
-    /// <summary>The texts' tokens, of one of the backbones; null if nothing is learned from them.</summary>
-    public TokenStates? Tokens { get; init; }
+    /// <summary>For each backbone the tokens of the texts; empty if nothing is learned from them.</summary>
+    public IReadOnlyList<TokenStates> Tokens { get; init; } = [];
 
     /// <summary>The views of some texts that were read at the same backbones, for what is learned of them.</summary>
     public HeadTrainingData With(TrainingTexts texts) =>
         HeadTrainingData.Of(texts, Matrix, Reader.Layout) with { Tokens = Tokens };
 
-    /// <summary>The backbones for prediction: those of the training, with the view that was learned.</summary>
-    public FeatureReader ReaderWith(AttentionView? view, RuntimeOptions runtime)
+    /// <summary>
+    /// The same with readers for prediction, which read what a head needs: the views that it uses and those whose pooling was learned. The features
+    /// stay what they are.
+    /// </summary>
+    public Features ReadFor(TrainedHead head, RuntimeOptions runtime)
     {
-        if (view is null) return Reader;
-        BackboneReader[] backbones = [.. Reader.Backbones];
-        int index = Array.FindIndex(backbones, backbone => backbone.Name == view.Backbone);
-        BackboneReader old = backbones[index];
-        BackbonePlan plan = old.Plan with
+        if (head.Layout is not { } layout || layout.Keys.SequenceEqual(Reader.Layout.Keys)) return this;
+        List<(OpenBackbone, BackbonePlan)> plans = [];
+        List<EncodingStatistics> statistics = [];
+        SelectionSummary? selection = Selection;
+        foreach ((BackboneReader backbone, EncodingStatistics part) in Reader.Backbones.Zip(Statistics))
         {
-            Views = [.. old.Plan.Views, new View(view.Depth, Pooling.Attention)],
-            AttentionQueries = [new AttentionQuery(view.Depth, view.Query)],
-        };
-        backbones[index] = new BackboneReader(old.Backbone, plan, runtime);
-        old.Dispose();
-        return new FeatureReader(backbones);
+            View[] views = [.. layout.Views.Where(view => view.Backbone == backbone.Name).Select(view => view.View)];
+            if (views.Length == 0)
+            {
+                selection = selection?.AfterReading(backbone.Name, part);
+                continue;
+            }
+            AttentionQuery[] queries = [.. head.Queries.Where(learned => learned.Backbone == backbone.Name).Select(learned => learned.Query)];
+            plans.Add((backbone.Backbone, backbone.Plan with { Views = views, AttentionQueries = queries }));
+            statistics.Add(part);
+        }
+        FeatureReader reader = FeatureReader.Open(plans, runtime);
+        Reader.Dispose();
+        return new Features(reader, Matrix, statistics) { Selection = selection };
     }
 
     /// <summary>Frees the features and the backbones' readers.</summary>

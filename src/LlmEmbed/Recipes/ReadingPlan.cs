@@ -40,8 +40,8 @@ internal sealed record ReadingPlan(IReadOnlyList<(OpenBackbone Backbone, Backbon
         CancellationToken cancellationToken)
     {
         // A network that is cut below the depth of the tokens does not go on for their sake.
-        int cut = reader.Backbones.Where(part => part.Name == sample.Tokens?.Backbone).Select(part => part.Plan.Depth).FirstOrDefault(-1);
-        TokenStates? tokens = sample.Tokens?.WithDepths(depth => depth <= cut);
+        TokenStates[] tokens =
+            [.. sample.Tokens.Select(states => states.WithDepths(depth => depth <= DepthOf(states.Backbone))).OfType<TokenStates>()];
         int[] rest = [.. Enumerable.Range(0, texts.Texts.Length).Except(sample.Rows)];
         foreach ((int place, int row) in sample.Rows.Index()) sample.Features.Row(place).CopyTo(matrix.RowTarget(row));
         EncodingStatistics[] read = reader.Read(
@@ -49,9 +49,11 @@ internal sealed record ReadingPlan(IReadOnlyList<(OpenBackbone Backbone, Backbon
             text => matrix.RowTarget(rest[text]),
             progress,
             cancellationToken,
-            backbone => tokens?.RowsOf(backbone.Name, rest));
+            backbone => tokens.RowsOf(backbone.Name, rest));
         EncodingStatistics[] both = [.. sample.Statistics.Zip(read, (first, other) => first.Plus(other.AtRows(rest)))];
         return new Features(reader, matrix, both) { Selection = Selection, Tokens = tokens };
+
+        int DepthOf(string backbone) => reader.Backbones.Where(part => part.Name == backbone).Select(part => part.Plan.Depth).FirstOrDefault(-1);
     }
 }
 
@@ -59,5 +61,8 @@ internal sealed record ReadingPlan(IReadOnlyList<(OpenBackbone Backbone, Backbon
 /// <param name="Rows">The texts, ascending.</param>
 /// <param name="Features">[sample,F].</param>
 /// <param name="Statistics">What reading them met and cost, for each backbone of the plan.</param>
-/// <param name="Tokens">Token states of all texts, those of the sample filled in; null if nothing is learned from them.</param>
-internal sealed record SampleStates(int[] Rows, FeatureMatrix Features, IReadOnlyList<EncodingStatistics> Statistics, TokenStates? Tokens);
+/// <param name="Tokens">
+/// For each backbone the token states of all texts, those of the sample filled in; empty if nothing is learned from them.
+/// </param>
+internal sealed record SampleStates(
+    int[] Rows, FeatureMatrix Features, IReadOnlyList<EncodingStatistics> Statistics, IReadOnlyList<TokenStates> Tokens);

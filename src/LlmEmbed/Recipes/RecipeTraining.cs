@@ -55,8 +55,11 @@ internal abstract class RecipeTraining(OpenBackbones backbones, int seed, IProgr
 
     /// <summary>Refuses examples that give one of the recipe's backbones no token of their own.</summary>
     /// <exception cref="LlmEmbedException">There is one.</exception>
-    public void RequireTexts(IReadOnlyList<LabeledText> examples, Recipe recipe) => EmptyTexts.Refuse(
-        examples, EmptyTexts.TokenizersOf(recipe.BackboneNames, name => Backbones.Open(name, Work).Tokenizer), CancellationToken);
+    public void RequireTexts(IReadOnlyList<LabeledText> examples, Recipe recipe)
+    {
+        if (recipe is Recipe.Automatic automatic) UnlabelledReading.RequireUsable(automatic, examples.Count);
+        EmptyTexts.Refuse(examples, TokenizersOf(recipe), CancellationToken);
+    }
 
     /// <summary>The examples that there is time for, ascending.</summary>
     public virtual int[] AffordableRows(IReadOnlyList<LabeledText> examples, IReadOnlyList<string> classes) =>
@@ -83,7 +86,7 @@ internal abstract class RecipeTraining(OpenBackbones backbones, int seed, IProgr
         using FeatureMatrix seen = part.Features, unseen = data.Features.Select(texts.HeldOut);
         TrainedHead head = HeadTrainer.Train(part, PlanLearning(features), Progress, CancellationToken);
         using IHead _ = head.Head;
-        using FeatureMatrix read = head.Find<AttentionView>()?.AddTo(unseen, data.Layout, data.Tokens!.Select(texts.HeldOut)) ?? unseen;
+        using FeatureMatrix read = head.Read(unseen, data.Layout, [.. data.Tokens.Select(tokens => tokens.Select(texts.HeldOut))]);
         float[] probabilities = head.Probabilities(read, [.. texts.HeldOut.Select(row => texts.Texts[row])]);
         return EvaluationReport.Compute([.. texts.Classes], probabilities, [.. texts.HeldOut.Select(row => texts.Labels[row])]);
     }
@@ -99,7 +102,7 @@ internal abstract class RecipeTraining(OpenBackbones backbones, int seed, IProgr
     protected virtual Features Settle(TrainingTexts texts, Features features) => features;
 
     /// <summary>A plan of learning with what is the same for all recipes.</summary>
-    protected LearningPlan PlanOf(HeadOptions head) => new(head) { Seed = (ulong)Seed, Threads = Threads, LearnsPooling = false };
+    protected LearningPlan PlanOf(HeadOptions head) => new(head) { Seed = (ulong)Seed, Threads = Threads };
 
     /// <summary>The prompt with the classes in it; null for none.</summary>
     /// <exception cref="LlmEmbedException">The template holds <c>{text}</c> more than once.</exception>
@@ -114,12 +117,20 @@ internal abstract class RecipeTraining(OpenBackbones backbones, int seed, IProgr
                 $"The backbone '{repeated.Key}' is named twice. Name it once; several depths and poolings of one backbone are asked for together.");
     }
 
+    /// <summary>The tokenizers of a recipe's backbones.</summary>
+    protected IReadOnlyList<Tokenizer> TokenizersOf(Recipe recipe) =>
+        EmptyTexts.TokenizersOf(recipe.BackboneNames, name => Backbones.Open(name, Work).Tokenizer);
+
+    /// <summary>Reads the texts without labels; null if there are none.</summary>
+    protected virtual UnlabelledTexts? ReadUnlabelled(Features features) => null;
+
     private HeadTrainingData DataOf(TrainingTexts texts, Features features)
     {
-        HeadTrainingData data = features.With(texts);
+        HeadTrainingData data = features.With(texts) with { Unlabelled = _unlabelled ??= ReadUnlabelled(features) };
         bool readsNames = PlanLearning(features).Head is HeadOptions.Automatic && data.Rows <= ClassNames.MostTexts;
         return readsNames ? data with { ClassNames = _classNames ??= NameFeatures.Read(features.Reader, texts.Classes, CancellationToken) } : data;
     }
 
     private FeatureMatrix? _classNames;
+    private UnlabelledTexts? _unlabelled;
 }

@@ -21,6 +21,12 @@ internal sealed record SelectionSummary(
     /// <summary>What each candidate alone is worth; empty if nothing was compared.</summary>
     public IReadOnlyList<ViewProbe> Probes => [.. (Choice?.Singles ?? []).Select(single => ViewProbe.Of(single.Views.Single(), single.Score))];
 
+    /// <summary>The same with what reading more texts of a backbone cost, which was then left out.</summary>
+    public SelectionSummary AfterReading(string backbone, EncodingStatistics statistics) => this with
+    {
+        Encoding = [.. Encoding.Select(part => part.Backbone == backbone ? (backbone, statistics) : part)],
+    };
+
     /// <summary>Whether a second look at more texts follows.</summary>
     public bool LooksTwice { get; init; }
 }

@@ -28,10 +28,10 @@ internal sealed record ViewChoice(
     public IReadOnlyList<ViewKey> Cut { get; init; } = [];
 
     /// <summary>
-    /// The sets whose regressions are averaged, if there are too few texts to choose one; else null. All their views together are the views of
-    /// <see cref="Chosen"/>.
+    /// The sets on which regressions are trained: the chosen one or, if there are too few texts to choose one, all that were compared, whose views
+    /// together are those of <see cref="Chosen"/>.
     /// </summary>
-    public IReadOnlyList<WeightedViews>? Mixture { get; init; }
+    public IReadOnlyList<IReadOnlyList<ViewKey>> Learned { get; init; } = [Chosen.Views];
 }
 
 /// <summary>
@@ -40,7 +40,7 @@ internal sealed record ViewChoice(
 /// candidate whose out-of-fold predictions improve the average of the set's predictions the most. Averaging predictions costs nothing, so that all
 /// candidates compete at each step. (3) These sets, and all candidates below each cut depth, are fitted as they will be used, the features of their
 /// views side by side. (4) Among the sets that are not clearly worse than the best one the cheapest is chosen. Few texts cannot tell sets apart. Then
-/// the predictions of a few broad sets are averaged, each weighted by how likely it is the best one.
+/// a few broad sets are all taken, and become members of a mixture.
 /// </summary>
 internal sealed class ViewChooser : IDisposable
 {
@@ -48,9 +48,9 @@ internal sealed class ViewChooser : IDisposable
     private const int LargestSet = 12;
 
     /// <summary>A backbone of fewer blocks than this is never cut: it costs little next to a decoder.</summary>
-    private const int ShallowBlocks = 12;
+    public const int ShallowBlocks = 12;
 
-    /// <summary>Up to so many rows cross-validation is repeated with other folds, because few rows make it noisy, and sets are averaged.</summary>
+    /// <summary>Up to so many rows cross-validation is repeated with other folds, because few rows make it noisy, and all sets are taken.</summary>
     private const int FewRows = 500;
 
     /// <summary>How often cross-validation is repeated with few rows.</summary>
@@ -59,17 +59,11 @@ internal sealed class ViewChooser : IDisposable
     /// <summary>With more classes than this, whose regressions take long, fewer penalties and folds are tried.</summary>
     private const int ManyClasses = 10;
 
-    /// <summary>A set with a smaller share of an average than this is left out: its views are not worth reading.</summary>
-    private const double LeastWeight = 0.1;
-
-    /// <summary>How much likelier the default views are than any other set before any text is looked at.</summary>
-    private const double DefaultsPrior = 3;
-
     /// <summary>
     /// No network is cut below this share of its blocks: more texts than the sample can use deeper and more views (accuracy on film reviews was half
     /// a point lower with a cut at 15 of 30 blocks than at 18).
     /// </summary>
-    private const double ModestCut = 0.6;
+    public const double ModestCut = 0.6;
 
     /// <summary>
     /// By how many standard errors of its loss a cheaper set may be worse than the best. Fewer if there are so many classes that no second look at
@@ -102,7 +96,7 @@ internal sealed class ViewChooser : IDisposable
     /// <param name="data">The pooled states of every candidate, side by side.</param>
     /// <param name="presets">
     /// Sets of views that have proved themselves elsewhere, the default views first, each in the order of the candidates. They are compared with the
-    /// sets that are found or, if there are few rows, averaged.
+    /// sets that are found or, if there are few rows, all taken.
     /// </param>
     /// <param name="blockCost">What a block of a backbone of the layout costs for a text: its tokens × hidden size².</param>
     /// <param name="allowed">Whether a set may be chosen; the cheapest one may always.</param>
@@ -156,7 +150,7 @@ internal sealed class ViewChooser : IDisposable
         ViewSetScore best = open.MinBy(score => score.Loss)!;
         ViewSetScore[] alone = [.. candidates.Select(view => singles[view].Score)];
         ViewChoice choice = new(alone, ordered, open.First(score => IsClose(score, best)), best) { Cut = CutFor(open, best) };
-        return areFew ? Average(choice, open, presets[0]) : choice;
+        return areFew ? TakeAll(choice, open) : choice;
     }
 
     /// <summary>
@@ -180,17 +174,12 @@ internal sealed class ViewChooser : IDisposable
         return mean <= ToleratedErrors * error;
     }
 
-    /// <summary>The choice with the average of the sets that are likely enough to be the best one.</summary>
-    private ViewChoice Average(ViewChoice choice, ViewSetScore[] sets, IReadOnlyList<ViewKey> defaults)
+    /// <summary>The choice of all sets, whose views are read together.</summary>
+    private ViewChoice TakeAll(ViewChoice choice, ViewSetScore[] sets)
     {
-        double[] prior = [.. sets.Select(set => set.Views.SequenceEqual(defaults) ? DefaultsPrior : 1)];
-        double[] weights = PseudoBayesianAverage.Weights([.. sets.Select(set => set.RowLosses)], prior, _options.Seed);
-        (ViewSetScore Set, double Weight)[] kept = [.. sets.Zip(weights).Where(pair => pair.Second >= Math.Min(LeastWeight, weights.Max()))];
-        if (kept is [var only]) return choice with { Chosen = only.Set };
-        IReadOnlyList<ViewKey> union = InOrder([.. kept.SelectMany(pair => pair.Set.Views)]);
-        double total = kept.Sum(pair => pair.Weight);
-        ViewSetScore chosen = sets.FirstOrDefault(set => set.Views.SequenceEqual(union)) ?? Score(union, _repetitions).Score;
-        return choice with { Chosen = chosen, Mixture = [.. kept.Select(pair => new WeightedViews(pair.Set.Views, pair.Weight / total))] };
+        IReadOnlyList<ViewKey> union = InOrder([.. sets.SelectMany(set => set.Views)]);
+        ViewSetScore together = sets.FirstOrDefault(set => set.Views.SequenceEqual(union)) ?? Score(union, _repetitions).Score;
+        return choice with { Chosen = together, Learned = [.. sets.Select(set => set.Views)] };
     }
 
     /// <summary>The depths at which a deep backbone could be cut, as shares of its blocks.</summary>

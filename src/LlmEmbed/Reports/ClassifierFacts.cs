@@ -36,7 +36,7 @@ internal static class ClassifierFacts
         string compared = $"{selection.Candidates.Views.Count} views compared by cross-validation on {Markup.Count(selection.SampleTexts)} " +
             "training texts. ";
         string chosen = Describe(choice.Chosen);
-        if (choice.Mixture is not null) return $"{compared}Too few to tell sets apart, so several are averaged.";
+        if (choice.Learned.Count > 1) return $"{compared}Too few to tell sets apart, so that several are mixed.";
         if (selection.SecondLook is { } look)
             return $"{compared}Chosen among {look.Sets.Count} sets of the {look.Read.Views.Count} views below the cut, on " +
                 $"{Markup.Count(look.Rows)} texts: {Describe(look.Chosen)}.";

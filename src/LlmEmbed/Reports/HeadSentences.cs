@@ -18,37 +18,24 @@ internal static class HeadSentences
         AllowOutOfOrderMetadataProperties = true,
     };
 
-    /// <summary>All decisions in one sentence: the head, the heads it was compared with, and each addition.</summary>
-    public static string Of(HeadDecisions decisions)
-    {
-        List<string> parts = [Of(decisions.Head)];
-        if (decisions.ComparedHeads.Count > 0)
-            parts.Add(
-                $"log loss of other heads by cross-validation against logistic regression: {string.Join(", ", decisions.ComparedHeads.Select(Of))}");
-        parts.AddRange(decisions.Additions.Select(Of));
-        return string.Join("; ", parts);
-    }
+    /// <summary>All decisions in one sentence.</summary>
+    public static string Of(HeadDecisions decisions) => Of(decisions.Head);
 
     /// <summary>What a method that was compared did.</summary>
     public static string NoteOf(ComparisonRow row) => row.Head is { } head ? $"{row.Note}; {Of(head)}" : row.Note;
 
-    /// <summary>
-    /// All decisions as one JSON object: those about the head, then <c>compared_heads</c>, <c>attention</c> (what each learned one looks at) and an
-    /// entry for each addition that was tried, null if it brings nothing.
-    /// </summary>
+    /// <summary>All decisions as one JSON object: those about the head, and <c>attention</c> (what each learned one looks at).</summary>
     public static JsonObject ToJson(HeadDecisions decisions)
     {
         JsonObject json = JsonSerializer.SerializeToNode(decisions.Head, Json)!.AsObject();
-        if (decisions.ComparedHeads.Count > 0) json["compared_heads"] = JsonSerializer.SerializeToNode(decisions.ComparedHeads, Json);
         if (decisions.Attention.Count > 0) json["attention"] = AttentionSentences.ToJson(decisions.Attention);
-        foreach (AdditionDecision addition in decisions.Additions) json[addition.Name] = JsonSerializer.SerializeToNode(addition.Gain, Json);
         return json;
     }
 
     private static string Of(HeadDecision head) => head switch
     {
         RegressionDecision regression => Of(regression),
-        AverageDecision average => Of(average),
+        MixtureDecision mixture => Of(mixture),
         NearestMeanDecision => "nearest class mean",
         NetworkDecision network => Of(network),
         _ => head.GetType().Name,
@@ -63,15 +50,45 @@ internal static class HeadSentences
         return Invariant($"logistic regression with C = {regression.C:0.#####}{weights}{chosen}");
     }
 
-    private static string Of(AverageDecision average)
+    private static string Of(MixtureDecision mixture)
     {
-        string members = string.Join(
-            ", ", average.Mixture.Select(part => Invariant($"{part.Weight:P0} on {part.Views} views with C = {part.C:0.#####}")));
-        string accuracy = average is { Accuracy: double mean, AccuracyDeviation: double deviation }
-            ? $" (accuracy by cross-validation {Deviating(mean, deviation)})"
-            : "";
-        return $"average of {average.Mixture.Count} logistic regressions, too few texts to choose one: {members}{accuracy}";
+        string weights = mixture.ClassWeighting == ClassWeighting.Balanced ? " with balanced class weights" : "";
+        string accuracy = Deviating(mixture.Accuracy, mixture.AccuracyDeviation);
+        return $"mixture of {Count(mixture.Experts.Count, "expert")}{weights} (accuracy by cross-validation {accuracy}): " +
+            string.Join("; ", mixture.Experts.GroupBy(part => (part.Expert.Kind, part.Expert.Backbone)).Select(group => Of([.. group]))) +
+            (mixture.SelfTraining is { } unlabelled ? Of(unlabelled) : "");
     }
+
+    private static string Of(SelfTrainingDecision unlabelled)
+    {
+        string read = unlabelled.Unlabelled < unlabelled.Given
+            ? Invariant($"{unlabelled.Unlabelled:N0} unlabelled texts, read of {unlabelled.Given:N0},")
+            : Invariant($"{unlabelled.Unlabelled:N0} unlabelled texts");
+        string losses = Invariant($"log loss by cross-validation {unlabelled.LogLossWith:0.000} instead of {unlabelled.LogLossBefore:0.000}");
+        return unlabelled.IsKept
+            ? Invariant($"; the regressions learned from the {unlabelled.Taken:N0} surest of {read} too ({losses})")
+            : Invariant($"; not learned from the {unlabelled.Taken:N0} surest of {read} because it would be worse ({losses})");
+    }
+
+    /// <summary>The experts of one kind, and of one backbone where they read only one.</summary>
+    private static string Of(IReadOnlyList<ExpertDecision> experts)
+    {
+        ExpertFacts facts = experts[0].Expert;
+        string weight = Invariant($"{experts.Sum(part => part.Weight):P0}");
+        return facts.Kind switch
+        {
+            "views" => $"{weight} {(experts.Count == 1 ? "a logistic regression" : $"{experts.Count} logistic regressions")} on views (" +
+                $"{string.Join(", ", experts.Select(part => Invariant($"{part.Expert.Views} with C = {part.Expert.C:0.#####}")))})",
+            "sentence" => $"{weight} a regression on the sentence vector of {facts.Backbone}",
+            "attention" => $"{weight} attention pooling at {(experts.Count == 1 ? "depth" : "depths")} " +
+                $"{string.Join(", ", experts.Select(part => part.Expert.Depth).Order())} of {facts.Backbone}",
+            "words" => Invariant($"{weight} a regression on {facts.Terms:N0} words and pairs of words"),
+            "class_names" => $"and {weight} of their spread for the likeness to the names of the classes",
+            _ => $"{weight} {facts.Kind}",
+        };
+    }
+
+    private static string Count(int count, string noun) => $"{count} {noun}{(count == 1 ? "" : "s")}";
 
     private static string Of(NetworkDecision network)
     {
@@ -86,34 +103,6 @@ internal static class HeadSentences
             ? $"stopped after {network.Epochs} epochs by its loss on {texts} examples held out of the training data"
             : $"trained for {network.Epochs} epochs";
         return $"{recipe}{kind}, {end}";
-    }
-
-    // A negative number that rounds to 0 would be shown as -+0.000; adding 0 takes the sign off.
-    private static string Of(ComparedHead other) => Invariant($"{NameOf(other.Head)} {Math.Round(other.ExcessLogLoss, 3) + 0.0:+0.000;-0.000}");
-
-    private static string NameOf(string head) => head switch
-    {
-        "nearest-mean" => "nearest class mean",
-        "mlp" => "multi-layer perceptron",
-        "cooccurrence" => "co-occurrence",
-        _ => head,
-    };
-
-    private static string Of(AdditionDecision addition)
-    {
-        (string subject, string verb, string what) = addition.Name switch
-        {
-            "class_names" => ("the names of the classes", "add", "the likeness to the names of the classes"),
-            "attention_pooling" => (
-                "attention pooling",
-                "adds",
-                $"a logistic regression on attention pooling at depth {addition.Gain?.Depth} of {addition.Gain?.Backbone}"),
-            "words" => ("words", "add", Invariant($"a logistic regression on {addition.Gain?.Terms:N0} words and pairs of words")),
-            _ => (addition.Name, "adds", addition.Name),
-        };
-        return addition.Gain is { } gain
-            ? Invariant($"plus {gain.Weight:0.0} times {what}: accuracy by cross-validation {gain.Accuracy:P1} (without {gain.AccuracyWithout:P1})")
-            : $"{subject} {verb} nothing";
     }
 
     private static string Deviating(double mean, double deviation) => Invariant($"{mean:P1} ± {deviation:P1}");

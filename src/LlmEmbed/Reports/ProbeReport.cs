@@ -23,7 +23,10 @@ public sealed record ProbeReport(IReadOnlyList<ViewProbe> Probes, int TextCount)
             lines.Add($"The token weights of '{Poolings.NameOf(Pooling.Attention)}' are learned together with the regression, anew for each fold");
         foreach (IGrouping<(string Backbone, Pooling Pooling), ViewProbe> curve in Probes.GroupBy(probe => (probe.Backbone, probe.View.Pooling)))
         {
-            lines.Add($"{curve.Key.Backbone}, {Poolings.NameOf(curve.Key.Pooling)}");
+            string sampled = curve.First().SampleTexts is int count
+                ? string.Create(CultureInfo.InvariantCulture, $", on {count:N0} of the texts: the tokens of more would not fit into memory")
+                : "";
+            lines.Add($"{curve.Key.Backbone}, {Poolings.NameOf(curve.Key.Pooling)}{sampled}");
             lines.Add("  depth   accuracy        macro-F1   log loss");
             lines.AddRange(curve.Select(probe => string.Create(
                 CultureInfo.InvariantCulture,
@@ -34,7 +37,7 @@ public sealed record ProbeReport(IReadOnlyList<ViewProbe> Probes, int TextCount)
         return string.Join(Environment.NewLine, lines);
     }
 
-    /// <summary>A JSON object with <c>examples</c> and for each of <c>views</c> its backbone, depth, pooling and figures.</summary>
+    /// <summary>A JSON object with <c>examples</c> and for each of <c>views</c> its backbone, depth, pooling, figures and examples.</summary>
     public string ToJson() => new JsonObject
     {
         ["examples"] = TextCount,
@@ -48,6 +51,7 @@ public sealed record ProbeReport(IReadOnlyList<ViewProbe> Probes, int TextCount)
             ["macro_f1"] = probe.MacroF1,
             ["log_loss"] = probe.LogLoss,
             ["c"] = probe.C,
+            ["examples"] = probe.SampleTexts ?? TextCount,
         })]),
     }.ToJsonString();
 

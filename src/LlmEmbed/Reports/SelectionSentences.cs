@@ -23,9 +23,9 @@ internal static class SelectionSentences
             yield return $"    {ClassifierFacts.Describe(single)}";
         yield return "  together, the best is";
         yield return $"    {ClassifierFacts.Describe(choice.Best)}";
-        if (choice.Mixture is not null)
+        if (choice.Learned.Count > 1)
         {
-            yield return "  too few texts to tell sets apart: several are averaged";
+            yield return "  too few texts to tell sets apart: several are mixed";
         }
         else if (selection.SecondLook is { } look)
         {

@@ -40,8 +40,8 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     [InlineData("""{"format":"something-else","format_version":1}""")]
     [InlineData("""{"format":"llmembed-classifier"}""")]
     [InlineData("""{"format":"llmembed-classifier","format_version":"one"}""")]
-    [InlineData("""{"format":"llmembed-classifier","format_version":5}""")]
-    [InlineData("""{"format":"llmembed-classifier","format":"llmembed-classifier","format_version":5}""")]
+    [InlineData("""{"format":"llmembed-classifier","format_version":6}""")]
+    [InlineData("""{"format":"llmembed-classifier","format":"llmembed-classifier","format_version":6}""")]
     public void A_manifest_that_is_no_manifest_is_damaged(string json)
     {
         Save();
@@ -95,16 +95,16 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     public void A_newer_format_is_refused_whatever_else_it_holds()
     {
         Save();
-        File.WriteAllText(ManifestFile, """{"format":"llmembed-classifier","format_version":6,"labels":{"new":"style"}}""");
-        AssertRefused(Bundle, "has format version 6; this llmembed reads version 5. Update llmembed");
+        File.WriteAllText(ManifestFile, """{"format":"llmembed-classifier","format_version":7,"labels":{"new":"style"}}""");
+        AssertRefused(Bundle, "has format version 7; this llmembed reads version 6. Update llmembed");
     }
 
     [Fact]
     public void An_older_format_is_refused_with_what_to_do()
     {
         Save();
-        File.WriteAllText(ManifestFile, """{"format":"llmembed-classifier","format_version":4}""");
-        AssertRefused(Bundle, "has format version 4; this llmembed reads version 5. Train the classifier again.");
+        File.WriteAllText(ManifestFile, """{"format":"llmembed-classifier","format_version":5}""");
+        AssertRefused(Bundle, "has format version 5; this llmembed reads version 6. Train the classifier again.");
     }
 
     [Fact]
@@ -359,7 +359,7 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         ClassifierBundle.BackboneEntry backbone = Assert.Single(manifest.Backbones);
         Assert.Equal(("llama-gqa", "llama-gqa", "llama", 64), (backbone.Name, backbone.Source, backbone.ModelType, backbone.MaxTokens));
         Assert.Equal([new(2, "mean-skip-first"), new(2, "last")], backbone.Views);
-        Assert.Equal(ClassWeighting.None, Assert.IsType<RegressionDecision>(manifest.Head.Decisions.Head).ClassWeighting);
+        Assert.Equal(ClassWeighting.None, Assert.IsType<MixtureDecision>(manifest.Head.Decisions.Head).ClassWeighting);
     }
 
     [Fact]
@@ -371,8 +371,8 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
             "# Text classifier\n\nChooses among 3 classes: billing, delivery, technical.\nTrained on 36 examples", card, StringComparison.Ordinal);
         string sha256 = trained.Classifier.Parts.Reader.Backbones[0].Backbone.WeightsSha256;
         Assert.Contains($"| llama-gqa (llama) | 2:mean-skip-first, 2:last | 64 tokens | {sha256} |", card, StringComparison.Ordinal);
-        Assert.Contains("Head: logistic regression with C = ", card, StringComparison.Ordinal);
-        int terms = trained.Classifier.Parts.Head.Find<LexicalHead>()!.Terms.Count;
+        Assert.Contains("Head: mixture of ", card, StringComparison.Ordinal);
+        int terms = trained.Classifier.Parts.Head.Words!.Terms.Count;
         Assert.Contains($"`terms.txt` lists the {terms} words", card, StringComparison.Ordinal);
         Assert.DoesNotContain("Measured on", card, StringComparison.Ordinal);
 
@@ -439,17 +439,6 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     }
 
     [Fact]
-    public void The_only_query_of_an_older_classifier_comes_back_from_disk()
-    {
-        using OpenBackbones backbones = new(Requests.Runtime);
-        using TrainedClassifier saved = WithQueries(backbones, ("llama-gqa", []), ("bert", [2]));
-        ClassifierBundle.Save(saved, Bundle, report: null);
-        Rename("attention.1.2.query", "attention.query");
-        using TrainedClassifier loaded = ClassifierBundle.Load(Bundle, backbones, default);
-        Assert.Equal(Probabilities(saved), Probabilities(loaded));
-    }
-
-    [Fact]
     public void A_query_that_is_missing_or_of_another_length_is_refused_by_name()
     {
         using OpenBackbones backbones = new(Requests.Runtime);
@@ -485,7 +474,7 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         int features = reader.Layout.FeatureCount;
         LinearHead head = new(3, Standardization.None(features), Draw(3 * features), Draw(3));
         TrainedClassifier real = trained.Classifier.Parts;
-        return real with { Reader = reader, Head = real.Head with { Head = head, Additions = [] } };
+        return real with { Reader = reader, Head = real.Head with { Head = head, Words = null, Layout = null, Queries = [] } };
     }
 
     private static float[] Probabilities(TrainedClassifier classifier)

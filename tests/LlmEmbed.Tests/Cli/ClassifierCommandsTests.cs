@@ -204,6 +204,32 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
     }
 
     [Fact]
+    public void Training_learns_from_unlabelled_texts_and_says_so()
+    {
+        string[] texts = [.. LabeledTexts.Take(160).Skip(60).Select(row => row.Text.ReplaceLineEndings(" "))];
+        string rows = string.Concat(texts.Select(text => $"\"{text.Replace("\"", "", StringComparison.Ordinal)}\"\n"));
+        string unlabelled = _folder.Write("texts.csv", $"text\n{rows}\" \"\n"); // the last one says nothing
+        ToolResult result = Tool.Run(
+            "train", "--data", trained.Data, "--test", trained.Data, "--unlabelled", unlabelled, "--output", _folder.File("model"), "--backbone",
+            Repository.Fixture("bert"), "--cache", "none").Succeeded();
+        Assert.Matches(@"earned from the \d+ surest of 100 unlabelled texts, read of 101, ", result.Output);
+        JsonNode head = JsonNode.Parse(File.ReadAllText(Path.Combine(_folder.File("model"), "classifier.json")))!;
+        Assert.Contains("\"self_training\"", head.ToJsonString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--head", "linear")]
+    [InlineData("--budget", "1m")]
+    [InlineData("--depths", "1")]
+    public void Unlabelled_texts_are_refused_where_nothing_learns_from_them(string option, string value)
+    {
+        string message = Tool.Run(
+            "train", "--data", trained.Data, "--unlabelled", _folder.File("missing.csv"), "--output", _folder.File("model"), "--backbone",
+            Repository.Fixture("bert"), option, value).Refused(exitCode: 2);
+        Assert.StartsWith("llmembed: --unlabelled belongs to the automatic recipe and head", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Wrong_labels_are_named_by_their_lines_and_texts_stay_out_of_the_saved_report()
     {
         (string Text, string Label)[] rows = LabeledTexts.Take(90);
@@ -417,8 +443,8 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
     {
         string model = TrainOnCopy();
         string manifest = Path.Combine(model, "classifier.json");
-        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("\"format_version\": 5", "\"format_version\": 6", StringComparison.Ordinal));
-        Assert.Contains($"{manifest} has format version 6", Tool.Run("predict", model, "a fine story").Refused(), StringComparison.Ordinal);
+        File.WriteAllText(manifest, File.ReadAllText(manifest).Replace("\"format_version\": 6", "\"format_version\": 7", StringComparison.Ordinal));
+        Assert.Contains($"{manifest} has format version 7", Tool.Run("predict", model, "a fine story").Refused(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -25,6 +25,7 @@ public sealed class CommandFilesTests(TrainedClassifier trained) : IClassFixture
                 "train --data DATA --backbone BACKBONE --output new --pictures OTHER",
                 "train --data DATA --backbone BACKBONE --output OTHER",
                 "train --data TEST --test DATA --backbone BACKBONE --output new --report OTHER",
+                "train --data TEST --unlabelled DATA --backbone BACKBONE --output new --report OTHER",
                 "probe --data DATA --backbone BACKBONE --svg OTHER",
                 "compare --data DATA --test TEST --backbone BACKBONE --output OTHER",
                 "compare --data TEST --test DATA --backbone BACKBONE --report OTHER",

@@ -30,8 +30,9 @@ public sealed class ProbeCommandTests : IDisposable
         XElement picture = XDocument.Load(svg).Root!;
         XNamespace ns = "http://www.w3.org/2000/svg";
         Assert.Equal(
-            2, picture.Elements(ns + "polyline").Count(line => ((string)line.Attribute("class")!).EndsWith("thick", StringComparison.Ordinal)));
+            3, picture.Elements(ns + "polyline").Count(line => ((string)line.Attribute("class")!).EndsWith("thick", StringComparison.Ordinal)));
         Assert.Contains(picture.Elements(ns + "text"), text => text.Value == "llama-mha, last");
+        Assert.Contains(picture.Elements(ns + "text"), text => text.Value == "llama-mha, attention");
     }
 
     [Fact]

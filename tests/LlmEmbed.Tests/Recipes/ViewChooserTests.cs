@@ -52,16 +52,15 @@ public sealed class ViewChooserTests
         Assert.NotEqual(0, otherwise); // the other tolerance would choose something else
     }
 
-    [Fact]
-    public void With_few_texts_sets_are_averaged_unless_one_is_clearly_better()
+    [Theory]
+    [InlineData(500, true)]
+    [InlineData(501, false)]
+    public void With_few_texts_all_presets_are_taken_and_with_many_one_set_is_chosen(int rows, bool areAllTaken)
     {
-        ViewChoice equals = Choose(24, [Signal(30), Signal(15)], [30], [15]), clear = Choose(60, [Noise(30), Signal(15)], [30], [15]);
-        Assert.Equal([30, 15], DepthsOf(equals.Chosen));
-        Assert.Equal([15, 30], equals.Mixture!.Select(part => Assert.Single(part.Views).Depth).Order());
-        Assert.All(equals.Mixture!, part => Assert.InRange(part.Weight, 0.1, 0.9));
-        Assert.Equal(1, equals.Mixture!.Sum(part => part.Weight), 1e-12);
-        Assert.Equal([15], DepthsOf(clear.Chosen));
-        Assert.Null(clear.Mixture);
+        ViewChoice choice = Choose(rows, [Noise(30), Signal(15)], [30], [15]);
+        Assert.Equal(areAllTaken ? [30, 15] : [15], DepthsOf(choice.Chosen));
+        IEnumerable<int>[] learned = areAllTaken ? [[15], [30]] : [[15]];
+        Assert.Equal(learned, choice.Learned.Select(views => views.Select(view => view.Depth)));
     }
 
     [Fact]

@@ -78,7 +78,18 @@ internal sealed class LinearHeadTrainer(
     {
         if (!CanHoldOut(data)) return null;
         return new LinearHeadTrainer(data, options, progress: null, cancellationToken)
-            .ChoosePenalty(options.Penalties ?? DefaultPenalties(data.Features.Columns, data.Rows)).CrossValidation;
+            .ChoosePenalty(options.Penalties ?? DefaultPenalties(data.Features.Columns, data.LabelledRows)).CrossValidation;
+    }
+
+    /// <summary>The rows that take part in a cross-validation, ascending, and for each of them the fold in which it is held out.</summary>
+    /// <param name="labels">[N].</param>
+    /// <param name="groups">Of the N rows (see <see cref="HeadTrainingData.Groups"/>).</param>
+    /// <param name="options">How many rows and folds.</param>
+    public static (int[] Rows, int[] Folds) Split(int[] labels, int[] groups, LinearOptions options)
+    {
+        int[] rows = StratifiedSplit.Sample(labels, options.MaxCrossValidationRows, options.Seed);
+        int[] own = [.. rows.Select(row => labels[row])];
+        return (rows, StratifiedSplit.Folds(own, Math.Min(options.Folds, rows.Length), options.Seed, OverlappingTexts.Select(groups, rows)));
     }
 
     /// <summary>Each training part needs two classes, so two classes must have two rows.</summary>
@@ -102,7 +113,7 @@ internal sealed class LinearHeadTrainer(
 
     private LinearTraining Train()
     {
-        IReadOnlyList<double> penalties = options.Penalties ?? DefaultPenalties(data.Features.Columns, data.Rows);
+        IReadOnlyList<double> penalties = options.Penalties ?? DefaultPenalties(data.Features.Columns, data.LabelledRows);
         if (penalties.Count == 1) return FitAll(penalties[0], start: null, crossValidation: null);
         if (!CanHoldOut(data)) return FitAll(FallbackC, start: null, crossValidation: null);
         (CrossValidation crossValidation, double[] start) = ChoosePenalty(penalties);
@@ -111,16 +122,15 @@ internal sealed class LinearHeadTrainer(
 
     private (CrossValidation CrossValidation, double[] MeanParameters) ChoosePenalty(IReadOnlyList<double> penalties)
     {
-        int[] rows = StratifiedSplit.Sample(data.Labels, options.MaxCrossValidationRows, options.Seed);
-        HeadTrainingData sample = rows.Length == data.Rows ? data : data.Select(rows);
-        int foldCount = Math.Min(options.Folds, sample.Rows);
-        int[] folds = StratifiedSplit.Folds(sample.Labels, foldCount, options.Seed, sample.Groups);
-        LogisticFit[] fits =
-        [
-            .. Enumerable.Range(0, foldCount).Select(fold => new LogisticFit(fold, WeightsOf(sample.Labels, row => folds[row] != fold))),
-        ];
+        (int[] rows, int[] folds) = Split(data.Labels[..data.LabelledRows], data.Groups, options);
+        // Rows whose classes are only supposed are never held out.
+        int[] all = [.. rows, .. Enumerable.Range(data.LabelledRows, data.Rows - data.LabelledRows)];
+        HeadTrainingData sample = all.Length == data.Rows ? data : data.Select(all);
+        int[] labels = sample.Labels[..rows.Length], foldOfRow = [.. folds, .. Enumerable.Repeat(-1, all.Length - rows.Length)];
+        int foldCount = Math.Min(options.Folds, rows.Length);
+        LogisticFit[] fits = [.. Enumerable.Range(0, foldCount).Select(fold => FitOf(sample.LabelsFor(fold), fold, row => foldOfRow[row] != fold))];
         using LogisticLoss loss = LogisticLoss.Create(
-            sample.Features, sample.Labels, folds, data.ClassCount, _standardization, foldCount, options.Threads);
+            sample.Features, sample.Labels, foldOfRow, data.ClassCount, _standardization, foldCount, options.Threads);
 
         double[][] parameters = [.. fits.Select(_ => new double[loss.ParameterCount])];
         List<PenaltyCandidate> candidates = [];
@@ -128,30 +138,35 @@ internal sealed class LinearHeadTrainer(
         {
             progress?.Report(new WorkProgress("Choosing the penalty", candidates.Count, penalties.Count, "penalties"));
             _ = Minimize(loss, fits, c, parameters, ChoiceTolerance);
-            double[] logits = loss.HeldOutLogits(fits, parameters, cancellationToken);
-            candidates.Add(new PenaltyCandidate(c, logits, sample.Labels, folds, foldCount, MeanOf(parameters)));
+            double[] logits = loss.HeldOutLogits(fits, parameters, cancellationToken)[..(rows.Length * data.ClassCount)];
+            LinearHead[] heads = data.Unlabelled is null ? [] : [.. parameters.Select(HeadOf)];
+            candidates.Add(new PenaltyCandidate(c, logits, labels, folds, foldCount, MeanOf(parameters)) { FoldHeads = heads });
             if (PenaltyCandidate.IsPastTheBest(candidates)) break;
         }
         progress?.Report(new WorkProgress("Choosing the penalty", candidates.Count, candidates.Count, "penalties"));
         PenaltyCandidate chosen = PenaltyCandidate.Choose(candidates);
         PenaltyScore[] table = [.. candidates.Select(candidate => candidate.Score)];
-        return (new CrossValidation(table, chosen.Score, rows, chosen.Logits, folds), chosen.MeanParameters);
+        CrossValidation validation = new(table, chosen.Score, rows, chosen.Logits, folds) { FoldHeads = chosen.FoldHeads };
+        return (validation, chosen.MeanParameters);
     }
 
     private LinearTraining FitAll(double c, double[]? start, CrossValidation? crossValidation)
     {
         progress?.Report(new WorkProgress("Training the head", 0, data.Rows, "texts"));
-        LogisticFit[] fits = [new LogisticFit(HeldOutFold: null, ClassWeights.Of(options.ClassWeighting, data.ClassCounts))];
+        LogisticFit[] fits = [FitOf(data.LabelsFor(fold: null), fold: null, _ => true)];
         using LogisticLoss loss = LogisticLoss.Create(
             data.Features, data.Labels, new int[data.Rows], data.ClassCount, _standardization, fitCount: 1, options.Threads);
         double[][] parameters = [start ?? new double[loss.ParameterCount]];
         double objective = Minimize(loss, fits, c, parameters, loss is LogisticLoss<double> ? ExactTolerance : FinalTolerance);
         progress?.Report(new WorkProgress("Training the head", data.Rows, data.Rows, "texts"));
+        return new LinearTraining(HeadOf(parameters[0]), c, objective, crossValidation);
+    }
 
-        int weights = loss.Outputs * data.Features.Columns;
-        float[] values = [.. parameters[0].Select(value => (float)value)];
-        LinearHead head = new(data.ClassCount, _standardization, values[..weights], values[weights..]);
-        return new LinearTraining(head, c, objective, crossValidation);
+    private LinearHead HeadOf(double[] parameters)
+    {
+        int weights = LogisticLoss.OutputsFor(data.ClassCount) * data.Features.Columns;
+        float[] values = [.. parameters.Select(value => (float)value)];
+        return new LinearHead(data.ClassCount, _standardization, values[..weights], values[weights..]);
     }
 
     /// <summary>Minimizes all fits in step; <paramref name="parameters"/> are the starts and receive the minima.</summary>
@@ -197,12 +212,12 @@ internal sealed class LinearHeadTrainer(
         return mean;
     }
 
-    /// <summary>The weights of the classes among the rows that a fit sees.</summary>
-    private double[] WeightsOf(int[] labels, Predicate<int> isSeen)
+    /// <summary>A fit, with the weights of the classes among the rows that it sees.</summary>
+    private LogisticFit FitOf(int[] labels, int? fold, Predicate<int> isSeen)
     {
         int[] counts = new int[data.ClassCount];
         for (int row = 0; row < labels.Length; row++)
-            if (isSeen(row)) counts[labels[row]]++;
-        return ClassWeights.Of(options.ClassWeighting, counts);
+            if (labels[row] >= 0 && isSeen(row)) counts[labels[row]]++;
+        return new LogisticFit(fold, ClassWeights.Of(options.ClassWeighting, counts), labels);
     }
 }

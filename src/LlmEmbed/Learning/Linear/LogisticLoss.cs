@@ -9,7 +9,8 @@ namespace LlmEmbed.Learning;
 /// <summary>One of several logistic regressions that are fitted over the same features.</summary>
 /// <param name="HeldOutFold">The fold whose rows it does not see; null if it sees all rows.</param>
 /// <param name="ClassWeights">[C], the weight of a row by its class.</param>
-internal sealed record LogisticFit(int? HeldOutFold, double[] ClassWeights);
+/// <param name="Labels">[N], what it takes for the class of each row, -1 for rows that it does not see; null for the labels of all fits.</param>
+internal sealed record LogisticFit(int? HeldOutFold, double[] ClassWeights, int[]? Labels = null);
 
 /// <summary>
 /// The summed negative log likelihoods of several logistic regressions (the folds of a cross-validation, or one) with gradients, in one pass over the
@@ -47,7 +48,7 @@ internal abstract class LogisticLoss(
 
     /// <param name="features">[N,F].</param>
     /// <param name="labels">[N].</param>
-    /// <param name="folds">[N], the fold of each row.</param>
+    /// <param name="folds">[N], the fold of each row; -1 for a row that is never held out.</param>
     /// <param name="classCount">C.</param>
     /// <param name="standardization">Standardizes the features before the weights are applied.</param>
     /// <param name="fitCount">How many fits are evaluated together at most.</param>
@@ -70,7 +71,7 @@ internal abstract class LogisticLoss(
     public abstract double[] Evaluate(
         IReadOnlyList<LogisticFit> fits, IReadOnlyList<double[]> parameters, IReadOnlyList<double[]> gradients, CancellationToken cancellationToken);
 
-    /// <summary>For each row the logits [C] of the fit that does not see it.</summary>
+    /// <summary>For each row the logits [C] of the fit that does not see its fold; zeros for a row of no fold.</summary>
     public abstract double[] HeldOutLogits(IReadOnlyList<LogisticFit> fits, IReadOnlyList<double[]> parameters, CancellationToken cancellationToken);
 
     public abstract void Dispose();
@@ -139,6 +140,7 @@ internal sealed class LogisticLoss<T>(
                 products.Logits(work.Block, count, weights, intercepts, work.Values);
                 for (int row = first; row < first + count; row++)
                 {
+                    if (FoldOfRow[row] < 0) continue;
                     int fit = fits.Index().First(f => f.Item.HeldOutFold == FoldOfRow[row]).Index;
                     Span<double> target = logits.AsSpan(row * ClassCount, ClassCount)[(ClassCount - Outputs)..];
                     ReadOnlySpan<T> source = work.Values.AsSpan((row - first) * outputs + fit * Outputs, Outputs);
@@ -211,11 +213,11 @@ internal sealed class LogisticLoss<T>(
     /// <summary>Replaces one row's logits by weight × (probability - truth), for each fit, and adds to the losses and sums.</summary>
     private void Residuals(int row, Span<T> values, IReadOnlyList<LogisticFit> fits, double[] losses, double[] residualSums)
     {
-        int label = Labels[row];
         for (int fit = 0; fit < fits.Count; fit++)
         {
             Span<T> logits = values.Slice(fit * Outputs, Outputs);
-            if (fits[fit].HeldOutFold == FoldOfRow[row])
+            int label = (fits[fit].Labels ?? Labels)[row];
+            if (label < 0 || fits[fit].HeldOutFold == FoldOfRow[row])
             {
                 logits.Clear();
                 continue;

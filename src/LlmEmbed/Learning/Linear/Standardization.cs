@@ -43,29 +43,30 @@ internal sealed class Standardization
     /// <summary>A standardization that leaves features as they are.</summary>
     public static Standardization None(int featureCount) => new(new float[featureCount], [.. Enumerable.Repeat(1f, featureCount)]);
 
+    /// <summary>The standardization that suits rows with labels, which are what it is known to suit.</summary>
     public static Standardization Of(HeadTrainingData data, int threads, CancellationToken cancellationToken)
     {
         FeatureMatrix features = data.Features;
-        int columns = features.Columns;
+        int columns = features.Columns, rows = data.LabelledRows;
         float[] shift = features.Row(0).ToArray(); // Differences from some row keep the sum of squares from cancelling.
-        int blocks = (features.Rows + BlockRows - 1) / BlockRows;
+        int blocks = (rows + BlockRows - 1) / BlockRows;
         double[] sum = new double[columns], squares = new double[columns];
         // Each thread takes some of the columns, not of the rows, so that no sum depends on the number of threads.
         int share = (columns + threads - 1) / threads;
         for (int block = 0; block < blocks; block++)
         {
-            int first = block * BlockRows, count = Math.Min(BlockRows, features.Rows - first);
-            Memory<float> rows = features.Block(first, count);
+            int first = block * BlockRows, count = Math.Min(BlockRows, rows - first);
+            Memory<float> values = features.Block(first, count);
             ParallelOptions options = new() { MaxDegreeOfParallelism = threads, CancellationToken = cancellationToken };
             Parallel.For(0, threads, options, part =>
             {
                 int from = part * share, to = Math.Min(columns, from + share);
                 for (int row = 0; row < count; row++)
                 {
-                    ReadOnlySpan<float> values = rows.Span.Slice(row * columns, columns);
+                    ReadOnlySpan<float> own = values.Span.Slice(row * columns, columns);
                     for (int column = from; column < to; column++)
                     {
-                        double difference = (double)values[column] - shift[column];
+                        double difference = (double)own[column] - shift[column];
                         sum[column] += difference;
                         squares[column] += difference * difference;
                     }
@@ -74,7 +75,7 @@ internal sealed class Standardization
         }
 
         if (!squares.All(double.IsFinite)) throw data.NonFinite();
-        return FromSums(shift, sum, squares, features.Rows);
+        return FromSums(shift, sum, squares, rows);
     }
 
     /// <summary>The standardization of rows whose sums are known.</summary>

@@ -1,6 +1,5 @@
 using LlmEmbed.Learning;
 using LlmEmbed.Reading;
-using LlmEmbed.Reports;
 using Xunit;
 
 namespace LlmEmbed.Tests.Learning;
@@ -32,22 +31,26 @@ public sealed class ClassNamesTests
     public void Their_share_is_added_to_the_weights_and_the_validation_is_of_the_sum()
     {
         HeadTrainingData data = HeadProblems.Clusters(40, Columns, 4, seed: 1, spread: 4);
-        LearningPlan plan = new(new HeadOptions.Linear());
-        TrainedHead own = HeadTrainer.Train(data, plan, progress: null, Cancellation);
+        TrainedHead own = HeadTrainer.Train(data, new LearningPlan(new HeadOptions.Linear()), progress: null, Cancellation);
         data = data with { ClassNames = HeadProblems.Clusters(4, Columns, 4, seed: 3, spread: 0).Features };
-        Contribution found = new ClassNames().FindOut(own, own.CrossValidation!, data, plan, Cancellation)!;
-        Assert.InRange(found.Gain.Weight, 0.1, 0.3);
-        Assert.True(found.Together.Chosen.CalibratedLogLoss < own.CrossValidation!.Chosen.CalibratedLogLoss);
+        CrossValidation alone = own.CrossValidation!;
+        (double share, double factor, LinearPart names, double[] together) = ClassNames.FindOut(data, alone, 2, Cancellation)!.Value;
+        Assert.InRange(share, 0.1, 0.3);
+        double LogLossOf(double[] logits) =>
+            PenaltyCandidate.ScoreOf(double.NaN, logits, data.Labels, alone.Folds, alone.FoldCount).CalibratedLogLoss;
+        Assert.True(LogLossOf(together) < LogLossOf(alone.Logits));
 
         // What was added to out-of-fold logits and to the head's is the same multiple of the same scores, which sum to zero over the classes.
-        float[] before = HeadProblems.Logits(own.Head, data), after = HeadProblems.Logits(found.PutIn(own).Head, data);
-        for (int row = 0; row < data.Rows; row++)
+        LinearHead both = FoldedHead.Of([(new LinearPart((LinearHead)own.Head, data.Layout), 1), (names, (float)factor)], data.Layout).Head;
+        float[] before = HeadProblems.Logits(own.Head, data), after = HeadProblems.Logits(both, data);
+        double[] added = new double[before.Length];
+        for (int i = 0; i < added.Length; i++)
         {
-            double[] added = [.. Enumerable.Range(row * 4, 4).Select(i => (double)after[i] - before[i])];
-            Assert.Equal(0, added.Sum(), 1e-3);
-            for (int k = 0; k < 4; k++) Assert.Equal(added[k], found.Together.Logits[row * 4 + k] - own.CrossValidation.Logits[row * 4 + k], 1e-3);
+            added[i] = (double)after[i] - before[i];
+            Assert.Equal(added[i], together[i] - alone.Logits[i], 1e-3);
         }
-        Assert.Contains(Enumerable.Range(0, after.Length), i => Math.Abs(after[i] - before[i]) > 0.01);
+        Assert.All(added.Chunk(4), row => Assert.Equal(0, row.Sum(), 1e-3));
+        Assert.Equal(share, ExpertCalibration.Spread(added, 4) / ExpertCalibration.Spread(alone.Logits, 4), 1e-3);
     }
 
     [Fact]
@@ -55,9 +58,10 @@ public sealed class ClassNamesTests
     {
         HeadTrainingData data = HeadProblems.Clusters(80, Columns, 4, seed: 1, spread: 2);
         FeatureMatrix names = HeadProblems.Clusters(4, Columns, 4, seed: 3, spread: 0).Features;
-        TrainedHead trained = Train(data with { ClassNames = names.Select([1, 2, 3, 0]) });
-        Assert.EndsWith("the names of the classes add nothing", HeadSentences.Of(trained.Decisions), StringComparison.Ordinal);
-        Assert.Equal(HeadProblems.Logits(Train(data).Head, data), HeadProblems.Logits(trained.Head, data));
+        TrainedHead with = Train(data with { ClassNames = names }), others = Train(data with { ClassNames = names.Select([1, 2, 3, 0]) });
+        Assert.Contains(ClassNames.Kind, Kinds(with));
+        Assert.DoesNotContain(ClassNames.Kind, Kinds(others));
+        Assert.Equal(HeadProblems.Logits(Train(data).Head, data), HeadProblems.Logits(others.Head, data));
     }
 
     [Fact]
@@ -90,6 +94,9 @@ public sealed class ClassNamesTests
 
     private static TrainedHead Train(HeadTrainingData data) =>
         HeadTrainer.Train(data, new LearningPlan(new HeadOptions.Automatic()), progress: null, Cancellation);
+
+    private static IEnumerable<string> Kinds(TrainedHead trained) =>
+        ((MixtureDecision)trained.Decisions.Head).Experts.Select(part => part.Expert.Kind);
 
     private static FeatureMatrix? Read(TextEncoder[] encoders, string[] names) =>
         NameFeatures.Read(new FeatureReader([.. encoders.Select(encoder => encoder.Reader)]), names, Cancellation);

@@ -5,7 +5,7 @@ namespace LlmEmbed.Learning;
 /// words say little of how they stand together, so that both know something that the other does not. Next to a pass through a network it costs
 /// nothing.
 /// </summary>
-internal sealed class LexicalHead : IAddedPart
+internal sealed class LexicalHead
 {
     public const string TermsName = "lexical.inverse_document_frequency", WeightsName = "lexical.weight", InterceptsName = "lexical.intercept";
 
