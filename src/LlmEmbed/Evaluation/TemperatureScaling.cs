@@ -40,13 +40,18 @@ internal static class TemperatureScaling
         return logs;
     }
 
+    /// <summary>
+    /// The share of each target that is spread evenly over all classes where a temperature is fitted to so many texts. Without it, a few texts that
+    /// all happen to be right would lead to certainty. A share of 1/(N+2), after Platt, keeps the doubt that few texts leave, and vanishes with many.
+    /// </summary>
+    /// <param name="texts">N.</param>
+    /// <param name="doubt">How many texts' worth of targets are spread.</param>
+    public static double SmoothingFor(int texts, double doubt = 1) => doubt / (texts + 2);
+
     /// <summary>The temperature with the least mean negative log likelihood.</summary>
     /// <param name="logits">[N,C], row after row, of texts that the head was not trained on.</param>
     /// <param name="labels">[N], the true class of each row.</param>
-    /// <param name="smoothing">
-    /// The share of each target that is spread evenly over all classes. Without it, a few texts that all happen to be right would lead to
-    /// certainty. A share of 1/(N+2), after Platt, keeps the doubt that few texts leave, and vanishes with many texts.
-    /// </param>
+    /// <param name="smoothing">The share of each target that is spread evenly over all classes (see <see cref="SmoothingFor"/>).</param>
     public static double Fit(ReadOnlySpan<double> logits, ReadOnlySpan<int> labels, double smoothing = 0)
     {
         // The loss is convex in the inverse temperature. Its minimum is bracketed by the sign of its slope; Newton's steps are taken if they stay

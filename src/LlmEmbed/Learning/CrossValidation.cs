@@ -80,7 +80,7 @@ internal sealed class PenaltyCandidate
     public static PenaltyScore ScoreOf(double c, double[] logits, int[] labels, int[] folds, int foldCount, double doubt = 1)
     {
         int classCount = logits.Length / labels.Length;
-        double temperature = TemperatureScaling.Fit(logits, labels, smoothing: doubt / (labels.Length + 2));
+        double temperature = TemperatureScaling.Fit(logits, labels, TemperatureScaling.SmoothingFor(labels.Length, doubt));
         int[] predicted = RowMaxima.IndexesOf<double>(logits, classCount);
         double[] accuracies = FoldAccuracies(predicted, labels, folds, foldCount);
         double accuracy = accuracies.Average();

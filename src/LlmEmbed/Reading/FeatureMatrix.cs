@@ -49,7 +49,7 @@ internal abstract class FeatureMatrix(int rows, int columns) : IDisposable
     }
 
     /// <summary>Another matrix, kept where this one is.</summary>
-    protected virtual FeatureMatrix Allocate(int rows, int columns) => new ArrayFeatures(new float[checked(rows * columns)], rows, columns);
+    public virtual FeatureMatrix Allocate(int rows, int columns) => new ArrayFeatures(new float[checked(rows * columns)], rows, columns);
 }
 
 /// <summary>Features in memory.</summary>

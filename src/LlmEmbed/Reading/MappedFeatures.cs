@@ -91,7 +91,7 @@ internal sealed unsafe class MappedFeatures : FeatureMatrix
         _map.Dispose();
     }
 
-    protected override FeatureMatrix Allocate(int rows, int columns) => _storage.Allocate(rows, columns);
+    public override FeatureMatrix Allocate(int rows, int columns) => _storage.Allocate(rows, columns);
 
     /// <summary>
     /// Some rows of the file as memory. It holds on to the matrix, so that the file stays mapped for as long as the memory is used.

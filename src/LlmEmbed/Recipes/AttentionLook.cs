@@ -15,6 +15,7 @@ internal sealed record AttentionLook(IReadOnlyList<AttentionSummary> Summaries, 
 
     public static AttentionLook Of(TrainedHead head, TrainingTexts texts, Features features, int seed)
     {
+        if (head.Queries.Count == 0) return new AttentionLook([], Shaded: null);
         int[] rows = StratifiedSplit.Sample(texts.Labels, MostTexts, (ulong)seed);
         string[] sample = [.. rows.Select(row => texts.Texts[row])];
         int[] labels = [.. rows.Select(row => texts.Labels[row])];

@@ -117,7 +117,7 @@ internal sealed class AutomaticTraining(
         SecondLook look = SecondLook.Take(
             features.With(texts), selection.Choice!, texts.Kept, LinearOptions.Of(PlanOf(recipe.Head)), Progress, CancellationToken);
         features = features with { Selection = selection with { SecondLook = look } };
-        return look.Chosen.Views.Count == features.Reader.Layout.Views.Count ? features : Narrow(features, look.Chosen.Views);
+        return look.Chosen.Views.Count == features.Reader.Layout.Views.Count ? features : features.Narrow(look.Chosen.Views, Runtime);
     }
 
     protected override LearningPlan PlanLearning(Features features) => PlanOf(recipe.Head) with
@@ -215,31 +215,6 @@ internal sealed class AutomaticTraining(
             View[] views = [.. candidate.Plan.Views.Where(view => set.Contains(new ViewKey(candidate.Name, view)))];
             if (views.Length > 0) yield return (index, candidate.Plan with { Views = views });
         }
-    }
-
-    /// <summary>The same texts at some of the views, with readers that read just these.</summary>
-    private Features Narrow(Features features, IReadOnlyList<ViewKey> views)
-    {
-        List<(OpenBackbone, BackbonePlan)> wanted = [];
-        List<EncodingStatistics> statistics = [];
-        SelectionSummary selection = features.Selection!;
-        foreach ((BackboneReader backbone, EncodingStatistics part) in features.Reader.Backbones.Zip(features.Statistics))
-        {
-            View[] own = [.. backbone.Plan.Views.Where(view => views.Contains(new ViewKey(backbone.Name, view)))];
-            if (own.Length == 0)
-            {
-                // All texts were read for nothing, not only the sample.
-                selection = selection.AfterReading(backbone.Name, part);
-                continue;
-            }
-            wanted.Add((backbone.Backbone, backbone.Plan with { Views = own }));
-            statistics.Add(part);
-        }
-        FeatureReader reader = FeatureReader.Open(wanted, Runtime);
-        FeatureMatrix narrow = Disposal.OnFailure([reader], () => features.Matrix.Select(features.Reader.Layout.ColumnsOf(views)));
-        TokenStates[] tokens = [.. features.Tokens.Where(states => reader.Backbones.Any(backbone => backbone.Name == states.Backbone))];
-        features.Dispose();
-        return new Features(reader, narrow, statistics) { Selection = selection, Tokens = tokens };
     }
 
     /// <summary>

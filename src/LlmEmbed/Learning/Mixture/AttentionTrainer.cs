@@ -45,6 +45,7 @@ internal sealed class AttentionTrainer : IDisposable
     private readonly int _depth, _size, _classCount;
     private readonly int[] _labels;
     private readonly double[][] _textWeights;
+    private readonly int[][] _seeing; // [N], for each text the models that see it
     private readonly float _penalty;
     private readonly Standardization _standardization;
     private readonly NarrowProducts _products;
@@ -59,6 +60,8 @@ internal sealed class AttentionTrainer : IDisposable
     {
         (_tokens, _depth, _standardization, _labels, _classCount, _textWeights) = (tokens, depth, standardization, labels, classCount, textWeights);
         (_size, _penalty) = (tokens.HiddenSize, penalty);
+        int[] all = [.. Enumerable.Range(0, textWeights.Length)];
+        _seeing = [.. labels.Select((_, row) => Array.FindAll(all, m => textWeights[m][row] != 0))];
         _models = [.. textWeights.Select(_ => new AttentionModel(standardization, classCount))];
         _gradients = [.. _models.Select(model => model.Parameters.Select(parameter => new float[parameter.Values.Length]).ToArray())];
         float[] Vectors() => new float[_models.Length * _size];
@@ -132,7 +135,7 @@ internal sealed class AttentionTrainer : IDisposable
 
     private void AddGradients(int row, double[] totals)
     {
-        int[] seeing = [.. Enumerable.Range(0, _models.Length).Where(m => _textWeights[m][row] != 0)];
+        int[] seeing = _seeing[row];
         int models = seeing.Length, count = Load(row);
         if (count == 0 || models == 0) return;
         foreach ((int place, int m) in seeing.Index()) TensorPrimitives.Multiply(_models[m].Query, _models[m].Factor, Of(_queries, place));

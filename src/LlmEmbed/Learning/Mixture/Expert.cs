@@ -87,7 +87,7 @@ internal sealed record MixtureTask(HeadTrainingData Data, LearningPlan Plan, Tra
 /// <summary>A kind of expert: one row of the table of kinds.</summary>
 /// <param name="Name">The name that the record of decisions has for it.</param>
 /// <param name="Stage">What a user is told while it is trained.</param>
-/// <param name="Train">Trains those of its experts that the data has room for; their shares sum to about 1.</param>
+/// <param name="Train">Trains those of its experts that the data has what they need for.</param>
 internal sealed record ExpertKind(string Name, string Stage, Func<MixtureTask, CancellationToken, IReadOnlyList<Expert>> Train)
 {
     /// <summary>Every kind. To add one: a file that trains it, and a row here.</summary>

@@ -23,7 +23,7 @@ internal static class ExpertCalibration
         double[] spreads = [.. logits.Select(own => Spread(own, classCount) is > 0 and double spread ? spread : 1)];
         (double Log, double Precision)[] fits = [.. logits.Zip(spreads, (own, spread) =>
         {
-            double temperature = TemperatureScaling.Fit(own, labels, Smoothing(labels));
+            double temperature = TemperatureScaling.Fit(own, labels, TemperatureScaling.SmoothingFor(labels.Length));
             return (Math.Log(temperature / spread), TemperatureScaling.Precision(own, labels, temperature));
         })];
         double evidence = fits.Sum(fit => fit.Precision);
@@ -37,17 +37,16 @@ internal static class ExpertCalibration
     /// </summary>
     private static double Draw(double own, double common, double[] logits, int[] labels, double spread)
     {
+        double smoothing = TemperatureScaling.SmoothingFor(labels.Length);
         for (int halving = 0; halving < Halvings; halving++)
         {
             double middle = (own + common) / 2;
-            double slope = TemperatureScaling.SlopeByLog(logits, labels, spread * Math.Exp(middle), Smoothing(labels)) + Pull * (middle - common);
+            double slope = TemperatureScaling.SlopeByLog(logits, labels, spread * Math.Exp(middle), smoothing) + Pull * (middle - common);
             if (slope > 0 == own > common) own = middle;
             else common = middle;
         }
         return (own + common) / 2;
     }
-
-    private static double Smoothing(int[] labels) => 1.0 / (labels.Length + 2);
 
     /// <summary>The root mean square of logits [N,C], less each row's mean.</summary>
     public static double Spread(double[] logits, int classCount) => Math.Sqrt(logits.Chunk(classCount).Average(row =>

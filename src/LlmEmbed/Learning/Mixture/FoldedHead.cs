@@ -44,10 +44,10 @@ internal sealed record FoldedHead(LinearHead Head, FeatureLayout Layout, IReadOn
     /// <param name="tokens">The tokens of the same texts.</param>
     public FeatureMatrix Read(FeatureMatrix features, FeatureLayout layout, IReadOnlyList<TokenStates> tokens)
     {
-        ArrayFeatures read = new(new float[checked(features.Rows * Layout.FeatureCount)], features.Rows, Layout.FeatureCount);
-        foreach (FeatureView view in Layout.Views)
+        FeatureMatrix read = features.Allocate(features.Rows, Layout.FeatureCount);
+        for (int row = 0; row < features.Rows; row++)
         {
-            for (int row = 0; row < features.Rows; row++)
+            foreach (FeatureView view in Layout.Views)
             {
                 Span<float> target = read.RowTarget(row).Slice(view.Offset, view.Size);
                 if (view.Pooling == Pooling.Attention)

@@ -52,9 +52,6 @@ internal sealed record Mixture(
     /// </summary>
     public const double Doubt = 2;
 
-    /// <summary>[Rows], the log loss of each row that was held out.</summary>
-    public double[] RowLosses => TemperatureScaling.NegativeLogLikelihoods(Validation.Logits, Labels, Validation.Chosen.Temperature);
-
     /// <summary>Mixes trained experts.</summary>
     public static Mixture Of(MixtureTask task, IReadOnlyList<Expert> experts, CancellationToken cancellationToken)
     {

@@ -53,7 +53,8 @@ internal static class MixtureAccount
             double[] shares = [.. members.Select(i => experts[i].Share)];
             (List<double[]> own, int[] truth) = texts.Select(members, seen);
             double[] weights = areLearned ? MixtureWeights.Learn(own, truth, shares) : [.. shares.Select(share => share / shares.Sum())];
-            double temperature = TemperatureScaling.Fit(MixtureWeights.Mix(own, weights), truth, 1.0 / (truth.Length + 2));
+            double temperature = TemperatureScaling.Fit(
+                MixtureWeights.Mix(own, weights), truth, TemperatureScaling.SmoothingFor(truth.Length));
             (List<double[]> others, int[] labels) = texts.Select(members, [.. texts.Folds.Select(other => other == fold)]);
             double[] mixed = MixtureWeights.Mix(others, weights);
             int[] predicted = RowMaxima.IndexesOf<double>(mixed, mixed.Length / labels.Length);

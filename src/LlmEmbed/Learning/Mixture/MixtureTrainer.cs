@@ -1,5 +1,6 @@
 using System.Numerics.Tensors;
 using LlmEmbed.Evaluation;
+using LlmEmbed.Reading;
 
 namespace LlmEmbed.Learning;
 
@@ -33,7 +34,10 @@ internal static class MixtureTrainer
     /// <summary>The regression on the first set of views, whose folds are those of all experts.</summary>
     public static TrainedHead First(HeadTrainingData data, LearningPlan plan, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
     {
-        HeadTrainingData first = plan.ViewSets is [var views, ..] ? data.SelectViews(views) : data;
+        if (plan.ViewSets is not [var views, ..] || SameViews.Comparer.Equals(views, data.Layout.Keys))
+            return LogisticRegression.Train(data, plan, progress, cancellationToken) with { Layout = data.Layout };
+        HeadTrainingData first = data.SelectViews(views);
+        using FeatureMatrix _ = first.Features;
         return LogisticRegression.Train(first, plan, progress, cancellationToken) with { Layout = first.Layout };
     }
 
@@ -77,6 +81,6 @@ internal static class MixtureTrainer
     {
         double[] rest = [.. mixture.Validation.Logits];
         TensorPrimitives.MultiplyAdd(words.LogProbabilities, -words.Weight, rest, rest);
-        return TemperatureScaling.Fit(rest, mixture.Labels, Mixture.Doubt / (mixture.Labels.Length + 2));
+        return TemperatureScaling.Fit(rest, mixture.Labels, TemperatureScaling.SmoothingFor(mixture.Labels.Length, Mixture.Doubt));
     }
 }

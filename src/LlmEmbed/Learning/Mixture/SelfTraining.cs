@@ -41,7 +41,8 @@ internal static class SelfTraining
                 .. experts[false],
             ],
             cancellationToken);
-        (double excess, double error) = PairedLosses.Excess(mixed.RowLosses, mixture.RowLosses);
+        (double excess, double error) = PairedLosses.Excess(
+            mixed.Validation.RowLosses(task.Data.Labels), mixture.Validation.RowLosses(task.Data.Labels));
         bool isKept = excess <= error;
         SelfTrainingDecision decision = new(
             task.Data.Unlabelled!.Given,

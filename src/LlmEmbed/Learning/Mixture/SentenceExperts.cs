@@ -39,13 +39,18 @@ internal static class SentenceExperts
             Standardization = InProportion(Standardization.Of(part, task.Plan.Threads, cancellationToken)),
         };
         CrossValidation validation = LinearHeadTrainer.CrossValidate(part, options, cancellationToken)!;
+        part.Features.Dispose();
+        Lazy<LinearHead> onAll = new(() =>
+        {
+            HeadTrainingData again = task.Data.SelectViews([view]);
+            using FeatureMatrix _ = again.Features;
+            return LinearHeadTrainer.Train(again, options, progress: null, cancellationToken).Head;
+        });
         return new Expert(new ExpertFacts(Kind) { Backbone = view.Backbone, Depth = view.Depth, C = C }, share, validation.Logits)
         {
-            Linear = () => new LinearPart(OnAll(), part.Layout),
-            UnlabelledLogits = fold => task.UnlabelledLogits(fold is int held ? validation.FoldHeads[held] : OnAll(), part.Layout),
+            Linear = () => new LinearPart(onAll.Value, part.Layout),
+            UnlabelledLogits = fold => task.UnlabelledLogits(fold is int held ? validation.FoldHeads[held] : onAll.Value, part.Layout),
         };
-
-        LinearHead OnAll() => LinearHeadTrainer.Train(part, options, progress: null, cancellationToken).Head;
     }
 
     /// <summary>One scale for all channels: the root mean square of the length of centred vectors.</summary>

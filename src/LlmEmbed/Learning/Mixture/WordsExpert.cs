@@ -41,13 +41,12 @@ internal static class WordsExpert
         Dictionary<int, int> placeOf = rows.Index().ToDictionary(row => row.Item, row => row.Index);
         double[] logits = task.HeldOutLogits(
             (fold, row, target) => SparseLogisticRegression.Logits(features.Rows[placeOf[row]], parameters[fold], target));
+        Lazy<double[]> onAll = new(() => Fit(fold: null, LinearHeadTrainer.MeanOf(parameters)));
         return [new Expert(new ExpertFacts(Kind) { Terms = vectorizer.Terms.Count, C = C }, Share, logits)
         {
-            Words = factor => new LexicalHead(vectorizer, [.. OnAll().Select(value => (double)(float)(value * factor))], data.ClassCount),
-            UnlabelledLogits = fold => LogitsOf(data.Unlabelled!.Texts, fold is int held ? parameters[held] : OnAll()),
+            Words = factor => new LexicalHead(vectorizer, [.. onAll.Value.Select(value => (double)(float)(value * factor))], data.ClassCount),
+            UnlabelledLogits = fold => LogitsOf(data.Unlabelled!.Texts, fold is int held ? parameters[held] : onAll.Value),
         }];
-
-        double[] OnAll() => Fit(fold: null, LinearHeadTrainer.MeanOf(parameters));
 
         double[] LogitsOf(IReadOnlyList<string> unlabelled, double[] fitted)
         {

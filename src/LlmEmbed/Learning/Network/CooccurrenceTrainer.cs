@@ -99,7 +99,9 @@ internal sealed class CooccurrenceTrainer : IDisposable
         progress?.Report(new WorkProgress(Stage, epoch, epoch, "epochs"));
 
         if (best.Epoch > 0) Restore(best.Values);
-        double temperature = best.Epoch > 0 ? TemperatureScaling.Fit(best.Logits, heldOutLabels, smoothing: 1.0 / (heldOut.Length + 2)) : 1;
+        double temperature = best.Epoch > 0
+            ? TemperatureScaling.Fit(best.Logits, heldOutLabels, TemperatureScaling.SmoothingFor(heldOut.Length))
+            : 1;
         CooccurrenceHead head = new(_shape, _options, _standardization, _parameters);
         return new CooccurrenceTraining(head, best.Epoch > 0 ? best.Epoch : epoch, heldOut, best.Logits, temperature);
     }

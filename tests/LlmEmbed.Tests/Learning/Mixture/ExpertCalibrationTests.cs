@@ -53,6 +53,16 @@ public sealed class ExpertCalibrationTests
         Assert.All(ExpertCalibration.Temperatures([new double[120], new double[120]], labels), found => Assert.True(double.IsFinite(found)));
     }
 
+    /// <summary>Nothing is known of its temperature but that it is high, so that the common one must not be taken for it.</summary>
+    [Fact]
+    public void An_expert_on_noise_says_next_to_nothing_with_many_texts()
+    {
+        int[] labels = Labels(4000);
+        double[] noise = Expert([.. labels.Select((_, row) => row * 7 % 13 % 2)], factor: 1, seed: 5), one = Expert(labels, factor: 1, seed: 1);
+        double[] temperatures = ExpertCalibration.Temperatures([one, noise], labels);
+        Assert.InRange(temperatures[1] / temperatures[0], 5, double.MaxValue);
+    }
+
     [Fact]
     public void Logits_that_are_all_a_multiple_have_that_multiple_of_the_temperature()
     {

@@ -78,6 +78,20 @@ public sealed class FoldedHeadTests
         }
     }
 
+    [Fact]
+    public void Features_in_a_file_are_read_into_a_file()
+    {
+        using TemporaryFolder folder = new();
+        HeadTrainingData data = Data(2);
+        using FeatureMatrix mapped = new FeatureStorage(folder.Path, MemoryBytes: 0).Allocate(data.Rows, data.Features.Columns);
+        for (int row = 0; row < data.Rows; row++) data.Features.Row(row).CopyTo(mapped.RowTarget(row));
+        FoldedHead folded = FoldedHead.Of([(Reading(2, Other), 1), (Attending(2, "one", 7), 1)], Given);
+        using FeatureMatrix read = folded.Read(mapped, data.Layout, data.Tokens);
+        Assert.IsType<MappedFeatures>(read);
+        FeatureMatrix expected = folded.Read(data.Features, data.Layout, data.Tokens);
+        for (int row = 0; row < data.Rows; row++) Assert.Equal(expected.Row(row).ToArray(), read.Row(row).ToArray());
+    }
+
     private static FeatureMatrix FeaturesOf(LinearPart part, HeadTrainingData data)
     {
         if (part.Query is null) return data.SelectViews(part.Layout.Keys).Features;

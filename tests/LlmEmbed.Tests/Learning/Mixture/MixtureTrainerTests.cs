@@ -59,6 +59,19 @@ public sealed class MixtureTrainerTests
         Assert.Equal(6, trained.Read(data.Features, data.Layout, data.Tokens).Columns);
     }
 
+    /// <summary>Its weight is as good as any other, since it moves nothing.</summary>
+    [Fact]
+    public void An_expert_that_says_nothing_is_left_out_whatever_its_weight()
+    {
+        HeadTrainingData data = Mixed(60, 2, seed: 1);
+        MixtureTask task = MixtureProblems.TaskOf(data, new LearningPlan(new HeadOptions.Automatic()) { ViewSets = [[First]] });
+        Expert views = Assert.Single(ViewsExperts.Train(task, Cancellation));
+        Expert silent = new(new ExpertFacts("silent"), 1, new double[views.Logits.Length]);
+        Mixture mixture = Mixture.Of(task, [silent, views], Cancellation);
+        Assert.Equal([views], mixture.Kept.Select(member => member.Expert));
+        Assert.Equal(2, mixture.Tried.Count);
+    }
+
     [Fact]
     public void Labels_at_random_promise_no_accuracy_above_chance()
     {
