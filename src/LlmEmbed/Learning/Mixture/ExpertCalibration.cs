@@ -37,11 +37,11 @@ internal static class ExpertCalibration
     /// </summary>
     private static double Draw(double own, double common, double[] logits, int[] labels, double spread)
     {
-        double smoothing = TemperatureScaling.SmoothingFor(labels.Length);
+        (double target, double smoothing) = (common, TemperatureScaling.SmoothingFor(labels.Length));
         for (int halving = 0; halving < Halvings; halving++)
         {
             double middle = (own + common) / 2;
-            double slope = TemperatureScaling.SlopeByLog(logits, labels, spread * Math.Exp(middle), smoothing) + Pull * (middle - common);
+            double slope = TemperatureScaling.SlopeByLog(logits, labels, spread * Math.Exp(middle), smoothing) + Pull * (middle - target);
             if (slope > 0 == own > common) own = middle;
             else common = middle;
         }

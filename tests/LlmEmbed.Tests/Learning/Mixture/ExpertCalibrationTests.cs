@@ -53,6 +53,39 @@ public sealed class ExpertCalibrationTests
         Assert.All(ExpertCalibration.Temperatures([new double[120], new double[120]], labels), found => Assert.True(double.IsFinite(found)));
     }
 
+    /// <summary>
+    /// A second implementation: the least sum of log losses and of ten times half the squared distance to the common logarithm, on a grid.
+    /// </summary>
+    [Theory]
+    [InlineData(12)]
+    [InlineData(40)]
+    [InlineData(300)]
+    public void Each_has_the_temperature_with_the_least_loss_and_pull(int rows)
+    {
+        int[] labels = Labels(rows);
+        double[][] experts = [Expert(labels, 1, seed: 1), [.. Expert(labels, 1, seed: 2).Select((logit, i) => i / 2 % 3 == 1 ? -logit : logit)]];
+        double smoothing = 1.0 / (rows + 2);
+        double[] spreads = [.. experts.Select(own => ExpertCalibration.Spread(own, 2))];
+        double[] fitted = [.. experts.Select(own => TemperatureScaling.Fit(own, labels, smoothing))];
+        double[] precisions = [.. experts.Zip(fitted, (own, temperature) => TemperatureScaling.Precision(own, labels, temperature))];
+        double common = Enumerable.Range(0, 2).Sum(i => precisions[i] * Math.Log(fitted[i] / spreads[i])) / precisions.Sum();
+        double[] found = ExpertCalibration.Temperatures(experts, labels);
+        for (int i = 0; i < 2; i++)
+        {
+            double best = Enumerable.Range(-6000, 12_001).Select(step => step / 1000.0)
+                .MinBy(log => Loss(i, spreads[i] * Math.Exp(log), log - common));
+            Assert.Equal(best, Math.Log(found[i] / spreads[i]), 0.002);
+        }
+
+        double Loss(int expert, double temperature, double distance)
+        {
+            double[] logs = TemperatureScaling.LogProbabilities(experts[expert], 2, temperature);
+            double losses = labels.Index().Sum(
+                row => -(1 - smoothing / 2) * logs[2 * row.Index + row.Item] - smoothing / 2 * logs[2 * row.Index + 1 - row.Item]);
+            return losses + 10 * distance * distance / 2;
+        }
+    }
+
     /// <summary>Nothing is known of its temperature but that it is high, so that the common one must not be taken for it.</summary>
     [Fact]
     public void An_expert_on_noise_says_next_to_nothing_with_many_texts()
