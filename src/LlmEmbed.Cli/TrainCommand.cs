@@ -34,17 +34,8 @@ internal static class TrainCommand
         };
         Option<bool> skipOverlap = CommonOptions.SkipOverlap();
         Option<string> output = new("--output") { Description = "Folder for the classifier.", HelpName = "DIR", Required = true };
-        Option<string[]> backbones = CommonOptions.Backbones();
-        ReferenceArguments reference = new();
-        Option<HeadOptions?> head = CommonOptions.Head();
-        Option<TimeSpan?> budget = CommonOptions.Budget();
-        Option<FusionOperators?> fusion = CommonOptions.Fusion();
-        Option<ClassWeighting> classWeight = CommonOptions.Choice<ClassWeighting>(
-            "--class-weight", "none, balanced (every class counts the same, however rare), or auto: what cross-validation prefers. Default: auto.");
-        Option<bool> noWords = CommonOptions.NoWords();
-        Option<bool> noAttention = CommonOptions.NoAttention();
         Option<int?> examples = CommonOptions.Examples();
-        Option<int> seed = new("--seed") { Description = "Seed of every random choice. Default: 0.", HelpName = "N" };
+        TrainingArguments trainingArguments = new();
         ReportArguments report = new();
         LabeledTableArguments tableArguments = new();
         Option<bool> json = CommonOptions.Json();
@@ -52,12 +43,11 @@ internal static class TrainCommand
         RuntimeArguments runtimeArguments = new();
         ToolCommand command = new(terminal, "train", "Train a text classifier on labelled texts.")
         {
-            data, test, unlabelled, skipOverlap, output, examples, backbones, head, fusion, classWeight, noWords, noAttention, budget, seed,
+            data, test, unlabelled, skipOverlap, output, examples,
         };
         command.Files.Add(PathRole.Data, data, test, unlabelled);
         command.Files.Add(PathRole.Classifier, output);
-        command.Files.Add(PathRole.Model, backbones, new Recipe.Automatic().Backbones);
-        reference.AddTo(command);
+        trainingArguments.AddTo(command);
         encoderArguments.AddTo(command);
         runtimeArguments.AddTo(command);
         tableArguments.AddTo(command);
@@ -65,29 +55,11 @@ internal static class TrainCommand
         command.Add(json);
         command.Run((parsed, cancellationToken) =>
         {
-            EncoderOptions encoder = encoderArguments.Read(parsed);
-            ClassWeighting weighting = parsed.GetValue(classWeight);
-            HeadOptions headOptions = HeadOf(parsed.GetValue(head), weighting, usesWords: !parsed.GetValue(noWords), parsed.GetValue(fusion));
-            string[]? names = parsed.GetValue(backbones) is { Length: > 0 } given ? given : null;
-            Recipe recipe = reference.Read(
-                parsed,
-                encoder,
-                parsed.GetValue(fusion) ?? FusionOperators.Cooccurrence,
-                weighting,
-                encoderArguments.ForViews,
-                refused: [backbones, head, budget])
-                ?? (encoder.Views == ViewSelection.Default && encoder.PadTo is null
-                    ? Automatic(encoder, headOptions, names, !parsed.GetValue(noAttention), parsed.GetValue(budget))
-                    : Fixed(encoder, headOptions, names, parsed.GetValue(budget)));
-            if (parsed.GetValue(fusion) is not null && recipe is (Recipe.Automatic or Recipe.Fixed) && headOptions is not HeadOptions.Cooccurrence)
-                throw new WrongUsageException("--fusion belongs to --head cooccurrence and to the reference recipes; no other head fuses views.");
-            Recipe.Automatic? learner = parsed.GetValue(unlabelled) is null ? null : RequireLearner(recipe);
-            TrainingOptions options = new()
+            TrainingOptions options = trainingArguments.Read(parsed, encoderArguments) with
             {
-                Recipe = recipe,
-                Seed = parsed.GetValue(seed),
                 HeldOutShare = parsed.GetValue(test) is null ? HeldOutShare : 0,
             };
+            Recipe.Automatic? learner = parsed.GetValue(unlabelled) is null ? null : RequireLearner(options.Recipe);
             if (parsed.GetValue(skipOverlap) && parsed.GetValue(test) is null)
                 throw new WrongUsageException(
                     "--skip-overlap belongs to --test: without it texts that overlap are held out together as far as possible.");
@@ -102,7 +74,7 @@ internal static class TrainCommand
             if (parsed.GetValue(unlabelled) is string others)
                 options = options with { Recipe = learner! with { Unlabelled = tableArguments.ReadTexts(terminal, others, parsed) } };
             using OpenBackbones open = new(runtime);
-            Func<IReadOnlyList<string>, IReadOnlyList<int>> findEmpty = CommonOptions.EmptyTextsOf(terminal, recipe, open, cancellationToken);
+            Func<IReadOnlyList<string>, IReadOnlyList<int>> findEmpty = CommonOptions.EmptyTextsOf(terminal, options.Recipe, open, cancellationToken);
             UsedTexts used = UsedTexts.Of(training, badRows, findEmpty, isForTraining: true);
             UsedTexts? usedForTest = testing is null ? null : UsedTexts.Of(testing, badRows, findEmpty)
                 .ForClasses(terminal, training.Labels).Against(used, parsed.GetValue(skipOverlap));
@@ -120,51 +92,10 @@ internal static class TrainCommand
         return command;
     }
 
-    private static HeadOptions HeadOf(HeadOptions? head, ClassWeighting weighting, bool usesWords, FusionOperators? fusion) =>
-        ((head ?? new HeadOptions.Automatic()) with { ClassWeighting = weighting }) switch
-        {
-            HeadOptions.Automatic automatic => automatic with { UseWords = usesWords },
-            HeadOptions.Cooccurrence cooccurrence => cooccurrence with { Fusion = fusion ?? cooccurrence.Fusion },
-            HeadOptions other => other,
-        };
-
-    private static Recipe.Automatic Automatic(EncoderOptions encoder, HeadOptions head, string[]? backbones, bool usesAttention, TimeSpan? budget)
-    {
-        Recipe.Automatic recipe = new()
-        {
-            Head = head,
-            UseAttention = usesAttention,
-            Budget = budget,
-            Prompt = encoder.Prompt,
-            PromptName = encoder.PromptName,
-            MaxTokens = encoder.MaxTokens,
-            Precision = encoder.Precision,
-        };
-        return backbones is null ? recipe : recipe with { Backbones = backbones };
-    }
-
     /// <summary>The recipe, if it can learn from texts without labels.</summary>
     private static Recipe.Automatic RequireLearner(Recipe recipe) =>
         recipe is Recipe.Automatic { Budget: null, Head: HeadOptions.Automatic } learner ? learner : throw new WrongUsageException(
             "--unlabelled belongs to the automatic recipe and head: leave out --head, --depths, --pooling, --pad-to, --recipe and --budget.");
-
-    private static Recipe.Fixed Fixed(EncoderOptions encoder, HeadOptions head, string[]? backbones, TimeSpan? budget)
-    {
-        if (budget is not null)
-            throw new WrongUsageException(
-                "--budget cannot be given with --depths, --pooling or --pad-to: it keeps within a time by choosing less to read.");
-        Recipe.Fixed recipe = new()
-        {
-            Head = head,
-            Views = encoder.Views,
-            PadTo = encoder.PadTo,
-            Prompt = encoder.Prompt,
-            PromptName = encoder.PromptName,
-            MaxTokens = encoder.MaxTokens,
-            Precision = encoder.Precision,
-        };
-        return backbones is null ? recipe : recipe with { Backbones = backbones };
-    }
 
     private static TrainingRun Run(
         UsedTexts training,
