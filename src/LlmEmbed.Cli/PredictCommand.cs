@@ -57,8 +57,7 @@ internal static partial class PredictCommand
             // Found before the output is opened: a wrong name must not empty a file.
             int column = table is null ? 0 : table.TextColumn(tableArguments.TextColumn(parsed));
             if (table is not null && parsed.GetValue(data) is not null) TableText.PrintDescription(terminal, table.Describe(column));
-            PredictionColumns columns = PredictionColumns.Choose(
-                table, classifier.Labels, parsed.GetValue(all) ? classifier.Labels.Count : parsed.GetValue(top), parsed.GetValue(all));
+            PredictionColumns columns = new(table?.Columns ?? ["text"], classifier.Labels, parsed.GetValue(top) ?? 1, parsed.GetValue(all));
             using TableWriter writer = OpenOutput(terminal, parsed.GetRequiredValue(output), parsed.GetValue(outputFormat), table, columns.Names);
             PredictionCounts counts = new();
             if (table is null)

@@ -11,10 +11,10 @@ namespace LlmEmbed.Data;
 internal static class Compression
 {
     /// <summary>The compressed forms that are read, by the bytes with which they begin.</summary>
-    private static readonly (string Name, byte[] Magic, string[] Extensions, Func<Stream, bool, Stream> Unpack)[] Read =
+    private static readonly (string Name, byte[] Magic, string[] Extensions, Func<Stream, Stream> Unpack)[] Read =
     [
-        ("gzip", [0x1F, 0x8B], [".gz", ".gzip"], (input, keepsOpen) => new GZipStream(input, CompressionMode.Decompress, keepsOpen)),
-        ("zstd", [0x28, 0xB5, 0x2F, 0xFD], [".zst", ".zstd"], (input, keepsOpen) => new DecompressionStream(input, leaveOpen: keepsOpen)),
+        ("gzip", [0x1F, 0x8B], [".gz", ".gzip"], input => new GZipStream(input, CompressionMode.Decompress)),
+        ("zstd", [0x28, 0xB5, 0x2F, 0xFD], [".zst", ".zstd"], input => new DecompressionStream(input, leaveOpen: false)),
     ];
 
     /// <summary>Files that are no text, by the bytes with which they begin.</summary>
@@ -56,21 +56,26 @@ internal static class Compression
         return null;
     }
 
-    /// <summary>The content of an input, and the name of its compression, or null if it is not compressed.</summary>
+    /// <summary>
+    /// The content of an input, and the name of its compression, or null if it is not compressed. The input stays open when its content is closed.
+    /// </summary>
     /// <exception cref="LlmEmbedException">The input is of a kind that is not read.</exception>
-    public static (Stream Content, string? Name) Unpack(Stream input, TableSource source, bool keepsOpen)
+    public static (Stream Content, string? Name) Unpack(Stream input, TableSource source)
     {
-        HeadStream content = new(input, keepsOpen);
+        HeadStream content = new(input);
         if (GitLfsPointer.ProblemOf(content.Head) is string pointer) throw source.Error(pointer);
         foreach ((byte[] magic, string problem) in Refused)
             if (content.Head.StartsWith(magic)) throw source.Error(problem);
-        foreach ((string name, byte[] magic, _, Func<Stream, bool, Stream> unpack) in Read)
-            if (content.Head.StartsWith(magic)) return (unpack(content, false), name);
+        foreach ((string name, byte[] magic, _, Func<Stream, Stream> unpack) in Read)
+            if (content.Head.StartsWith(magic)) return (unpack(content), name);
         return (content, null);
     }
 
-    /// <summary>A stream whose first bytes can be looked at before they are read.</summary>
-    private sealed class HeadStream(Stream input, bool keepsOpen) : ForwardStream
+    /// <summary>The bytes of an input as they are. The input stays open when they are closed.</summary>
+    public static Stream KeepOpen(Stream input) => new HeadStream(input);
+
+    /// <summary>A stream whose first bytes can be looked at before they are read. It does not close the one beneath it.</summary>
+    private sealed class HeadStream(Stream input) : ForwardStream
     {
         private readonly byte[] _head = new byte[64];
         private int _headLength = -1;
@@ -94,12 +99,6 @@ internal static class Compression
             rest[..count].CopyTo(buffer);
             _next += count;
             return count;
-        }
-
-        protected override void Dispose(bool disposing)
-        {
-            if (disposing && !keepsOpen) input.Dispose();
-            base.Dispose(disposing);
         }
 
         /// <summary>Reads the head. A failure is left to the next read, which knows the line.</summary>

@@ -65,7 +65,7 @@ internal readonly record struct CsvDialect(char Separator, bool HasQuotes)
     public static char? SkipSeparatorLine(Utf8Stream text)
     {
         ReadOnlySpan<byte> head = text.Peek();
-        int mark = head.StartsWith("\uFEFF"u8) ? 3 : 0;
+        int mark = head.StartsWith(Utf8Stream.ByteOrderMark) ? Utf8Stream.ByteOrderMark.Length : 0;
         ReadOnlySpan<byte> line = head[mark..];
         int end = line.IndexOfAny((byte)'\n', (byte)'\r');
         if (end < 0) return null;
@@ -94,7 +94,7 @@ internal readonly record struct CsvDialect(char Separator, bool HasQuotes)
     private static bool IsSound(TableInput input, CsvDialect dialect)
     {
         bool isSound = true;
-        using Utf8Stream text = input.OpenText(keepsOpen: true);
+        using Utf8Stream text = input.OpenText();
         SkipSeparatorLine(text);
         using CsvReader csv = dialect.Open(text, _ => isSound = false);
         int columns = 0;

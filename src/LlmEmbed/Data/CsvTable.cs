@@ -9,10 +9,13 @@ namespace LlmEmbed.Data;
 /// </summary>
 internal sealed class CsvRows : ITableRows
 {
-    private readonly CsvReader _csv;
+    private readonly TableInput _input;
+    private readonly Utf8Stream _beginning;
     private readonly CsvDialect _dialect;
     private readonly TableSource _source;
-    private readonly int _linesBefore; // 1 if a line before the header tells the separator
+    private CsvReader _csv;
+    private long _linesBefore; // those that CsvHelper was not given: 1 if a line before the header tells the separator
+    private long _bytesBefore;
     private bool _isAtFirstRow;
     private (int Rows, long FirstLine, long LastLine) _swallowed;
 
@@ -20,17 +23,20 @@ internal sealed class CsvRows : ITableRows
     /// <param name="own">The separator after which the format is named.</param>
     public CsvRows(TableInput input, char own)
     {
-        _source = input.Source;
+        (_input, _source) = (input, input.Source);
         Utf8Stream text = input.OpenText();
         char? said = CsvDialect.SkipSeparatorLine(text);
         _linesBefore = said is null ? 0 : 1;
         _dialect = CsvDialect.Recognize(input, text, said, own);
         if (input.CanRestart)
         {
+            text.Dispose();
             text = input.OpenText();
             CsvDialect.SkipSeparatorLine(text);
         }
-        _csv = _dialect.Open(text, record => throw BrokenQuotes(record));
+        _bytesBefore = text.Offset;
+        _beginning = text;
+        _csv = Open(text);
         Layout = new TableLayout(input.Options.Format!)
         {
             Separator = _dialect.Separator,
@@ -64,6 +70,17 @@ internal sealed class CsvRows : ITableRows
 
     private long LineNumber => _csv.LineNumber + _linesBefore;
 
+    private long Offset => _csv.ByteOffset + _bytesBefore;
+
+    public void GoTo(TablePosition position)
+    {
+        Utf8Stream text = _input.OpenText(position, _beginning);
+        _csv.Dispose();
+        (_linesBefore, _bytesBefore) = (position.LineNumber - 1, text.Offset);
+        _csv = Open(text);
+        _isAtFirstRow = false;
+    }
+
     public IEnumerable<TableRow> Read()
     {
         while (_isAtFirstRow || Advance())
@@ -73,16 +90,19 @@ internal sealed class CsvRows : ITableRows
             {
                 yield return TableRow.Unreadable(
                     LineNumber,
+                    Offset,
                     $"the row has {_csv.FieldCount} fields, the header {Columns.Count} ({Layout}). " +
                     "A field that holds separators, quotes or line breaks must be quoted.");
                 continue;
             }
             if (_dialect.LooksLikeRows(_csv.RawRecord, Columns.Count)) NoteSwallowedRows();
-            yield return new TableRow(LineNumber, Fields());
+            yield return new TableRow(LineNumber, Fields()) { Offset = Offset };
         }
     }
 
     public void Dispose() => _csv.Dispose();
+
+    private CsvReader Open(Utf8Stream text) => _dialect.Open(text, record => throw BrokenQuotes(record));
 
     private void NoteSwallowedRows()
     {

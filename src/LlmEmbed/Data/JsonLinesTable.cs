@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using LlmEmbed.Files;
@@ -17,25 +16,28 @@ internal sealed class JsonLinesRows : ITableRows
 
     private const int HeadCharacters = 1 << 20;
 
-    private readonly RecordReader _records;
+    private readonly TableInput _input;
+    private readonly Utf8Stream _beginning;
+    private RecordReader _records;
     private readonly List<JsonRecord> _head = [];
     private readonly Dictionary<string, int> _columnIndex;
     private readonly Dictionary<string, (int Records, long FirstLine)> _laterKeys = new(StringComparer.Ordinal);
 
-    public JsonLinesRows(Utf8Stream input, TableSource source)
+    public JsonLinesRows(TableInput input)
     {
-        _records = new RecordReader(input);
+        (_input, _beginning) = (input, input.OpenText());
+        _records = new RecordReader(new TextLines(_beginning));
         for (int characters = 0; _head.Count < HeadRecords && characters < HeadCharacters && _records.Next() is { } record;)
         {
             _head.Add(record);
             characters += record.Length;
         }
-        if (_head.Count == 0) throw source.Error("the file is empty, expected a JSON object per line.");
-        if (_head.All(record => record.Problem is not null)) throw source.Error(_head[0].LineNumber, _head[0].Problem!);
+        if (_head.Count == 0) throw input.Source.Error("the file is empty, expected a JSON object per line.");
+        if (_head.All(record => record.Problem is not null)) throw input.Source.Error(_head[0].LineNumber, _head[0].Problem!);
         HeaderLine = _head[0].LineNumber;
         Columns = [.. _head.SelectMany(record => record.Properties).Select(property => property.Key).Distinct(StringComparer.Ordinal)];
         _columnIndex = Columns.Index().ToDictionary(column => column.Item, column => column.Index, StringComparer.Ordinal);
-        Layout = new TableLayout(TableFormat.JsonLines) { Compression = input.Compression };
+        Layout = new TableLayout(TableFormat.JsonLines) { Compression = _beginning.Compression };
     }
 
     public IReadOnlyList<string> Columns { get; }
@@ -45,6 +47,14 @@ internal sealed class JsonLinesRows : ITableRows
     public TableLayout Layout { get; }
 
     public IEnumerable<TableNote> Notes => _laterKeys.Count == 0 ? [] : [new TableNote(TableNoteKind.LaterKeys, DescribeLaterKeys())];
+
+    public void GoTo(TablePosition position)
+    {
+        Utf8Stream text = _input.OpenText(position, _beginning);
+        _records.Dispose();
+        _records = new RecordReader(new TextLines(text, position.LineNumber));
+        _head.Clear();
+    }
 
     public IEnumerable<TableRow> Read()
     {
@@ -57,14 +67,14 @@ internal sealed class JsonLinesRows : ITableRows
 
     private TableRow Row(JsonRecord record)
     {
-        if (record.Problem is not null) return TableRow.Unreadable(record.LineNumber, record.Problem);
+        if (record.Problem is not null) return TableRow.Unreadable(record.LineNumber, record.Offset, record.Problem);
         TableValue[] fields = new TableValue[Columns.Count];
         foreach ((string name, TableValue value) in record.Properties)
         {
             if (_columnIndex.TryGetValue(name, out int column)) fields[column] = value;
             else _laterKeys[name] = _laterKeys.TryGetValue(name, out var known) ? (known.Records + 1, known.FirstLine) : (1, record.LineNumber);
         }
-        return new TableRow(record.LineNumber, fields);
+        return new TableRow(record.LineNumber, fields) { Offset = record.Offset };
     }
 
     private string DescribeLaterKeys()
@@ -78,39 +88,36 @@ internal sealed class JsonLinesRows : ITableRows
     }
 
     /// <summary>One line that is not blank: the properties of its object, or why it is none.</summary>
-    private sealed record JsonRecord(long LineNumber, int Length, IReadOnlyList<KeyValuePair<string, TableValue>> Properties, string? Problem = null);
+    private sealed record JsonRecord(
+        long LineNumber, long Offset, int Length, IReadOnlyList<KeyValuePair<string, TableValue>> Properties, string? Problem = null);
 
     /// <summary>Reads one record after the other.</summary>
-    private sealed class RecordReader(Utf8Stream input) : IDisposable
+    private sealed class RecordReader(TextLines lines) : IDisposable
     {
         private static readonly JsonDocumentOptions Options = new() { AllowDuplicateProperties = false };
 
-        private readonly StreamReader _lines = new(input, Encoding.UTF8);
-        private long _lineNumber;
-
         public JsonRecord? Next()
         {
-            while (_lines.ReadLine() is string line)
-            {
-                _lineNumber++;
-                if (!string.IsNullOrWhiteSpace(line)) return Parse(Utf8Stream.Restore(line));
-            }
+            while (lines.Next() is string line)
+                if (!string.IsNullOrWhiteSpace(line)) return Parse(line);
 
             return null;
         }
 
-        public void Dispose() => _lines.Dispose();
+        public void Dispose() => lines.Dispose();
 
         private JsonRecord Parse(string line)
         {
-            JsonRecord Unreadable(string problem) => new(_lineNumber, line.Length, [], problem);
+            JsonRecord Record(IReadOnlyList<KeyValuePair<string, TableValue>> properties, string? problem = null) =>
+                new(lines.LineNumber, lines.Offset, line.Length, properties, problem);
+            JsonRecord Unreadable(string problem) => Record([], problem);
 
             string shown = TableSource.Shorten(line);
             try
             {
                 JsonElement item = JsonElement.Parse(line, Options);
                 if (item.ValueKind == JsonValueKind.Object)
-                    return new(_lineNumber, line.Length, [.. item.EnumerateObject().Select(one => KeyValuePair.Create(one.Name, Value(one.Value)))]);
+                    return Record([.. item.EnumerateObject().Select(one => KeyValuePair.Create(one.Name, Value(one.Value)))]);
                 string kind = item.ValueKind.ToString().ToLowerInvariant();
                 return Unreadable($"this is a JSON {kind} ({shown}), expected an object such as {{\"text\": \"...\"}}.{ForArrays(line)}");
             }
@@ -126,7 +133,7 @@ internal sealed class JsonLinesRows : ITableRows
         }
 
         /// <summary>What to do if the file holds one array of all records.</summary>
-        private string ForArrays(string line) => _lineNumber == 1 && line.StartsWith('[')
+        private string ForArrays(string line) => lines.LineNumber == 1 && line.StartsWith('[')
             ? " If the file is one array of objects, write each object on a line of its own (jq -c '.[]' does)."
             : "";
 

@@ -32,6 +32,7 @@ internal sealed class ParquetRows : ITableRows
     private readonly DataField[] _fields;
     private readonly TableSource _source;
     private readonly OrderedDictionary<string, string> _unread = []; // by the name of the column, why it was left alone
+    private long _firstRow; // from 0
 
     private ParquetRows(ParquetReader parquet, IReadOnlyList<Field> fields, TableSource source)
     {
@@ -68,15 +69,25 @@ internal sealed class ParquetRows : ITableRows
 
     public string? WhyUnread(string column) => _unread.GetValueOrDefault(column);
 
+    public void GoTo(TablePosition position) => _firstRow = position.Row;
+
     public IEnumerable<TableRow> Read()
     {
-        long row = 0;
-        for (int group = 0; group < _parquet.RowGroupCount; group++)
+        long groupStart = 0;
+        for (int index = 0; index < _parquet.RowGroupCount; index++)
         {
-            TableValue[][] columns = ReadGroup(group);
-            for (int item = 0; item < columns[0].Length; item++)
-                yield return new TableRow(++row, Array.ConvertAll(columns, column => column[item]));
+            using ParquetRowGroupReader group = OpenGroup(index);
+            long groupEnd = groupStart + group.RowCount;
+            if (groupEnd > _firstRow)
+            {
+                TableValue[][] columns = Array.ConvertAll(_fields, field => ReadColumn(group, field));
+                for (long row = Math.Max(groupStart, _firstRow); row < groupEnd; row++)
+                    yield return new TableRow(row + 1, Array.ConvertAll(columns, column => column[row - groupStart]));
+            }
+            groupStart = groupEnd;
         }
+        if (groupStart < _firstRow)
+            throw _source.Error($"the file ends after {groupStart:N0} rows; row {_firstRow + 1:N0} was found in it before. Has it been replaced?");
     }
 
     public void Dispose() => _parquet.DisposeAsync().AsTask().GetAwaiter().GetResult();
@@ -103,15 +114,13 @@ internal sealed class ParquetRows : ITableRows
         if (trailer[0] != 0) throw source.Error("the file is damaged: its description does not end where it should.");
     }
 
-    private TableValue[][] ReadGroup(int index)
+    private ParquetRowGroupReader OpenGroup(int index)
     {
-        using ParquetRowGroupReader group = Guard(_source, () => _parquet.OpenRowGroupReader(index));
-        if (group.RowCount is < 0 or > MaxGroupRows)
-        {
-            throw _source.Error(
-                $"row group {index} claims {group.RowCount} rows; up to {MaxGroupRows} can be read. Write the file with smaller row groups.");
-        }
-        return Array.ConvertAll(_fields, field => ReadColumn(group, field));
+        ParquetRowGroupReader group = Guard(_source, () => _parquet.OpenRowGroupReader(index));
+        if (group.RowCount is >= 0 and <= MaxGroupRows) return group;
+        group.Dispose();
+        throw _source.Error(
+            $"row group {index} claims {group.RowCount} rows; up to {MaxGroupRows} can be read. Write the file with smaller row groups.");
     }
 
     private TableValue[] ReadColumn(ParquetRowGroupReader group, DataField field)

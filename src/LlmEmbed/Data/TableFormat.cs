@@ -32,7 +32,7 @@ public sealed class TableFormat
 
     /// <summary>One JSON object on each line. The columns are the keys of the first 1,000 objects.</summary>
     public static TableFormat JsonLines { get; } = new(
-        "jsonl", [".jsonl", ".ndjson", ".json"], input => new JsonLinesRows(input.OpenText(), input.Source))
+        "jsonl", [".jsonl", ".ndjson", ".json"], input => new JsonLinesRows(input))
     {
         Write = (output, columns) => new JsonLinesOutput(output, columns),
     };
@@ -41,7 +41,7 @@ public sealed class TableFormat
     public static TableFormat Parquet { get; } = new("parquet", [".parquet"], ParquetRows.Open) { IsText = false };
 
     /// <summary>One text on each line and nothing else. Its only column is called <c>text</c>. It can be read only.</summary>
-    public static TableFormat Lines { get; } = new("lines", [".txt"], input => new LinesRows(input.OpenText()));
+    public static TableFormat Lines { get; } = new("lines", [".txt"], input => new LinesRows(input));
 
     /// <summary>All formats.</summary>
     public static IReadOnlyList<TableFormat> All { get; } = [Csv, Tsv, JsonLines, Parquet, Lines];
@@ -119,6 +119,9 @@ internal interface ITableRows : IDisposable
 
     /// <summary>Why a column of the file is not among <see cref="Columns"/>, or its values are missing; null if neither is so.</summary>
     string? WhyUnread(string column) => null;
+
+    /// <summary>Makes <see cref="Read"/> begin at a row that is not the first, before anything is read. The input must be able to restart.</summary>
+    void GoTo(TablePosition position);
 
     IEnumerable<TableRow> Read();
 }

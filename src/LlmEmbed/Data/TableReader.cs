@@ -15,18 +15,18 @@ namespace LlmEmbed.Data;
 /// </example>
 public sealed class TableReader : IDisposable
 {
-    private readonly TableSource _source;
+    private readonly TableInput _input;
     private readonly ITableRows _rows;
     private bool _isStarted;
 
-    private TableReader(TableSource source, ITableRows rows)
+    private TableReader(TableInput input, ITableRows rows)
     {
-        source.CheckColumns(rows.Columns, rows.HeaderLine);
-        (_source, _rows) = (source, rows);
+        input.Source.CheckColumns(rows.Columns, rows.HeaderLine);
+        (_input, _rows) = (input, rows);
     }
 
     /// <summary>The path as it was given, or "standard input" for every stream.</summary>
-    public string Source => _source.Name;
+    public string Source => _input.Source.Name;
 
     /// <summary>The format, and what was found out about separator, quotes and compression.</summary>
     public TableLayout Layout => _rows.Layout;
@@ -122,7 +122,11 @@ public sealed class TableReader : IDisposable
     }
 
     /// <summary>Closes the file.</summary>
-    public void Dispose() => _rows.Dispose();
+    public void Dispose()
+    {
+        _rows.Dispose();
+        _input.Raw.Dispose();
+    }
 
     /// <summary>As <see cref="ColumnIndex"/>, but null if there is no such column.</summary>
     internal int? FindColumn(string name)
@@ -138,9 +142,9 @@ public sealed class TableReader : IDisposable
         throw Error($"the columns {names} differ only by case; say which with exactly that name.");
     }
 
-    internal LlmEmbedException Error(string problem) => _source.Error(problem);
+    internal LlmEmbedException Error(string problem) => _input.Source.Error(problem);
 
-    internal LlmEmbedException Error(long lineNumber, string problem) => _source.Error(lineNumber, problem);
+    internal LlmEmbedException Error(long lineNumber, string problem) => _input.Source.Error(lineNumber, problem);
 
     /// <summary>The columns as messages list them, and what else the separator could be if there is only one.</summary>
     internal string ColumnList()
@@ -164,9 +168,27 @@ public sealed class TableReader : IDisposable
     /// <summary>All rows, with those that cannot be read.</summary>
     internal IEnumerable<TableRow> AllRows()
     {
+        Start();
+        return AtLeastOne();
+    }
+
+    /// <summary>
+    /// The rows that <see cref="AllRows"/> gives from a row of this file onwards; maybe none. Of a file that is not compressed, only the rows from
+    /// there on and what tells the columns are read. Notes are about the rows that are read.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The rows have been asked for before, or the table comes through a pipe.</exception>
+    internal IEnumerable<TableRow> AllRowsFrom(TablePosition position)
+    {
+        Start();
+        if (!_input.CanRestart) throw new InvalidOperationException("A table that comes through a pipe can be read from its beginning only.");
+        if (position.Row > 0) _rows.GoTo(position);
+        return _rows.Read();
+    }
+
+    private void Start()
+    {
         if (_isStarted) throw new InvalidOperationException("The rows of a table can be read once; open it again.");
         _isStarted = true;
-        return AtLeastOne();
     }
 
     private IEnumerable<TableRow> AtLeastOne()
@@ -201,7 +223,8 @@ public sealed class TableReader : IDisposable
                 throw source.Error(
                     $"separator, quotes and header belong to csv and tsv; the format here is {format}. Leave them out or give --format.");
             }
-            return new TableReader(source, format.Read(new TableInput(input, source, options)));
+            TableInput opened = new(input, source, options);
+            return new TableReader(opened, format.Read(opened));
         });
     }
 

@@ -7,11 +7,17 @@ namespace LlmEmbed.Data;
 /// <param name="Fields">One value for each column of the table.</param>
 public sealed record TableRow(long LineNumber, IReadOnlyList<TableValue> Fields)
 {
+    /// <summary>
+    /// The byte at which the row begins in the unpacked file, counted from its beginning with the byte order mark; -1 for a Parquet file, whose rows
+    /// begin nowhere.
+    /// </summary>
+    internal long Offset { get; init; } = -1;
+
     /// <summary>Why the row cannot be read, as a sentence that follows a colon; null if it can.</summary>
     internal string? Problem { get; private init; }
 
     /// <summary>A row that cannot be read, while the rows behind it can.</summary>
-    internal static TableRow Unreadable(long lineNumber, string problem) => new(lineNumber, []) { Problem = problem };
+    internal static TableRow Unreadable(long lineNumber, long offset, string problem) => new(lineNumber, []) { Offset = offset, Problem = problem };
 }
 
 /// <summary>

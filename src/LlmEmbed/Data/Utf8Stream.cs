@@ -19,6 +19,9 @@ internal sealed class Utf8Stream(Stream input, TableSource source) : ForwardStre
     /// </summary>
     public const int MaxLineBytes = 64 << 20;
 
+    /// <summary>With which the text may begin.</summary>
+    public static ReadOnlySpan<byte> ByteOrderMark => "\uFEFF"u8;
+
     /// <summary>Stands for a carriage return that ends no line. No text holds it, since a NUL byte is refused.</summary>
     private const char LoneReturn = '\0';
 
@@ -26,12 +29,16 @@ internal sealed class Utf8Stream(Stream input, TableSource source) : ForwardStre
     private int _next; // the first byte that has not been handed on
     private int _validEnd; // the end of the bytes that are proved
     private int _end; // the end of the bytes that are read; behind _validEnd lies at most one unfinished character or line end
+    private long _blockOffset; // where the block begins in the file
     private long _lineNumber = 1;
     private int _lineBytes;
     private bool? _endsLinesWithReturn; // null until the first block is read
 
     /// <summary>How the bytes were compressed, for example <c>gzip</c>; null if they were not.</summary>
     public string? Compression { get; init; }
+
+    /// <summary>Where the next byte lies in the unpacked file, counted from its beginning with the byte order mark.</summary>
+    public long Offset => _blockOffset + _next;
 
     public override int Read(Span<byte> buffer)
     {
@@ -58,15 +65,37 @@ internal sealed class Utf8Stream(Stream input, TableSource source) : ForwardStre
     /// <summary>What comes next, without taking it. At the beginning: the first line at least, if it is no longer than 64 KiB.</summary>
     public ReadOnlySpan<byte> Peek()
     {
-        if (_next == _validEnd) ReadBlock();
+        while (_next == _validEnd && ReadBlock())
+        {
+        }
         return _block.AsSpan(_next, _validEnd - _next);
     }
 
     /// <summary>Takes bytes of those that <see cref="Peek"/> gave.</summary>
     public void Skip(int count) => _next += count;
 
+    /// <summary>Reads bytes of the input, before any other is read, and leaves them aside unseen.</summary>
+    /// <returns>Whether there are that many.</returns>
+    public bool TrySkipUnread(long count)
+    {
+        while (count > 0 && ReadInput(_block.AsSpan(0, (int)Math.Min(count, _block.Length))) is > 0 and int read) count -= read;
+        return count == 0;
+    }
+
+    /// <summary>Makes this the text from a row onwards, at whose first byte the input is, of a file whose beginning was read before.</summary>
+    public void GoOn(TablePosition position, Utf8Stream beginning)
+    {
+        _endsLinesWithReturn = beginning._endsLinesWithReturn;
+        _lineNumber = position.LineNumber;
+        // The readers behind take a byte order mark for that of the file. With one before it, a row that begins with this character keeps it.
+        ByteOrderMark.CopyTo(_block);
+        _end = _validEnd = ByteOrderMark.Length;
+        _blockOffset = position.Offset - ByteOrderMark.Length;
+    }
+
     private bool ReadBlock()
     {
+        _blockOffset += _validEnd;
         int carried = _end - _validEnd;
         _block.AsSpan(_validEnd, carried).CopyTo(_block);
         (_next, _end) = (0, carried);
