@@ -9,6 +9,7 @@ namespace LlmEmbed.Data;
 internal sealed class TextLines(Utf8Stream text, long firstLine = 1) : IDisposable
 {
     private readonly ArrayBufferWriter<byte> _begun = new(); // the part of a line that lies in earlier blocks
+    private readonly char[] _characters = new char[4096];
     private bool _isBegun;
 
     /// <summary>The number of the line that <see cref="Next"/> gave last.</summary>
@@ -51,5 +52,12 @@ internal sealed class TextLines(Utf8Stream text, long firstLine = 1) : IDisposab
         return Decode(line);
     }
 
-    private static string Decode(ReadOnlySpan<byte> line) => Utf8Stream.Restore(Encoding.UTF8.GetString(line));
+    private string Decode(ReadOnlySpan<byte> line)
+    {
+        // GetString counts the characters before it decodes them, which a buffer makes needless.
+        string decoded = line.Length > _characters.Length
+            ? Encoding.UTF8.GetString(line)
+            : new string(_characters.AsSpan(0, Encoding.UTF8.GetChars(line, _characters)));
+        return Utf8Stream.Restore(decoded);
+    }
 }
