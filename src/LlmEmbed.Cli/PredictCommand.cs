@@ -25,12 +25,13 @@ internal static partial class PredictCommand
         TableArguments tableArguments = new();
         Option<string> output = new("--output")
         {
-            Description = "csv, tsv or jsonl file, which appears when it is complete; '-' is standard output, chunk by chunk (the default).",
+            Description =
+                "csv, tsv, jsonl or parquet file, which appears when it is complete; '-' is standard output, chunk by chunk (the default).",
             HelpName = "FILE",
             DefaultValueFactory = _ => "-",
         };
         Option<TableFormat?> outputFormat = CommonOptions.Format(
-            "--output-format", "csv, tsv or jsonl. Default: by the output's extension, jsonl for jsonl input, else csv.");
+            "--output-format", "csv, tsv, jsonl or parquet. Default: by the output's extension, jsonl for jsonl input, else csv.");
         Option<int?> top = CommonOptions.Count("--top", "K", "Also give the K most probable labels with their probabilities.");
         Option<bool> all = new("--all") { Description = "Also give the probability of every label." };
         RuntimeArguments runtimeArguments = new(keepsEmbeddings: false);
@@ -58,7 +59,7 @@ internal static partial class PredictCommand
             int column = table is null ? 0 : table.TextColumn(tableArguments.TextColumn(parsed));
             if (table is not null && parsed.GetValue(data) is not null) TableText.PrintDescription(terminal, table.Describe(column));
             PredictionColumns columns = new(table?.Columns ?? ["text"], classifier.Labels, parsed.GetValue(top) ?? 1, parsed.GetValue(all));
-            using TableWriter writer = OpenOutput(terminal, parsed.GetRequiredValue(output), parsed.GetValue(outputFormat), table, columns.Names);
+            using TableWriter writer = OpenOutput(terminal, parsed.GetRequiredValue(output), parsed.GetValue(outputFormat), table, columns);
             PredictionCounts counts = new();
             if (table is null)
             {
@@ -75,7 +76,7 @@ internal static partial class PredictCommand
             {
                 terminal.Error.WriteLine(
                     $"llmembed: {writer.ReplacedCharacters:N0} characters U+0000, which csv and tsv cannot hold, were written as U+FFFD; " +
-                    "--output-format jsonl keeps them.");
+                    "--output-format jsonl or parquet keeps them.");
             }
             if (table is not null) TableText.PrintNotes(terminal, table.Source, table.Notes);
             return ExitCode.Success;
@@ -128,11 +129,11 @@ internal static partial class PredictCommand
         terminal.OpenTable(path ?? "-", arguments.Read(parsed, path is null or "-" ? TableFormat.Lines : null));
 
     private static TableWriter OpenOutput(
-        Terminal terminal, string path, TableFormat? format, TableReader? table, IReadOnlyList<string> columns)
+        Terminal terminal, string path, TableFormat? format, TableReader? table, PredictionColumns columns)
     {
-        if (!CommandFiles.IsStandardOutput(terminal, path)) return TableWriter.Create(path, columns, format);
+        if (!CommandFiles.IsStandardOutput(terminal, path)) return TableWriter.Create(path, columns.Names, format, columns.Numbers);
         TableFormat ofInput = table?.Layout.Format == TableFormat.JsonLines ? TableFormat.JsonLines : TableFormat.Csv;
-        return TableWriter.Create(terminal.OpenOutput(), columns, format ?? ofInput);
+        return TableWriter.Create(terminal.OpenOutput(), columns.Names, format ?? ofInput, columns.Numbers);
     }
 
     /// <summary>Rows that deserve a word at the end.</summary>

@@ -197,3 +197,149 @@ internal sealed class ParquetRows : ITableRows
         }
     }
 }
+
+/// <summary>
+/// Writes Apache Parquet, packed with Snappy, which every program reads: columns of texts, and of doubles for numbers. Every value may be missing.
+/// Rows are collected until they make a group, so that memory does not grow with the table.
+/// </summary>
+internal sealed class ParquetOutput : ITableOutput
+{
+    private const int GroupRows = 100_000;
+
+    private const int GroupCharacters = 32 << 20;
+
+    private readonly CountedStream _output;
+    private readonly ParquetColumn[] _columns;
+    private readonly ParquetWriter _parquet;
+    private int _rows;
+    private long _characters;
+
+    public ParquetOutput(Stream output, IReadOnlyList<string> columns, IReadOnlyCollection<string> numbers)
+    {
+        _output = new CountedStream(output);
+        _columns = [.. columns.Select(name => numbers.Contains(name, StringComparer.Ordinal) ? (ParquetColumn)new Numbers(name) : new Texts(name))];
+        ParquetSchema schema = new(_columns.Select(column => column.Field));
+        _parquet = ParquetWriter.CreateAsync(schema, _output, new ParquetOptions { CompressionMethod = CompressionMethod.Snappy })
+            .GetAwaiter().GetResult();
+    }
+
+    public void Write(ReadOnlySpan<TableValue> fields)
+    {
+        for (int column = 0; column < fields.Length; column++) _columns[column].Add(fields[column].Text);
+        foreach (TableValue field in fields) _characters += field.Text?.Length ?? 0;
+        if (++_rows == GroupRows || _characters >= GroupCharacters) WriteGroup();
+    }
+
+    public void Flush() => _output.Flush();
+
+    public void Complete()
+    {
+        if (_rows > 0) WriteGroup();
+        _parquet.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        Flush();
+    }
+
+    public void Dispose() => _output.Dispose();
+
+    private void WriteGroup()
+    {
+        using (ParquetRowGroupWriter group = _parquet.CreateRowGroup())
+            foreach (ParquetColumn column in _columns) column.WriteTo(group).GetAwaiter().GetResult();
+        (_rows, _characters) = (0, 0);
+    }
+
+    /// <summary>The values of a column that are not written yet.</summary>
+    private abstract class ParquetColumn(DataField field)
+    {
+        public DataField Field { get; } = field;
+
+        public abstract void Add(string? text);
+
+        /// <summary>Writes the values, and is empty then.</summary>
+        public abstract Task WriteTo(ParquetRowGroupWriter group);
+    }
+
+    private sealed class Texts(string name) : ParquetColumn(new DataField<string>(name))
+    {
+        private readonly List<string?> _values = [];
+
+        public override void Add(string? text) => _values.Add(text);
+
+        public override async Task WriteTo(ParquetRowGroupWriter group)
+        {
+            await group.WriteAsync(Field, _values!).ConfigureAwait(false);
+            _values.Clear();
+        }
+    }
+
+    private sealed class Numbers(string name) : ParquetColumn(new DataField<double?>(name))
+    {
+        private readonly List<double?> _values = [];
+
+        public override void Add(string? text) =>
+            _values.Add(
+                text is null ? null
+                : double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number
+                : throw new ArgumentException($"The column '{Field.Name}' holds numbers; '{TableSource.Shorten(text)}' is none.", nameof(text)));
+
+        public override async Task WriteTo(ParquetRowGroupWriter group)
+        {
+            await group.WriteAsync<double>(Field, _values.ToArray()).ConfigureAwait(false);
+            _values.Clear();
+        }
+    }
+
+    /// <summary>Tells Parquet.Net where it is in a stream that may not know it itself, such as a pipe.</summary>
+    private sealed class CountedStream(Stream output) : Stream
+    {
+        private long _written;
+
+        public override bool CanRead => false;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => _written;
+
+        public override long Position
+        {
+            get => _written;
+            set => throw new NotSupportedException();
+        }
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            output.Write(buffer);
+            _written += buffer.Length;
+        }
+
+        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            Write(buffer.Span);
+            return ValueTask.CompletedTask;
+        }
+
+        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
+        {
+            Write(buffer.AsSpan(offset, count));
+            return Task.CompletedTask;
+        }
+
+        public override void Flush() => output.Flush();
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing) output.Dispose();
+            base.Dispose(disposing);
+        }
+    }
+}

@@ -6,7 +6,7 @@ namespace LlmEmbed.Data;
 /// <example>
 /// <code>
 /// PredictionColumns columns = new(table.Columns, classifier.Labels, top: 3);
-/// using TableWriter output = TableWriter.Create("predictions.csv", columns.Names);
+/// using TableWriter output = TableWriter.Create("predictions.parquet", columns.Names, numbers: columns.Numbers);
 /// output.Write([.. row.Fields, .. columns.Values(prediction)]);
 /// </code>
 /// </example>
@@ -25,26 +25,35 @@ public sealed class PredictionColumns
         ArgumentNullException.ThrowIfNull(inputNames);
         ArgumentNullException.ThrowIfNull(labels);
         (_labels, _ranks, _hasAll) = (labels, all ? 1 : Math.Min(top, labels.Count), all);
-        List<string> names = [.. inputNames];
+        List<string> names = [.. inputNames], numbers = [];
         Add("predicted_label");
-        Add("probability");
+        AddNumber("probability");
         for (int rank = 2; rank <= _ranks; rank++)
         {
             Add($"label_{rank}");
-            Add($"probability_{rank}");
+            AddNumber($"probability_{rank}");
         }
-        if (all) foreach (string label in labels) Add($"p({label})");
-        Names = names;
+        if (all) foreach (string label in labels) AddNumber($"p({label})");
+        (Names, Numbers) = (names, numbers);
 
         void Add(string name)
         {
             while (names.Contains(name, StringComparer.Ordinal)) name += "_";
             names.Add(name);
         }
+
+        void AddNumber(string name)
+        {
+            Add(name);
+            numbers.Add(names[^1]);
+        }
     }
 
     /// <summary>All columns, the input's first.</summary>
     public IReadOnlyList<string> Names { get; }
+
+    /// <summary>The names of those among the added ones that hold probabilities.</summary>
+    public IReadOnlyList<string> Numbers { get; }
 
     /// <summary>
     /// The values behind those of the input: probabilities with six digits, since more would be noise of fp32; for a text that gave no token, empty

@@ -18,7 +18,7 @@ public sealed class TableFormat
     public static TableFormat Csv { get; } = new("csv", [".csv"], input => new CsvRows(input, own: ','))
     {
         HasSeparator = true,
-        Write = (output, columns) => new CsvOutput(output, columns, separator: ','),
+        Write = (output, columns, _) => new CsvOutput(output, columns, separator: ','),
     };
 
     /// <summary>
@@ -27,18 +27,25 @@ public sealed class TableFormat
     public static TableFormat Tsv { get; } = new("tsv", [".tsv"], input => new CsvRows(input, own: '\t'))
     {
         HasSeparator = true,
-        Write = (output, columns) => new CsvOutput(output, columns, separator: '\t'),
+        Write = (output, columns, _) => new CsvOutput(output, columns, separator: '\t'),
     };
 
     /// <summary>One JSON object on each line. The columns are the keys of the first 1,000 objects.</summary>
     public static TableFormat JsonLines { get; } = new(
         "jsonl", [".jsonl", ".ndjson", ".json"], input => new JsonLinesRows(input))
     {
-        Write = (output, columns) => new JsonLinesOutput(output, columns),
+        Write = (output, columns, _) => new JsonLinesOutput(output, columns),
     };
 
-    /// <summary>Apache Parquet. Its flat columns are read, nested ones left alone. It can be read only, and not through a pipe.</summary>
-    public static TableFormat Parquet { get; } = new("parquet", [".parquet"], ParquetRows.Open) { IsText = false };
+    /// <summary>
+    /// Apache Parquet. Its flat columns are read, nested ones left alone; it is not read through a pipe. It is written with columns of texts, and of
+    /// doubles where the writer is told so.
+    /// </summary>
+    public static TableFormat Parquet { get; } = new("parquet", [".parquet"], ParquetRows.Open)
+    {
+        IsText = false,
+        Write = (output, columns, numbers) => new ParquetOutput(output, columns, numbers),
+    };
 
     /// <summary>One text on each line and nothing else. Its only column is called <c>text</c>. It can be read only.</summary>
     public static TableFormat Lines { get; } = new("lines", [".txt"], input => new LinesRows(input));
@@ -64,8 +71,11 @@ public sealed class TableFormat
     /// <summary>Opens the rows of an input.</summary>
     internal Func<TableInput, ITableRows> Read { get; }
 
-    /// <summary>Opens a stream for rows with the given columns; null if the format cannot be written.</summary>
-    internal Func<Stream, IReadOnlyList<string>, ITableOutput>? Write { get; private init; }
+    /// <summary>
+    /// Opens a stream for rows with the given columns, and the names of those that hold numbers, for a format whose columns have types; null if the
+    /// format cannot be written.
+    /// </summary>
+    internal Func<Stream, IReadOnlyList<string>, IReadOnlyCollection<string>, ITableOutput>? Write { get; private init; }
 
     private static string Known => $"{FileProblem.List([.. All.Select(format => format.Name)])} (one text per line)";
 
@@ -132,8 +142,11 @@ internal interface ITableOutput : IDisposable
     /// <param name="fields">One value for each column.</param>
     void Write(ReadOnlySpan<TableValue> fields);
 
-    /// <summary>Brings all rows to the file.</summary>
+    /// <summary>Brings all rows to the file, as far as the format can hand on a part of a table.</summary>
     void Flush();
+
+    /// <summary>Writes what makes the table whole, behind the last row. A table that is given up is disposed without it.</summary>
+    void Complete() => Flush();
 
     /// <summary>How many characters were written as another one, because the format cannot hold them.</summary>
     long ReplacedCharacters => 0;

@@ -81,6 +81,22 @@ public sealed class ClassifierCommandsTests(TrainedClassifier trained) : IClassF
     }
 
     [Fact]
+    public void Predictions_in_parquet_are_those_in_json_lines()
+    {
+        string data = _folder.Write("rows.csv", LabeledTexts.Csv(LabeledTexts.Take(10)) + "10,,01,\n");
+        string output = _folder.File("predictions.parquet");
+        Tool.Run("predict", trained.Model, "--data", data, "--all", "--output", output).Succeeded();
+        JsonNode[] expected = PredictJsonLines("--data", data, "--all");
+        using TableReader table = TableReader.Open(output);
+        Assert.Equal(expected[0].AsObject().Select(column => column.Key), table.Columns);
+        Assert.Equal(
+            expected.Select(row => string.Join('|', row.AsObject().Select(column => column.Value?.ToString() ?? "null"))),
+            table.Rows().Select(row => string.Join('|', row.Fields.Select(field => field.Text ?? "null"))));
+        using TableReader again = TableReader.Open(output);
+        Assert.Equal([false, false, false, false, false, true, true, true, true], again.Rows().First().Fields.Select(field => field.IsJson));
+    }
+
+    [Fact]
     public void Numbers_of_json_lines_stay_numbers()
     {
         string data = _folder.Write("rows.jsonl", LabeledTexts.JsonLines(LabeledTexts.Take(3)));

@@ -88,6 +88,19 @@ internal static class Tool
     public static ToolResult RunInShell(string folder, string line, params IEnumerable<(string Name, string? Value)> environment) =>
         RunProgram(folder, [("DOTNET", Host), ("TOOL", Library), .. environment], "/bin/sh", "-c", line);
 
+    /// <summary>Whether a program is there and ends with 0.</summary>
+    public static bool CanRun(string program, params string[] arguments)
+    {
+        try
+        {
+            return RunProgram(AppContext.BaseDirectory, [], program, arguments).ExitCode == 0;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return false;
+        }
+    }
+
     /// <summary>Waits for the end of a started program.</summary>
     public static ToolResult Finish(Process process)
     {

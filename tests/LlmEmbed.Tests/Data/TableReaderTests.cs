@@ -51,7 +51,7 @@ public sealed class TableReaderTests
         Assert.All(TableFormat.All, format => Assert.Same(format, TableFormat.Parse(format.Name.ToUpperInvariant())));
         foreach (TableFormat format in TableFormat.All)
             Assert.All(format.Extensions, extension => Assert.Same(format, TableFormat.FromPath("folder/file" + extension)));
-        Assert.Equal(["csv", "tsv", "jsonl"], TableFormat.All.Where(format => format.CanWrite).Select(format => format.ToString()));
+        Assert.Equal(["csv", "tsv", "jsonl", "parquet"], TableFormat.All.Where(format => format.CanWrite).Select(format => format.ToString()));
     }
 
     [Fact]

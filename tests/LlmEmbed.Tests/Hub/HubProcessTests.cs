@@ -74,8 +74,8 @@ public sealed class HubProcessTests : IDisposable
     [Fact]
     public async Task What_the_javascript_client_of_the_hub_fetched_is_used()
     {
-        RequireWitness();
-        string printed = Witness("download").Succeeded().Lines[^1];
+        Witness.Require("@huggingface/hub");
+        string printed = HubClient("download").Succeeded().Lines[^1];
         HubEnvironment offline = new() { Cache = _folder.File("cache"), WhyOffline = "of the test" };
         HubModel model = await HubSnapshot.DownloadAsync(
             HubName.Parse(FakeHub.Id)!, offline, cancellationToken: TestContext.Current.CancellationToken);
@@ -93,14 +93,14 @@ public sealed class HubProcessTests : IDisposable
     [Fact]
     public async Task The_javascript_client_of_the_hub_uses_what_we_fetched()
     {
-        RequireWitness();
+        Witness.Require("@huggingface/hub");
         HubEnvironment environment = new() { Cache = _folder.File("cache"), Endpoint = _hub.Endpoint, HubHosts = [] };
         HubModel model = await HubSnapshot.DownloadAsync(
             HubName.Parse(FakeHub.Id)!, environment, cancellationToken: TestContext.Current.CancellationToken);
-        string listed = Witness("scan").Succeeded().Lines[^1];
+        string listed = HubClient("scan").Succeeded().Lines[^1];
         Assert.Equal($"{FakeHub.Id} {FakeHub.Commit} main config.json,model.safetensors,vocab.txt", listed);
         _hub.Requests.Clear();
-        Assert.Equal(model.Path, Witness("download").Succeeded().Lines[^1]);
+        Assert.Equal(model.Path, HubClient("download").Succeeded().Lines[^1]);
         // The only file that we do not fetch.
         string[] fetched = [.. _hub.Requests.Where(request => request.Path.Contains("/resolve/", StringComparison.Ordinal)).Select(
             request => request.Path.Split('/')[^1]).Distinct(StringComparer.Ordinal)];
@@ -128,30 +128,9 @@ public sealed class HubProcessTests : IDisposable
             _folder.Path, [("DOTNET", Tool.Host), ("TOOL", Tool.Library), .. Variables], "unshare", "-rm", "/bin/sh", "-c", line);
     }
 
-    private void RequireNamespaces() =>
-        Assert.SkipUnless(CanRun("unshare", "-rm", "/bin/sh", "-c", "mount -t tmpfs none /mnt"), "this user may not mount file systems of his own");
+    private static void RequireNamespaces() => Assert.SkipUnless(
+        Tool.CanRun("unshare", "-rm", "/bin/sh", "-c", "mount -t tmpfs none /mnt"), "this user may not mount file systems of his own");
 
-    private static string WitnessFolder => Path.Combine(Repository.Root, "tests", "witness");
-
-    private void RequireWitness()
-    {
-        Assert.SkipUnless(CanRun("node", "--version"), "Node.js is not installed");
-        Assert.SkipUnless(
-            Directory.Exists(Path.Combine(WitnessFolder, "node_modules", "@huggingface", "hub")), "needs: npm install --prefix tests/witness");
-    }
-
-    private ToolResult Witness(string mode) => Tool.RunProgram(
-        _folder.Path, [], "node", Path.Combine(WitnessFolder, "hub.mjs"), mode, FakeHub.Id, _hub.Endpoint, _folder.File("cache"));
-
-    private bool CanRun(string program, params string[] arguments)
-    {
-        try
-        {
-            return Tool.RunProgram(_folder.Path, [], program, arguments).ExitCode == 0;
-        }
-        catch (System.ComponentModel.Win32Exception)
-        {
-            return false;
-        }
-    }
+    /// <summary>What the Hub's own client for JavaScript says.</summary>
+    private ToolResult HubClient(string mode) => Witness.Run("hub.mjs", mode, FakeHub.Id, _hub.Endpoint, _folder.File("cache"));
 }
