@@ -53,8 +53,10 @@ internal static class CommandLine
                 ReaderGoneException => (ExitCode.ReaderGone, null),
                 OperationCanceledException => (
                     ExitCode.Cancelled,
-                    "cancelled. No output file was written. Finished embeddings are kept where a cache is used; the same command resumes."),
+                    "cancelled. No output file was written. Finished embeddings are kept where a cache is used, and finished units of a job; the " +
+                    "same command resumes."),
                 WrongUsageException => (ExitCode.WrongUsage, reason.Message),
+                LlmEmbedException problem => (ExitCode.Of(problem.Kind), problem.Message),
                 _ => (ExitCode.BadInput, reason.Message),
             };
             TextWriter place = reason is WrongUsageException { IsErrorUnusable: true } ? terminal.Output : terminal.Error;
@@ -77,6 +79,7 @@ internal static class CommandLine
             InspectCommand.Create(terminal),
             HubCommands.CreateDownload(terminal),
             HubCommands.CreateCache(terminal),
+            JobCommands.Create(terminal),
         };
         // "/?" and "/h" may be texts; help has three other names.
         foreach (HelpOption help in root.Options.OfType<HelpOption>())
@@ -86,7 +89,9 @@ internal static class CommandLine
 
     private static IEnumerable<string> CommandPath(ParseResult parsed)
     {
-        yield return "llmembed";
-        if (parsed.CommandResult.Command is not RootCommand) yield return parsed.CommandResult.Command.Name;
+        Stack<string> names = [];
+        for (SymbolResult? result = parsed.CommandResult; result is CommandResult { Command: not RootCommand } command; result = result.Parent)
+            names.Push(command.Command.Name);
+        return names.Prepend("llmembed");
     }
 }

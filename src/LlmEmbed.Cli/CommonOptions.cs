@@ -123,7 +123,8 @@ internal static class CommonOptions
         Description = "Download nothing: a model that is neither here nor in the Hugging Face cache is an error. HF_HUB_OFFLINE=1 says the same.",
     };
 
-    public static Option<int?> Threads() => Count("--threads", "N", "Threads of the engine. Default: one for each physical core.");
+    public static Option<int?> Threads() => Count(
+        "--threads", "N", "Threads of the engine. Default: what Slurm gave to the task, else one for each physical core.");
 
     public static Option<string?> TextColumn() =>
         new("--text-column") { Description = "Column that holds the text. Default: text, sentence, content or review.", HelpName = "NAME" };

@@ -19,22 +19,26 @@ internal sealed class EncoderArguments(Precision precision = Precision.Auto)
     /// <summary>Those that say which views are read.</summary>
     public IReadOnlyList<Option> ForViews => [_depths, _poolings];
 
+    public IReadOnlyList<Option> All => [_depths, _poolings, _maxTokens, _prompt, _promptName, _padTo, _precision];
+
     public Option Prompt => _prompt;
 
     public Option PadTo => _padTo;
 
     public void AddTo(Command command)
     {
-        foreach (Option option in new Option[] { _depths, _poolings, _maxTokens, _prompt, _promptName, _padTo, _precision }) command.Add(option);
+        foreach (Option option in All) command.Add(option);
     }
 
-    public EncoderOptions Read(ParseResult parsed) => new()
+    /// <param name="parsed">The command line.</param>
+    /// <param name="byDefault">The precision that is taken where none is given; null for that of the command.</param>
+    public EncoderOptions Read(ParseResult parsed, Precision? byDefault = null) => new()
     {
         Views = ViewSelection.At(parsed.GetValue(_depths), parsed.GetValue(_poolings)),
         MaxTokens = parsed.GetValue(_maxTokens),
         Prompt = parsed.GetValue(_prompt),
         PromptName = parsed.GetValue(_promptName),
         PadTo = parsed.GetValue(_padTo),
-        Precision = parsed.GetResult(_precision) is null ? precision : parsed.GetValue(_precision),
+        Precision = parsed.GetResult(_precision) is null ? byDefault ?? precision : parsed.GetValue(_precision),
     };
 }

@@ -11,6 +11,15 @@ internal static class ExitCode
     /// <summary>The command line itself is wrong.</summary>
     public const int WrongUsage = 2;
 
+    /// <summary>A job meets another plan, changed input, or another model, processor or version than its plan's.</summary>
+    public const int Mismatch = 3;
+
+    /// <summary>
+    /// A disk or a network failed in a way that may pass, or other processes are at the rest of a job: the same command may succeed later
+    /// (EX_TEMPFAIL).
+    /// </summary>
+    public const int MayPass = 75;
+
     /// <summary>Ended by Ctrl+C (128 + SIGINT).</summary>
     public const int Cancelled = 130;
 
@@ -18,6 +27,17 @@ internal static class ExitCode
     /// Ended because nobody reads standard output any more (128 + SIGPIPE), as shells report it of tools that the signal ends.
     /// </summary>
     public const int ReaderGone = 141;
+
+    /// <summary>Ended by SIGTERM, as schedulers send it (128 + SIGTERM).</summary>
+    public const int Terminated = 143;
+
+    /// <summary>The code of an error.</summary>
+    public static int Of(ProblemKind kind) => kind switch
+    {
+        ProblemKind.Mismatch => Mismatch,
+        ProblemKind.MayPass => MayPass,
+        _ => BadInput,
+    };
 }
 
 /// <summary>Options that contradict each other or have a value that no input could make right.</summary>

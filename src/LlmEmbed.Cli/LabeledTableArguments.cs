@@ -10,6 +10,12 @@ internal sealed class LabeledTableArguments
     private readonly Option<string?> _labelColumn = CommonOptions.LabelColumn();
     private readonly Option<bool> _skipBadRows = CommonOptions.SkipBadRows();
 
+    /// <summary>The options that texts without labels have too.</summary>
+    public TableArguments Table => _table;
+
+    /// <summary>The options that only labelled texts have.</summary>
+    public IReadOnlyList<Option> OfLabels => [_labelColumn, _skipBadRows];
+
     public void AddTo(Command command)
     {
         _table.AddTo(command);

@@ -35,6 +35,9 @@ internal sealed class ReferenceArguments
         Description = "Recipe reference: means over real tokens only, instead of --pad-to. A deviation from the release that saves most of the cost.",
     };
 
+    /// <summary>All of them.</summary>
+    public IReadOnlyList<Option> All => [_recipe, .. ForReference];
+
     private Option[] ForReference => [_llama, _bert, _roberta, _sigma, _epochs, _unpadded];
 
     public void AddTo(ToolCommand command)

@@ -12,23 +12,39 @@ internal sealed class RuntimeArguments
     private readonly Option<int?> _threads = CommonOptions.Threads();
     private readonly Option<IReadOnlyList<string>?> _acceptedKeys = CommonOptions.AcceptConfigKeys();
     private readonly Option<bool> _offline = CommonOptions.Offline();
-    private readonly bool _keepsEmbeddings;
+    private readonly bool _keepsEmbeddings, _hasMemory;
 
     /// <param name="keepsEmbeddings">Whether embeddings are kept unless told otherwise. A stream of any length must need constant memory, so that
     /// predict keeps none.</param>
-    public RuntimeArguments(bool keepsEmbeddings = true)
+    /// <param name="hasMemory">Whether memory may be limited here. For shards of a job the plan decides it, because the last bits depend on
+    /// it.</param>
+    public RuntimeArguments(bool keepsEmbeddings = true, bool hasMemory = true)
     {
-        _keepsEmbeddings = keepsEmbeddings;
+        (_keepsEmbeddings, _hasMemory) = (keepsEmbeddings, hasMemory);
         if (!keepsEmbeddings)
             _cache.Description = "Folder that keeps embeddings. Default: none, so that a stream of any length needs constant memory.";
+    }
+
+    /// <summary>The options of a job, which keeps no embeddings: those of other batches have other last bits.</summary>
+    /// <param name="hasMemory">Whether memory may be limited here.</param>
+    public static RuntimeArguments OfJob(bool hasMemory)
+    {
+        RuntimeArguments arguments = new(keepsEmbeddings: false, hasMemory);
+        arguments._cache.Description = "Folder that keeps quantized weights, so that only the first start makes them; 'none' keeps nothing. " +
+            $"Default: {CommonOptions.DefaultCache ?? "none, since no home folder is known"}.";
+        return arguments;
     }
 
     public void AddTo(ToolCommand command)
     {
         command.Files.Add(PathRole.Cache, _cache, byDefault: CommonOptions.DefaultCache is string folder ? [folder] : []);
         command.Files.Add(PathRole.Models, _models);
-        foreach (Option option in new Option[] { _cache, _models, _memory, _threads, _acceptedKeys, _offline }) command.Add(option);
+        foreach (Option option in new Option[] { _cache, _models, _memory, _threads, _acceptedKeys, _offline })
+            if (_hasMemory || option != _memory) command.Add(option);
     }
+
+    /// <summary>The folder of the cache, if one is named.</summary>
+    public string? CacheOf(ParseResult parsed) => parsed.GetValue(_cache) is { Length: > 0 } folder && folder != "none" ? folder : null;
 
     /// <summary>To be called before any work: a cache that is asked for and cannot be written is an error.</summary>
     public RuntimeOptions Read(Terminal terminal, ParseResult parsed)
@@ -39,11 +55,21 @@ internal sealed class RuntimeArguments
             CacheFolder = given is not null || _keepsEmbeddings ? folder : null,
             WeightsFolder = folder,
             ModelFolders = parsed.GetValue(_models) ?? [],
-            MemoryBytes = parsed.GetValue(_memory),
+            MemoryBytes = _hasMemory ? parsed.GetValue(_memory) : null,
             Offline = parsed.GetValue(_offline),
-            Threads = parsed.GetValue(_threads),
+            Threads = parsed.GetValue(_threads) ?? ThreadsOfSlurm(),
             AcceptedConfigKeys = parsed.GetValue(_acceptedKeys) ?? [],
         };
+    }
+
+    /// <summary>
+    /// The processors that Slurm gave to this task, the first that is set. Without affinity a task sees all processors of its node, whatever it was
+    /// given.
+    /// </summary>
+    private static int? ThreadsOfSlurm()
+    {
+        string?[] given = [Environment.GetEnvironmentVariable("SLURM_CPUS_PER_TASK"), Environment.GetEnvironmentVariable("SLURM_CPUS_ON_NODE")];
+        return given.Select(value => int.TryParse(value, out int count) && count > 0 ? count : (int?)null).FirstOrDefault(count => count is not null);
     }
 
     /// <summary>The folder that is asked for or, if none is, the usual one where it can be used.</summary>

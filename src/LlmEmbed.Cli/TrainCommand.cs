@@ -11,7 +11,8 @@ namespace LlmEmbed.Cli;
 /// <summary>llmembed train: from a labelled file to a classifier and its measured quality.</summary>
 internal static class TrainCommand
 {
-    private const double HeldOutShare = 0.2;
+    /// <summary>What is held out for measuring where there is no file to measure on.</summary>
+    public const double HeldOutShare = 0.2;
 
     public static Command Create(Terminal terminal)
     {

@@ -16,6 +16,16 @@ internal sealed class TrainingArguments
     private readonly Option<int> _seed = new("--seed") { Description = "Seed of every random choice. Default: 0.", HelpName = "N" };
     private readonly ReferenceArguments _reference = new();
 
+    /// <summary>The options that have nothing to do with a reading that is no training.</summary>
+    public IReadOnlyList<Option> OfTraining =>
+        [_head, _fusion, _classWeight, _noWords, _noAttention, _budget, _seed, .. _reference.All];
+
+    /// <summary>The backbones that were named.</summary>
+    public string[] BackbonesOf(ParseResult parsed) => parsed.GetValue(_backbones) ?? [];
+
+    /// <summary>The option that names backbones.</summary>
+    public Option Backbones => _backbones;
+
     public void AddTo(ToolCommand command)
     {
         foreach (Option option in new Option[] { _backbones, _head, _fusion, _classWeight, _noWords, _noAttention, _budget, _seed })
@@ -30,7 +40,7 @@ internal sealed class TrainingArguments
     /// <exception cref="WrongUsageException">Options do not go together.</exception>
     public TrainingOptions Read(ParseResult parsed, EncoderArguments encoderArguments)
     {
-        EncoderOptions encoder = encoderArguments.Read(parsed);
+        EncoderOptions encoder = encoderArguments.Read(parsed, byDefault: Precision.Auto);
         ClassWeighting weighting = parsed.GetValue(_classWeight);
         FusionOperators? fusion = parsed.GetValue(_fusion);
         HeadOptions head = HeadOf(parsed.GetValue(_head), weighting, usesWords: !parsed.GetValue(_noWords), fusion);

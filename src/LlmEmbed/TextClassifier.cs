@@ -191,7 +191,7 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
     public Prediction Predict(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        return Predict(_parts.Reader.Prepare([text], CancellationToken.None), CancellationToken.None).Single();
+        return _parts.Predict(_parts.Reader.Prepare([text], CancellationToken.None), CancellationToken.None).Single();
     }
 
     /// <inheritdoc/>
@@ -200,7 +200,7 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
         ArgumentNullException.ThrowIfNull(texts);
         // Chunk after chunk: a stream of which the caller takes only the beginning is not read ahead.
         return texts.ChunkByLength(text => text, ChunkCharacters, ChunkTexts)
-            .SelectMany(chunk => Predict(_parts.Reader.Prepare(chunk, cancellationToken), cancellationToken));
+            .SelectMany(chunk => _parts.Predict(_parts.Reader.Prepare(chunk, cancellationToken), cancellationToken));
     }
 
     /// <summary>
@@ -220,7 +220,7 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
         return ChunkPipeline.Run(
             items.ChunkByLength(textOf, ChunkCharacters, ChunkTexts),
             chunk => _parts.Reader.Prepare([.. chunk.Select(textOf)], cancellationToken), // text → token ids of each backbone
-            request => Predict(request, cancellationToken),
+            request => _parts.Predict(request, cancellationToken),
             cancellationToken);
     }
 
@@ -281,16 +281,4 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
     }
 
     private IReadOnlyList<Tokenizer> Tokenizers => [.. _parts.Reader.Backbones.Select(backbone => backbone.Backbone.Tokenizer)];
-
-    private IReadOnlyList<Prediction> Predict(PreparedRequest request, CancellationToken cancellationToken)
-    {
-        // [N,C]
-        (float[] probabilities, _) = _parts.Probabilities(request, progress: null, cancellationToken);
-        // White space gives tokens in some backbones, and it is no text.
-        bool IsEmpty(int text) => request.Parts.Any(part => part.AreEmpty[text]) || string.IsNullOrWhiteSpace(request.Texts[text]);
-        Prediction PredictionOf(int text) => IsEmpty(text)
-            ? Prediction.Empty
-            : Prediction.Of(Labels, probabilities.AsSpan(text * Labels.Count, Labels.Count), request.Parts.Any(part => part.Tokens[text].Truncated));
-        return [.. Enumerable.Range(0, request.Texts.Count).Select(PredictionOf)];
-    }
 }

@@ -151,11 +151,7 @@ public sealed class TextEncoder : ITextEncoder
         ArgumentNullException.ThrowIfNull(backbone);
         OpenBackbone open = backbones.Open(backbone, work);
         BackbonePlan plan = BackbonePlan.For(open, options ?? new EncoderOptions());
-        BackboneReader.Check(open, plan);
-        if (open.RowOf(plan.Views) is { CommonSize: null } row)
-            throw new LlmEmbedException(
-                $"The views of {open.Name} have {string.Join(", ", row.Sizes)} numbers, expected the same size of all, since they go into one " +
-                "table. Read the pooling 'sentence' in a run of its own.");
+        BackboneReader.RequireOneTable(open, plan);
         return new BackboneReader(open, plan, backbones.Runtime, work);
     }
 }

@@ -1,6 +1,7 @@
 using LlmEmbed.Tests;
 using LlmEmbed.Tests.Cli;
 using LlmEmbed.Tests.Comparison;
+using LlmEmbed.Tests.Jobs;
 using LlmEmbed.Tests.Models;
 using LlmEmbed.Tests.Reading;
 using Xunit;
@@ -21,8 +22,8 @@ public sealed class LongestFirst : ITestCollectionOrderer
     [
         .. new[]
         {
-            typeof(TextClassifierTests), typeof(BadInputsTests), typeof(TextEncoderTests), typeof(InterruptionTests), typeof(EncoderEngineTests),
-            typeof(CompareCommandTests), typeof(BackboneTests), typeof(PromptedClassifierTests),
+            typeof(SlurmTests), typeof(TextClassifierTests), typeof(BadInputsTests), typeof(TextEncoderTests), typeof(InterruptionTests),
+            typeof(EncoderEngineTests), typeof(CompareCommandTests), typeof(BackboneTests), typeof(PromptedClassifierTests),
         }.Select(type => type.FullName!),
     ];
 

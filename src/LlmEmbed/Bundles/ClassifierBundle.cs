@@ -2,11 +2,8 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
-using LlmEmbed.Checkpoints;
 using LlmEmbed.Evaluation;
 using LlmEmbed.Files;
-using LlmEmbed.Hub;
 using LlmEmbed.Learning;
 using LlmEmbed.Reading;
 using LlmEmbed.Recipes;
@@ -45,6 +42,10 @@ internal static class ClassifierBundle
     /// <summary>Every file that a classifier in a folder may have.</summary>
     public static IReadOnlyList<string> FilesIn(string folder) =>
         [.. new[] { ManifestFile, HeadFile, TermsFile, CardFile, ReportFile, PageFile }.Select(name => Path.Combine(folder, name))];
+
+    /// <summary>The files that decide what a classifier predicts, whether they are there or not.</summary>
+    public static IReadOnlyList<string> DecidingFilesIn(string folder) =>
+        [.. new[] { ManifestFile, HeadFile, TermsFile }.Select(name => Path.Combine(folder, name))];
 
     /// <summary>The names and places of the backbones that a classifier needs; none if its manifest cannot be read.</summary>
     public static IReadOnlyList<string> BackbonesOf(string folder)
@@ -123,8 +124,8 @@ internal static class ClassifierBundle
         FeatureReader reader = FeatureReader.Open(
             manifest.Backbones.Select((entry, place) =>
             {
-                OpenBackbone backbone = OpenBackbone(entry, folder, backbones, work);
-                return (backbone, PlanOf(backbone, entry, QueriesOf(entry, place, backbone.Model.HiddenSize, tensors, head)));
+                OpenBackbone backbone = entry.Open(folder, backbones, work);
+                return (backbone, entry.PlanOf(backbone, QueriesOf(entry, place, backbone.Model.HiddenSize, tensors, head)));
             }),
             backbones.Runtime,
             work);
@@ -215,27 +216,8 @@ internal static class ClassifierBundle
             classifier.Head.Temperature,
             classifier.Head.Decisions,
             classifier.Head.Words?.Terms.Count),
-        [.. classifier.Reader.Backbones.Select(Describe)],
+        [.. classifier.Reader.Backbones.Select(BackboneEntry.Of)],
         classifier.Examples);
-
-    private static BackboneEntry Describe(BackboneReader reader)
-    {
-        (OpenBackbone backbone, BackbonePlan plan) = (reader.Backbone, reader.Plan);
-        return new BackboneEntry(
-            backbone.Name,
-            backbone.Source,
-            backbone.Checkpoint.Config.ModelType,
-            backbone.WeightsSha256,
-            backbone.TokenizerSha256,
-            [.. plan.Views.Select(view => new ViewEntry(view.Depth, Poolings.NameOf(view.Pooling)))],
-            plan.MaxTokens,
-            plan.PadTo,
-            PrecisionNames.NameOf(plan.Precision),
-            plan.Prompt,
-            plan.SingleTokensBehindLineBreak,
-            backbone.Checkpoint.Config.AcceptedKeys is { Count: > 0 } accepted ? accepted : null,
-            plan.ReadsSentence ? backbone.Sentence.Sha256 : null);
-    }
 
     /// <summary>What the views with attention pooling weigh tokens by.</summary>
     private static IEnumerable<HeadTensor> QueriesOf(FeatureReader reader) => reader.Backbones.SelectMany(
@@ -328,57 +310,6 @@ internal static class ClassifierBundle
         return terms;
     }
 
-    private static BackbonePlan PlanOf(OpenBackbone backbone, BackboneEntry entry, AttentionQuery[] queries)
-    {
-        View[] views = [.. entry.Views.Select(view => new View(view.Depth, Poolings.Parse(view.Pooling)))];
-        BackbonePlan plan = new(views, entry.MaxTokens, PrecisionNames.Find(entry.Precision)!.Value)
-        {
-            AttentionQueries = queries,
-            PadTo = entry.PadTo,
-            Prompt = entry.Prompt,
-        };
-        // Files of before this had a name follow the rule that was in force: the one by which training still decides.
-        return plan with { SingleTokensBehindLineBreak = entry.SingleTokensBehindLineBreak ?? plan.GainsByLineBreak(backbone) };
-    }
-
-    /// <summary>Looks where the training found the backbone, then by its name, and takes only the very same weights and tokenizer.</summary>
-    private static OpenBackbone OpenBackbone(BackboneEntry entry, string folder, OpenBackbones backbones, Work work)
-    {
-        List<string> problems = [];
-        bool isPinned = HubName.ParseRemote(entry.Source) is { IsCommit: true };
-        IEnumerable<(string Place, bool MayDownload)> places = new[] { entry.Source, entry.Name }.Distinct(StringComparer.Ordinal).Select(
-            place => (place, false));
-        // Nothing is downloaded before all places here have been tried.
-        foreach ((string place, bool mayDownload) in isPinned ? places.Append((entry.Source, true)) : places)
-        {
-            try
-            {
-                LocatedBackbone? located = mayDownload
-                    ? BackboneLocator.FindOrDownload(place, backbones.Runtime, work.Progress, work.CancellationToken)
-                    : BackboneLocator.TryFind(place, backbones.Runtime.ModelFolders);
-                if (located is null) continue;
-                OpenBackbone backbone = backbones.Open(place, located, work, entry.AcceptedConfigKeys);
-                string? part = backbone.WeightsSha256 != entry.WeightsSha256 ? "weights or config.json"
-                    : backbone.TokenizerSha256 != entry.TokenizerSha256 ? "tokenizer"
-                    : entry.SentenceSha256 is string modules && backbone.Sentence.Sha256 != modules ? "modules of sentence-transformers"
-                    : null;
-                if (part is null) return backbone;
-                problems.Add($"{located.Path} differs in its {part} from the one it was trained with");
-            }
-            catch (LlmEmbedException exception)
-            {
-                // What lies at that place now need not be a model at all; the right one may lie at the next.
-                problems.Add(exception.Message.TrimEnd('.'));
-            }
-        }
-        string problem = problems.Count > 0 ? string.Join("; ", problems.Distinct(StringComparer.Ordinal)) : "it was not found";
-        throw new LlmEmbedException(
-            $"{folder} needs the backbone '{entry.Name}' ({entry.ModelType}, SHA-256 {entry.WeightsSha256[..12]}…, trained from {entry.Source}): " +
-            $"{problem}. " +
-            $"Put that backbone in a folder named {entry.Name} and give the folder above it with --models or {BackboneLocator.ModelsVariable}.")
-        { FilePath = folder };
-    }
-
     private static void Replace(string temporary, string target)
     {
         string? old = null;
@@ -439,21 +370,4 @@ internal static class ClassifierBundle
         string Format, int FormatVersion, IReadOnlyList<string> Labels, HeadEntry Head, IReadOnlyList<BackboneEntry> Backbones, int Examples);
 
     internal sealed record HeadEntry(string Kind, JsonObject Settings, double Temperature, HeadDecisions Decisions, int? Terms = null);
-
-    internal sealed record BackboneEntry(
-        string Name,
-        string Source,
-        string ModelType,
-        string WeightsSha256,
-        string TokenizerSha256,
-        IReadOnlyList<ViewEntry> Views,
-        int MaxTokens,
-        int? PadTo,
-        string Precision,
-        string? Prompt = null,
-        bool? SingleTokensBehindLineBreak = null,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<string>? AcceptedConfigKeys = null,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? SentenceSha256 = null);
-
-    internal sealed record ViewEntry(int Depth, string Pooling);
 }

@@ -23,6 +23,9 @@ internal static unsafe class EngineApi
 
     private static readonly Lazy<nint> OperatorDomain = new(CreateDomain);
 
+    /// <summary>The engine's version.</summary>
+    public static string Version => OrtEnv.Instance().GetVersionString();
+
     public static void AddOperators(SessionOptions options) =>
         Check(((delegate* unmanaged[Cdecl]<nint, nint, nint>)Functions[28])(options.DangerousGetHandle(), OperatorDomain.Value)); // AddCustomOpDomain
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace LlmEmbed.Files;
@@ -8,7 +9,7 @@ namespace LlmEmbed.Files;
 /// A symbolic link stays a link: the file to which it leads is replaced, and keeps its permissions. What is no regular file (a pipe or a device) is
 /// written directly, since there is nothing to keep whole.
 /// </summary>
-public sealed class AtomicFile : IDisposable
+public sealed partial class AtomicFile : IDisposable
 {
     /// <summary>How the names of temporary files end, for code that removes the files of a process that was killed.</summary>
     public const string TemporarySuffix = ".tmp";
@@ -88,6 +89,17 @@ public sealed class AtomicFile : IDisposable
         file.Commit();
     }
 
+    /// <summary>Writes a whole file at once, unless there is one: of several processes at the same time one writes it.</summary>
+    /// <returns>Whether it was written.</returns>
+    /// <exception cref="LlmEmbedException">The file cannot be written.</exception>
+    internal static bool WriteTextIfAbsent(string path, string text)
+    {
+        if (File.Exists(path)) return false;
+        using AtomicFile file = new(path);
+        file.Write(Encoding.UTF8.GetBytes(text));
+        return file.CommitIfAbsent();
+    }
+
     /// <summary>Writes bytes behind those that were written before.</summary>
     /// <param name="bytes">The bytes.</param>
     /// <exception cref="LlmEmbedException">The file cannot be written.</exception>
@@ -127,6 +139,32 @@ public sealed class AtomicFile : IDisposable
             throw CannotWrite(exception);
         }
     }
+
+    /// <summary>As <see cref="Commit"/>, but a file that has the name keeps it.</summary>
+    /// <returns>Whether the name was free.</returns>
+    private bool CommitIfAbsent()
+    {
+        try
+        {
+            _stream.Flush(flushToDisk: true);
+            _stream.Dispose();
+            // Where File.Move would look first and rename then, two processes could both succeed: a link is made by one of them.
+            if (OperatingSystem.IsWindows()) File.Move(_temporaryPath!, _target, overwrite: false);
+            else if (Link(_temporaryPath!, _target) != 0) throw new IOException(Marshal.GetLastPInvokeErrorMessage(), Marshal.GetLastPInvokeError());
+            return true;
+        }
+        catch (IOException) when (File.Exists(_target))
+        {
+            return false;
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw CannotWrite(exception);
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Link(string existing, string name);
 
     /// <summary>Removes the temporary file, if it was not committed.</summary>
     public void Dispose()

@@ -25,6 +25,11 @@ internal static class FileHash
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(lines.ToString())));
     }
 
+    /// <summary>SHA-256 of a file, in hexadecimal.</summary>
+    /// <exception cref="LlmEmbedException">The file cannot be read.</exception>
+    public static string Of(string file) =>
+        FileProblem.WhenReading(file, path => Of(path, new Progress(null, long.MaxValue), CancellationToken.None));
+
     private static string Of(string file, Progress progress, CancellationToken cancellationToken)
     {
         // The stream needs no buffer of its own, because whole blocks are read.

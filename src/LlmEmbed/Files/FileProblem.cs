@@ -56,4 +56,29 @@ internal static class FileProblem
             throw In(path, $"the file cannot be read: {Describe(exception)}", exception);
         }
     }
+
+    /// <summary>Makes a folder, or whatever else changes the disk without a file of its own.</summary>
+    /// <exception cref="LlmEmbedException">It cannot be made.</exception>
+    public static T WhenWriting<T>(string path, Func<string, T> write)
+    {
+        try
+        {
+            return write(path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw In(path, $"this cannot be written: {Describe(exception)}", exception);
+        }
+    }
+
+    /// <summary>
+    /// Whether it may help to try again: a full disk or a network that failed, but neither a missing file, a missing permission, nor a file system
+    /// that is read-only.
+    /// </summary>
+    public static bool MayPass(Exception? exception)
+    {
+        const int ReadOnlyFileSystem = 30; // EROFS on Linux and macOS, the same on both
+        return exception is IOException and not (FileNotFoundException or DirectoryNotFoundException or PathTooLongException)
+            && (exception.HResult & 0xFFFF) != ReadOnlyFileSystem;
+    }
 }

@@ -78,6 +78,9 @@ internal sealed class BackboneReader : IDisposable
     /// <summary>What decides the bits of the pooled states.</summary>
     public EncoderFingerprint Fingerprint => FingerprintOf(null);
 
+    /// <summary>What decides the bits of the states of tokens at a depth.</summary>
+    public EncoderFingerprint TokenFingerprint(int depth) => FingerprintOf(depth);
+
     /// <summary>Makes ready what the first text would otherwise wait for.</summary>
     public void WarmUp(Work work) => _engine.WarmUp(work);
 
@@ -207,6 +210,17 @@ internal sealed class BackboneReader : IDisposable
         if (plan.MaxTokens < 1 || plan.MaxTokens > model.MaxTokens)
             throw new LlmEmbedException($"At most {plan.MaxTokens} tokens were asked for; {backbone.Name} has positions for 1 to {model.MaxTokens}.");
         if (plan.PadTo is int padTo) CheckPadding(backbone, plan, padTo);
+    }
+
+    /// <summary>Refuses a plan whose views do not have the same size, since they go into one table.</summary>
+    /// <exception cref="LlmEmbedException">They have not, or the backbone does not have what the plan asks for.</exception>
+    public static void RequireOneTable(OpenBackbone backbone, BackbonePlan plan)
+    {
+        Check(backbone, plan);
+        if (backbone.RowOf(plan.Views) is { CommonSize: null } row)
+            throw new LlmEmbedException(
+                $"The views of {backbone.Name} have {string.Join(", ", row.Sizes)} numbers, expected the same size of all, since they go into one " +
+                "table. Read the pooling 'sentence' in a run of its own.");
     }
 
     private static void CheckQueries(OpenBackbone backbone, BackbonePlan plan)

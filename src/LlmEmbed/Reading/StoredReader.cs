@@ -22,8 +22,7 @@ internal sealed class StoredReader : IStateReader
     {
         (_inner, _folder, _hiddenSize) = (inner, folder, hiddenSize);
         _openTokens = depth => EmbeddingStore.Open(folder, fingerprintOf(depth), 1, hiddenSize);
-        (int views, int size) = row.CommonSize is int common ? (row.Sizes.Count, common) : (1, row.Length);
-        _views = EmbeddingStore.Open(folder, fingerprintOf(null), views, size);
+        _views = EmbeddingStore.Open(folder, fingerprintOf(null), row.Shape.Views, row.Shape.Size);
     }
 
     /// <summary>What was found damaged so far and set aside.</summary>

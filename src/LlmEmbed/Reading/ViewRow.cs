@@ -13,6 +13,9 @@ internal sealed record ViewRow(IReadOnlyList<int> Sizes)
     /// <summary>The size that all views have; null if they differ.</summary>
     public int? CommonSize => Sizes.Distinct().Count() == 1 ? Sizes[0] : null;
 
+    /// <summary>How a store keeps the views of a text: [D,H], or as one where their sizes differ.</summary>
+    public (int Views, int Size) Shape => CommonSize is int common ? (Sizes.Count, common) : (1, Length);
+
     /// <param name="views">The views.</param>
     /// <param name="hiddenSize">H, the size of every view but one.</param>
     /// <param name="sentence">Gives the size of <see cref="Pooling.Sentence"/>; null if it is not among the views.</param>

@@ -24,5 +24,18 @@ internal sealed record TrainedClassifier(FeatureReader Reader, IReadOnlyList<str
         return (Head.Probabilities(features, request.Texts), statistics);
     }
 
+    /// <summary>Prepared texts → a prediction for each, <see cref="Prediction.Empty"/> for those without content.</summary>
+    public IReadOnlyList<Prediction> Predict(PreparedRequest request, CancellationToken cancellationToken)
+    {
+        // [N,C]
+        (float[] probabilities, _) = Probabilities(request, progress: null, cancellationToken);
+        // White space gives tokens in some backbones, and it is no text.
+        bool IsEmpty(int text) => request.Parts.Any(part => part.AreEmpty[text]) || string.IsNullOrWhiteSpace(request.Texts[text]);
+        Prediction PredictionOf(int text) => IsEmpty(text)
+            ? Prediction.Empty
+            : Prediction.Of(Labels, probabilities.AsSpan(text * Labels.Count, Labels.Count), request.Parts.Any(part => part.Tokens[text].Truncated));
+        return [.. Enumerable.Range(0, request.Texts.Count).Select(PredictionOf)];
+    }
+
     public void Dispose() => Disposal.All([Reader, Head.Head]);
 }

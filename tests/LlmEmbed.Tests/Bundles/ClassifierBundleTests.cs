@@ -356,7 +356,7 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
         ClassifierBundle.Manifest manifest = ClassifierBundle.ReadManifest(Bundle);
         Assert.Equal(["billing", "delivery", "technical"], manifest.Labels);
         Assert.Equal(("linear", 36), (manifest.Head.Kind, manifest.Examples));
-        ClassifierBundle.BackboneEntry backbone = Assert.Single(manifest.Backbones);
+        BackboneEntry backbone = Assert.Single(manifest.Backbones);
         Assert.Equal(("llama-gqa", "llama-gqa", "llama", 64), (backbone.Name, backbone.Source, backbone.ModelType, backbone.MaxTokens));
         Assert.Equal([new(2, "mean-skip-first"), new(2, "last")], backbone.Views);
         Assert.Equal(ClassWeighting.None, Assert.IsType<MixtureDecision>(manifest.Head.Decisions.Head).ClassWeighting);

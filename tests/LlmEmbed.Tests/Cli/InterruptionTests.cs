@@ -16,14 +16,14 @@ public sealed partial class InterruptionTests : IDisposable
     [Theory]
     [InlineData(2, "SIGINT")]
     [InlineData(15, "SIGTERM")]
-    public void A_signal_ends_the_work_with_130_and_leaves_no_half_classifier(int signal, string name)
+    public void A_signal_ends_the_work_with_its_code_and_leaves_no_half_classifier(int signal, string name)
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), $"there is no {name} to be sent to a process on Windows");
         Assert.SkipWhen(IsIgnored(signal), $"{name} is ignored by whoever started the tests, and so by what they start");
         using Process process = StartExtraction("model", "cache");
         Assert.Equal(0, Kill(process.Id, signal));
         ToolResult result = Tool.Finish(process);
-        Assert.Contains("the same command resumes", result.Refused(exitCode: 130), StringComparison.Ordinal);
+        Assert.Contains("the same command resumes", result.Refused(exitCode: 128 + signal), StringComparison.Ordinal);
         Assert.Equal(["cache", "data.jsonl"], Entries(_folder.Path));
         Assert.All(
             Directory.GetDirectories(_folder.File("cache")),
@@ -67,7 +67,7 @@ public sealed partial class InterruptionTests : IDisposable
             Thread.Sleep(1);
         }
         Assert.Equal(0, Kill(process.Id, signal));
-        Assert.Contains("No output file was written", Tool.Finish(process).Refused(exitCode: 130), StringComparison.Ordinal);
+        Assert.Contains("No output file was written", Tool.Finish(process).Refused(exitCode: 128 + signal), StringComparison.Ordinal);
         Assert.Equal("old", File.ReadAllText(output));
         Assert.Equal(["data.jsonl", "few.csv", "model", "predictions.csv"], Entries(_folder.Path));
     }

@@ -75,6 +75,35 @@ internal sealed class EmbeddingStore : IDisposable
         }
     }
 
+    /// <summary>
+    /// Adds texts to a store without reading what is there, so that memory and time do not grow with the store. Of a text that is there already the
+    /// embedding with the smaller number counts.
+    /// </summary>
+    /// <param name="cacheFolder">As of <see cref="Open"/>.</param>
+    /// <param name="fingerprint">What the encoder is.</param>
+    /// <param name="number">The place of these texts in the order in which shards are read.</param>
+    /// <param name="keys">The texts, n of them.</param>
+    /// <param name="embeddings">[n,D,H].</param>
+    /// <param name="shape">D and H.</param>
+    /// <returns>The bytes that were written.</returns>
+    public static long Add(
+        string cacheFolder,
+        EncoderFingerprint fingerprint,
+        long number,
+        ReadOnlySpan<TextKey> keys,
+        ReadOnlySpan<float> embeddings,
+        (int Views, int Size) shape)
+    {
+        if (keys.IsEmpty) return 0;
+        string folder = Path.Combine(cacheFolder, fingerprint.Sha256[..FolderNameLength]);
+        FileProblem.WhenWriting(folder, Directory.CreateDirectory);
+        RequireFingerprint(folder, fingerprint);
+        RequireFinite(folder, embeddings);
+        string path = Path.Combine(folder, NameOf(number));
+        EmbeddingShard.Write(path, keys, embeddings, shape.Views, shape.Size);
+        return new FileInfo(path).Length;
+    }
+
     /// <summary>Whether a folder holds the embeddings of an encoder.</summary>
     public static bool IsStore(string folder) => File.Exists(Path.Combine(folder, FingerprintFile));
 
@@ -133,9 +162,7 @@ internal sealed class EmbeddingStore : IDisposable
         if (embeddings.Length != (long)keys.Length * _viewCount * _hiddenSize)
             throw new ArgumentException("There must be one embedding [D,H] per key.", nameof(embeddings));
         if (keys.IsEmpty) return;
-        if (!TensorPrimitives.IsFiniteAll(embeddings))
-            throw new LlmEmbedException(
-                $"{Folder}: an embedding to be stored holds NaN or infinity. The encoder's precision does not suffice for this model.");
+        RequireFinite(Folder, embeddings);
         string path = Path.Combine(Folder, NextName());
         try
         {
@@ -189,13 +216,22 @@ internal sealed class EmbeddingStore : IDisposable
         }
     }
 
+    private static void RequireFinite(string folder, ReadOnlySpan<float> embeddings)
+    {
+        if (!TensorPrimitives.IsFiniteAll(embeddings))
+            throw new LlmEmbedException(
+                $"{folder}: an embedding to be stored holds NaN or infinity. The encoder's precision does not suffice for this model.");
+    }
+
+    private string NextName()
+    {
+        lock (_lock) return NameOf(_nextNumber++);
+    }
+
     /// <summary>
     /// A number, for people and for the order of reading, and 64 random bits: no two processes ever take the same name, on any file system.
     /// </summary>
-    private string NextName()
-    {
-        lock (_lock) return $"{_nextNumber++:D8}-{Guid.NewGuid().ToString("N")[..16]}{ShardSuffix}";
-    }
+    private static string NameOf(long number) => $"{number:D8}-{Guid.NewGuid().ToString("N")[..16]}{ShardSuffix}";
 
     private void OpenShard(string path)
     {
