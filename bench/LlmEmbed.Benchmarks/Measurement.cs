@@ -15,6 +15,8 @@ internal sealed class Measurement
 
     public double Last => _values[^1];
 
+    public double Most => _values.Max();
+
     public void Add(double value) => _values.Add(value);
 
     /// <summary>Median and range, such as "4,712 (4,650 to 4,790)"; empty if nothing was measured.</summary>
@@ -125,13 +127,16 @@ internal static class Bench
     /// <param name="cache">The folder.</param>
     /// <param name="arguments">The command and its arguments.</param>
     /// <exception cref="InvalidOperationException">It failed; what it wrote on standard error says why.</exception>
-    public static ToolRun RunTool(string tool, DirectoryInfo cache, params string[] arguments)
+    public static ToolRun RunTool(string tool, DirectoryInfo cache, params string[] arguments) => RunTool(tool, cache, [0], arguments);
+
+    /// <summary>The same for a command that may also end with other exit codes than 0.</summary>
+    public static ToolRun RunTool(string tool, DirectoryInfo cache, int[] exitCodes, params string[] arguments)
     {
-        ProcessStartInfo command = new("dotnet", [tool, .. arguments, "--models", Path.Combine(Root(), "models")])
+        ProcessStartInfo command = new("dotnet", [tool, .. arguments])
         {
             RedirectStandardOutput = true,
             UseShellExecute = false,
-            Environment = { ["XDG_CACHE_HOME"] = cache.FullName },
+            Environment = { ["XDG_CACHE_HOME"] = cache.FullName, ["LLMEMBED_MODELS"] = Path.Combine(Root(), "models") },
         };
         long start = Stopwatch.GetTimestamp();
         using Process process = Process.Start(command)!;
@@ -145,7 +150,8 @@ internal static class Bench
         }
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         output.Wait();
-        if (process.ExitCode != 0) throw new InvalidOperationException($"{tool} {arguments[0]} ended with {process.ExitCode}.");
+        if (!exitCodes.Contains(process.ExitCode))
+            throw new InvalidOperationException($"{tool} {arguments[0]} ended with {process.ExitCode}.");
         return new(seconds, processorSeconds, most);
     }
 

@@ -35,6 +35,15 @@ return args switch
     ["write-7b", string folder, string blocks] => SevenBillion.Write(folder, Bench.Number(blocks)),
     ["memory", string folder, string limit] => SevenBillion.Run(folder, limit),
     ["memory", string folder, string limit, string texts] => SevenBillion.Run(folder, limit, Bench.Number(texts)),
+    ["jobs"] => JobCosts.Run(60_000),
+    ["jobs", string texts] => JobCosts.Run(Bench.Number(texts)),
+    ["job-plan"] => JobCosts.Plan(10_000_000),
+    ["job-plan", string most] => JobCosts.Plan(Bench.Number(most)),
+    ["cluster"] => ClusterSimulation.Run(tokensPerSecond: 20_000, tokensPerText: 25),
+    ["cluster", string tokensPerSecond, string tokensPerText] => ClusterSimulation.Run(Bench.Number(tokensPerSecond), Bench.Number(tokensPerText)),
+    ["cluster-records"] => ClusterRecords.Run(1000),
+    ["cluster-records", string shards] => ClusterRecords.Run(Bench.Number(shards)),
+    ["cluster-records-of", string folder] => ClusterRecords.RunJob(folder),
     _ => Usage(),
 };
 
@@ -74,6 +83,12 @@ static int Usage()
           write-7b FOLDER [BLOCKS]   a LLaMA-2-7B-shaped fp16 checkpoint with random weights, 13.5 GB with all 32 blocks
           memory FOLDER LIMIT [TEXTS]  that checkpoint in at most LIMIT GB of memory, beside some of its blocks in memory; 60 texts of a hundred
                                      tokens
+          jobs [TEXTS]               what a shard costs, seven shards by two workers beside one predict, and how right the estimate of a plan is;
+                                     60,000 texts
+          job-plan [MOST]            rate and memory of job plan on 1,000,000 and 10,000,000 short rows, and on 1,000,000 longer ones
+          cluster [TOKENS_PER_SECOND TOKENS_PER_TEXT]  10^8 and 10^10 texts on 100 and 1,000 nodes of that rate, with failures, by a simulated clock;
+                                     20,000 tokens/s and 25 tokens a text (needs strace)
+          cluster-records [SHARDS]   the clock with a real job of 1,000 shards: its files, and what it asks of the file system (needs strace)
         """);
     return 2;
 }
