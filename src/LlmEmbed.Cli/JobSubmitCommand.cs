@@ -57,7 +57,7 @@ internal static class JobSubmitCommand
         }
     }
 
-    /// <summary>The tasks that have a shard that is missing; empty, with a note, if there are none.</summary>
+    /// <summary>The shards that are missing; empty, with a note, if there are none.</summary>
     public static IReadOnlyList<int> MissingOf(Terminal terminal, Job job)
     {
         IReadOnlyList<int> missing = job.Missing();

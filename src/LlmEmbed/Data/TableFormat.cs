@@ -95,14 +95,17 @@ public sealed class TableFormat
     public static TableFormat FromPath(string path)
     {
         ArgumentNullException.ThrowIfNull(path);
+        if (TryFromPath(path) is { } format) return format;
         string extension = Path.GetExtension(Compression.WithoutExtension(path));
-        if (OfExtension(extension) is { } format) return format;
         string extensions = FileProblem.List([.. All.SelectMany(known => known.Extensions)]);
         throw FileProblem.In(
             path,
             $"the extension '{extension}' does not tell the format. Known are {extensions}; " +
             $"give --format for a file that is called otherwise ({Known}).");
     }
+
+    /// <summary>As <see cref="FromPath"/>, but null if the extension stands for no format.</summary>
+    internal static TableFormat? TryFromPath(string path) => OfExtension(Path.GetExtension(Compression.WithoutExtension(path)));
 
     /// <summary>The name.</summary>
     public override string ToString() => Name;

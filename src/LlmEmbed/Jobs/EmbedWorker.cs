@@ -33,7 +33,7 @@ internal sealed class EmbedWorker(BackboneReader reader) : IUnitWorker
     public void Join(string target, IReadOnlyList<string> units)
     {
         IReadOnlyList<View> views = reader.Plan.Views;
-        EmbeddingFiles.Join(target, EmbeddingFiles.MetadataOf(reader.Name, views), [.. views.Select(view => (long)view.Depth)], units);
+        EmbeddingFiles.Join(target, EmbeddingFile.MetadataOf(reader.Name, views), [.. views.Select(view => (long)view.Depth)], units);
     }
 
     public (long Offset, long Length) ContentOf(string path)

@@ -1,5 +1,4 @@
 using LlmEmbed.Files;
-using LlmEmbed.Reading;
 
 namespace LlmEmbed.Jobs;
 
@@ -12,13 +11,6 @@ internal static class EmbeddingFiles
     public const string States = "embeddings", Rows = "row", Depths = "depths";
 
     private const int BlockBytes = 1 << 24;
-
-    /// <summary>What the metadata say of the states.</summary>
-    public static Dictionary<string, string> MetadataOf(string backbone, IEnumerable<View> views) => new(StringComparer.Ordinal)
-    {
-        ["backbone"] = backbone,
-        ["poolings"] = string.Join(' ', views.Select(view => Poolings.NameOf(view.Pooling))),
-    };
 
     public static SafetensorsWriter Create(
         string path, IEnumerable<KeyValuePair<string, string>> metadata, long views, long size, bool withDepths)

@@ -15,14 +15,18 @@ internal sealed class InputScan
     private const long ReportedRows = 100_000;
 
     private readonly IReadOnlyList<string> _files;
+    private readonly (long Bytes, DateTime Modified)[] _facts; // of the files, before they are read
     private readonly long[] _rowsOf;
     private readonly List<Place> _places = [];
     private readonly DeterministicRandom _random = new(seed: 1);
     private readonly JobRow?[] _sample;
     private long _unitsPerPlace = 1, _usable;
 
-    private InputScan(IReadOnlyList<string> files, int sampleRows) =>
+    private InputScan(IReadOnlyList<string> files, int sampleRows)
+    {
         (_files, _rowsOf, _sample) = (files, new long[files.Count], new JobRow?[sampleRows]);
+        _facts = [.. files.Select(file => new FileInfo(file)).Select(file => (file.Length, file.LastWriteTimeUtc))];
+    }
 
     /// <summary>The files, with what tells that one of them changed.</summary>
     public IReadOnlyList<JobInput> Inputs { get; private set; } = [];
@@ -45,14 +49,12 @@ internal sealed class InputScan
     public static InputScan Of(IReadOnlyList<string> files, JobFolder folder, JobTables tables, UnitSize size, int sampleRows, Work work)
     {
         InputScan scan = new(files, sampleRows);
-        FileInfo[] facts = [.. files.Select(file => new FileInfo(file))];
-        (long Bytes, DateTime Modified)[] before = [.. facts.Select(file => (file.Length, file.LastWriteTimeUtc))];
         foreach (JobUnit unit in JobUnit.Cut(scan.AllRows(tables, work), number: 0, firstRow: 0, size)) scan.Add(unit);
         if (scan.Rows == 0) throw new LlmEmbedException($"{string.Join(", ", files)}: there are no rows.") { FilePath = files[0] };
         scan.Inputs =
         [
             .. files.Index().Select(file => new JobInput(
-                folder.Relative(file.Item), before[file.Index].Bytes, before[file.Index].Modified, scan._rowsOf[file.Index])),
+                folder.Relative(file.Item), scan._facts[file.Index].Bytes, scan._facts[file.Index].Modified, scan._rowsOf[file.Index])),
         ];
         return scan;
     }
@@ -97,11 +99,11 @@ internal sealed class InputScan
 
     private IEnumerable<JobRow> AllRows(JobTables tables, Work work)
     {
-        long rows = 0, bytes = 0, allBytes = _files.Sum(file => new FileInfo(file).Length);
+        long rows = 0, bytes = 0, allBytes = _facts.Sum(file => file.Bytes);
         foreach ((int index, string file) in _files.Index())
         {
             // Programs that write in parts leave empty ones.
-            if (new FileInfo(file).Length is not (> 0 and long length)) continue;
+            if (_facts[index].Bytes is not (> 0 and long length)) continue;
             foreach (JobRow row in tables.Rows(file, index, default))
             {
                 _rowsOf[index]++;

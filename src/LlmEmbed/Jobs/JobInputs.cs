@@ -38,12 +38,7 @@ internal static class JobInputs
     /// <summary>
     /// Whether a file of a folder is a table. Names that begin with a point or an underline are those of programs, such as _SUCCESS.
     /// </summary>
-    private static bool IsTable(string path)
-    {
-        string extension = Path.GetExtension(Compression.WithoutExtension(path));
-        return Path.GetFileName(path) is not ['.' or '_', ..]
-            && TableFormat.All.Any(format => format.Extensions.Contains(extension, StringComparer.OrdinalIgnoreCase));
-    }
+    private static bool IsTable(string path) => Path.GetFileName(path) is not ['.' or '_', ..] && TableFormat.TryFromPath(path) is not null;
 
     /// <summary>The files that a pattern names: * and ? stand for characters of a name, ** for any folders.</summary>
     private static IEnumerable<string> Matching(string pattern)

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -12,6 +11,8 @@ namespace LlmEmbed.Jobs;
 /// <summary>Puts the results of complete shards together, in the order of the input's rows.</summary>
 internal sealed class JobMerge(JobFolder folder, JobPlan plan, IReadOnlyList<ShardRecord> records, Work work)
 {
+    private static readonly string[] EmbeddingExtensions = [".safetensors", ".npy", ".json"];
+
     private readonly string _extension = plan.Work.Extension;
 
     /// <exception cref="LlmEmbedException">A shard is damaged, or the file cannot be written.</exception>
@@ -25,8 +26,12 @@ internal sealed class JobMerge(JobFolder folder, JobPlan plan, IReadOnlyList<Sha
         bool isFolder = Directory.Exists(output);
         if (isFolder && plan.Work is EmbedWork) output = Path.Combine(output, "index.json");
         foreach (string written in FilesOf(output)) RefuseOwn(written);
-        foreach (ShardRecord record in records) CheckSize(DataOf(record), record);
-        if (plan.Work is not PredictWork predict) WriteEmbeddings(output, Path.GetExtension(output).ToLowerInvariant());
+        // What cannot be written is refused before the shards are read.
+        if (!isFolder || plan.Work is EmbedWork) RequireFormat(output);
+        // An index copies nothing, so that whoever reads the shards checks them.
+        bool isIndex = plan.Work is EmbedWork && HasExtension(output, ".json");
+        foreach (ShardRecord record in records) Check(record, isIndex);
+        if (plan.Work is not PredictWork predict) WriteEmbeddings(output, isIndex);
         else if (isFolder) WriteTables(output = Path.TrimEndingDirectorySeparator(output), predict);
         else WriteTable(output, predict);
         long rejected = records.Sum(record => record.Rejected);
@@ -34,12 +39,22 @@ internal sealed class JobMerge(JobFolder folder, JobPlan plan, IReadOnlyList<Sha
         return (records.Sum(record => record.Rows), rejected);
     }
 
-    public static void CheckSize(string path, ShardRecord record)
+    private void Check(ShardRecord record, bool isIndex)
     {
-        if (!File.Exists(path)) throw FileProblem.In(path, "the file is missing, though the record of its shard is there.");
-        if (new FileInfo(path).Length is var bytes && bytes != record.Bytes)
-            throw FileProblem.In(path, $"the file is damaged: it has {bytes:N0} bytes, and its record says {record.Bytes:N0}.");
+        work.CancellationToken.ThrowIfCancellationRequested();
+        record.CheckData(DataOf(record), folder, withHash: !isIndex);
+        work.Progress?.Report(new WorkProgress("Merging", record.Shard + 1, records.Count, "shards"));
     }
+
+    private void RequireFormat(string output)
+    {
+        if (plan.Work is PredictWork) TableFormat.FromPath(output);
+        else if (!Array.Exists(EmbeddingExtensions, extension => HasExtension(output, extension)))
+            throw FileProblem.In(output, "embeddings are merged to .safetensors, .npy, or .json (an index of the shards); name one of these.");
+        AtomicFile.RequireWritable(output);
+    }
+
+    private static bool HasExtension(string path, string extension) => path.EndsWith(extension, StringComparison.OrdinalIgnoreCase);
 
     private static IEnumerable<string> FilesOf(string output) => [output, output + Job.RejectedSuffix, RowsBeside(output)];
 
@@ -64,28 +79,18 @@ internal sealed class JobMerge(JobFolder folder, JobPlan plan, IReadOnlyList<Sha
     {
         if (TableFormat.FromPath(output) == TableFormat.JsonLines)
         {
-            using AtomicFile file = new(output);
-            foreach (ShardRecord record in records) Copy(record, block => file.Write(block));
-            file.Commit();
+            PredictWorker.JoinFiles(output, [.. records.Select(DataOf)]);
             return;
         }
         using TableWriter writer = TableWriter.Create(output, predict.Columns, numbers: predict.Numbers);
-        foreach (ShardRecord record in records)
-        {
-            CheckHash(record);
-            if (record.Rows > 0) CopyRows(DataOf(record), writer);
-        }
+        foreach (TableRow row in records.SelectMany(RowsOf)) writer.Write([.. row.Fields]);
         writer.Commit();
     }
 
-    private static void CopyRows(string path, TableWriter writer)
+    private IEnumerable<TableRow> RowsOf(ShardRecord record)
     {
-        foreach (TableRow row in RowsOf(path)) writer.Write([.. row.Fields]);
-    }
-
-    private static IEnumerable<TableRow> RowsOf(string path)
-    {
-        using TableReader shard = TableReader.Open(path, TableFormat.JsonLines);
+        if (record.Rows == 0) yield break;
+        using TableReader shard = TableReader.Open(DataOf(record), TableFormat.JsonLines);
         foreach (TableRow row in shard.Rows()) yield return row;
     }
 
@@ -97,7 +102,7 @@ internal sealed class JobMerge(JobFolder folder, JobPlan plan, IReadOnlyList<Sha
             throw FileProblem.In(
                 same.Key, "several files of the input have this name, so that their tables would take each other's place. Merge into one file.");
         foreach (string path in paths) RefuseOwn(path);
-        using IEnumerator<TableRow> rows = records.SelectMany(CheckedRows).GetEnumerator();
+        using IEnumerator<TableRow> rows = records.SelectMany(RowsOf).GetEnumerator();
         using IEnumerator<long> numbers = records.SelectMany(AcceptedRows).GetEnumerator();
         bool isThere = numbers.MoveNext();
         long end = 0;
@@ -117,15 +122,7 @@ internal sealed class JobMerge(JobFolder folder, JobPlan plan, IReadOnlyList<Sha
     private static string NameFor(string input)
     {
         string name = Compression.WithoutExtension(Path.GetFileName(input));
-        return TableFormat.All.Any(format => format.CanWrite && format.Extensions.Contains(Path.GetExtension(name), StringComparer.OrdinalIgnoreCase))
-            ? name
-            : name + ".csv";
-    }
-
-    private IEnumerable<TableRow> CheckedRows(ShardRecord record)
-    {
-        CheckHash(record);
-        return record.Rows > 0 ? RowsOf(DataOf(record)) : [];
+        return TableFormat.TryFromPath(name) is { CanWrite: true } ? name : name + ".csv";
     }
 
     /// <summary>The numbers of the rows of which a shard has a result.</summary>
@@ -141,25 +138,18 @@ internal sealed class JobMerge(JobFolder folder, JobPlan plan, IReadOnlyList<Sha
             if (!bad.Contains(row)) yield return row;
     }
 
-    private void WriteEmbeddings(string output, string extension)
+    private void WriteEmbeddings(string output, bool isIndex)
     {
-        switch (extension)
-        {
-            case ".json":
-                AtomicFile.WriteText(output, Index(Path.GetDirectoryName(Path.GetFullPath(output))!).ToJsonString(JobPlan.Json) + "\n");
-                break;
-            case ".safetensors":
-                foreach (ShardRecord record in records) CheckHash(record);
-                using (SafetensorsFile first = SafetensorsFile.Open(DataOf(records[0])))
-                    EmbeddingFiles.Join(
-                        output, first.Metadata, first.Tensors[EmbeddingFiles.Depths].Span<long>().ToArray(), [.. records.Select(DataOf)]);
-                break;
-            case ".npy":
-                WriteArrays(output);
-                break;
-            default:
-                throw FileProblem.In(output, "embeddings are merged to .safetensors, .npy, or .json (an index of the shards); name one of these.");
-        }
+        if (isIndex) AtomicFile.WriteText(output, Index(Path.GetDirectoryName(Path.GetFullPath(output))!).ToJsonString(JobPlan.Json) + "\n");
+        else if (HasExtension(output, ".safetensors")) WriteTensors(output);
+        else WriteArrays(output);
+    }
+
+    private void WriteTensors(string output)
+    {
+        using SafetensorsFile first = SafetensorsFile.Open(DataOf(records[0]));
+        long[] depths = first.Tensors[EmbeddingFiles.Depths].Span<long>().ToArray();
+        EmbeddingFiles.Join(output, first.Metadata, depths, [.. records.Select(DataOf)]);
     }
 
     /// <summary>An index of the shards, without a copy of them: which file holds which rows.</summary>
@@ -204,7 +194,6 @@ internal sealed class JobMerge(JobFolder folder, JobPlan plan, IReadOnlyList<Sha
         file.Write(Encoding.ASCII.GetBytes(description.PadRight(length - 1) + "\n"));
         foreach (ShardRecord record in records)
         {
-            if (tensor == EmbeddingFiles.States) CheckHash(record);
             using SafetensorsFile shard = SafetensorsFile.Open(DataOf(record));
             foreach (ReadOnlySpan<byte> block in new EmbeddingFiles.Blocks(shard.Tensors[tensor])) file.Write(block);
         }
@@ -217,32 +206,5 @@ internal sealed class JobMerge(JobFolder folder, JobPlan plan, IReadOnlyList<Sha
         foreach (ShardRecord record in records.Where(record => record.Rejected > 0))
             file.Write(FileProblem.WhenReading(folder.Rejected(record.Shard), File.ReadAllBytes));
         file.Commit();
-    }
-
-    private void CheckHash(ShardRecord record) => Copy(record, _ => { });
-
-    /// <summary>Reads the data of a shard and checks their hash.</summary>
-    private void Copy(ShardRecord record, Action<byte[]> take)
-    {
-        work.CancellationToken.ThrowIfCancellationRequested();
-        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        FileProblem.WhenReading(DataOf(record), path =>
-        {
-            byte[] block = new byte[1 << 20];
-            using FileStream data = File.OpenRead(path);
-            for (int read; (read = data.Read(block)) > 0;)
-            {
-                hash.AppendData(block, 0, read);
-                take(read == block.Length ? block : block[..read]);
-            }
-            return true;
-        });
-        string found = Convert.ToHexStringLower(hash.GetHashAndReset());
-        if (found != record.Sha256)
-            throw FileProblem.In(
-                DataOf(record),
-                $"the file is damaged: its SHA-256 is {found}, and its record says {record.Sha256}. llmembed job run {folder.Path} --shard " +
-                $"{record.Shard} --again computes it again.");
-        work.Progress?.Report(new WorkProgress("Merging", record.Shard + 1, records.Count, "shards"));
     }
 }

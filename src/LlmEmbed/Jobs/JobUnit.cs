@@ -11,6 +11,13 @@ internal sealed record JobUnit(long Number, long FirstRow, IReadOnlyList<JobRow>
 {
     public long Characters => Rows.Sum(row => (long)row.Text.Length);
 
+    /// <summary>Its rows that can be read.</summary>
+    public JobRow[] Readable => [.. Rows.Where(row => row.Problem is null)];
+
+    /// <summary>Its rows that cannot be read: their places among the unit's rows, and the reasons.</summary>
+    public (int Row, string Reason)[] Unreadable =>
+        [.. Rows.Index().Where(row => row.Item.Problem is not null).Select(row => (row.Index, row.Item.Problem!))];
+
     /// <summary>A hash of all that the rows give to the result, and of the unit's number.</summary>
     public UInt128 Hash()
     {

@@ -1,4 +1,3 @@
-using LlmEmbed.Files;
 using LlmEmbed.Reading;
 
 namespace LlmEmbed.Jobs;
@@ -25,7 +24,7 @@ internal sealed class JobVerification(JobFolder folder, JobPlan plan, Work work)
         {
             work.CancellationToken.ThrowIfCancellationRequested();
             if (ProblemOf(shard, worker) is string problem)
-                problems.Add($"{problem.TrimEnd('.')}. llmembed job run {folder.Path} --shard {shard} --again computes the shard again.");
+                problems.Add(problem);
             work.Progress?.Report(new WorkProgress("Verifying", index + 1, shards.Length, "shards"));
         }
         return problems;
@@ -36,9 +35,8 @@ internal sealed class JobVerification(JobFolder folder, JobPlan plan, Work work)
         try
         {
             ShardRecord record = ShardRecord.Read(folder, shard, _id);
-            JobMerge.CheckSize(folder.Data(shard, _extension), record);
-            Check(folder.Data(shard, _extension), record.Sha256);
-            if (record.RejectedSha256 is string rejected) Check(folder.Rejected(shard), rejected);
+            record.CheckData(folder.Data(shard, _extension), folder, withHash: true);
+            record.CheckRejected(folder);
             if (worker is not null && record.Difference is null) CheckUnit(shard, record, worker);
             return null;
         }
@@ -46,12 +44,6 @@ internal sealed class JobVerification(JobFolder folder, JobPlan plan, Work work)
         {
             return exception.Message;
         }
-    }
-
-    private static void Check(string path, string expected)
-    {
-        if (FileHash.Of(path) is var found && found != expected)
-            throw FileProblem.In(path, $"the file is damaged: its SHA-256 is {found}, and its record says {expected}.");
     }
 
     /// <summary>Computes one unit again and compares its bytes with those in the shard. Which one depends on the shard's number only.</summary>
@@ -66,8 +58,10 @@ internal sealed class JobVerification(JobFolder folder, JobPlan plan, Work work)
             (long offset, long length) = worker.ContentOf(trial);
             long inShard = worker.ContentOf(data).Offset + record.UnitBytes.Take(place).Sum();
             if (length != record.UnitBytes[place] || !AreSame(trial, offset, data, inShard, length))
-                throw FileProblem.In(
-                    data, $"unit {unit.Number} (rows {unit.FirstRow} to {unit.FirstRow + unit.Rows.Count - 1}) has other bytes than computed here.");
+                throw record.Damaged(
+                    data,
+                    folder,
+                    $"unit {unit.Number} (rows {unit.FirstRow} to {unit.FirstRow + unit.Rows.Count - 1}) has other bytes than computed here");
         }
         finally
         {

@@ -8,18 +8,18 @@ namespace LlmEmbed.Jobs;
 /// <summary>Classifies the texts of units. Their data are JSON Lines, which need only be put one after the other.</summary>
 internal sealed class PredictWorker(TrainedClassifier classifier, PredictionColumns columns) : IUnitWorker
 {
+    private const int BlockBytes = 1 << 20;
+
     public Func<FinishedUnit> Prepare(JobUnit unit, CancellationToken cancellationToken)
     {
-        (int Row, string Reason)[] rejected =
-            [.. unit.Rows.Index().Where(row => row.Item.Problem is not null).Select(row => (row.Index, row.Item.Problem!))];
-        JobRow[] rows = [.. unit.Rows.Where(row => row.Problem is null)];
+        JobRow[] rows = unit.Readable;
         PreparedRequest request = classifier.Reader.Prepare([.. rows.Select(row => row.Text)], cancellationToken);
         return () =>
         {
             IReadOnlyList<Prediction> predictions = rows.Length == 0 ? [] : classifier.Predict(request, cancellationToken);
             return new FinishedUnit(
                 path => Write(path, rows, predictions),
-                rejected,
+                unit.Unreadable,
                 predictions.Count(prediction => prediction.IsEmpty),
                 predictions.Count(prediction => prediction.IsTruncated));
         };
@@ -34,11 +34,10 @@ internal sealed class PredictWorker(TrainedClassifier classifier, PredictionColu
     public static void JoinFiles(string target, IReadOnlyList<string> units)
     {
         using AtomicFile file = new(target);
-        byte[] block = new byte[1 << 20];
         foreach (string unit in units)
         {
             using FileStream stream = File.OpenRead(unit);
-            for (int read; (read = stream.Read(block)) > 0;) file.Write(block.AsSpan(0, read));
+            stream.CopyTo(file.Content, BlockBytes);
         }
         file.Commit();
     }

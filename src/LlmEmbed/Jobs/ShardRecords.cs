@@ -33,6 +33,36 @@ internal sealed record ShardRecord(
     int Attempt,
     string? Difference)
 {
+    /// <summary>Compares the shard's data with the record.</summary>
+    /// <param name="path">The data.</param>
+    /// <param name="folder">The folder of the job, for messages.</param>
+    /// <param name="withHash">Whether every byte is read, or the size is looked at only.</param>
+    /// <exception cref="LlmEmbedException">The data are missing or damaged.</exception>
+    public void CheckData(string path, JobFolder folder, bool withHash)
+    {
+        if (!File.Exists(path)) throw Damaged(path, folder, "the file is missing, though the record of its shard is there");
+        if (new FileInfo(path).Length is var bytes && bytes != Bytes)
+            throw Damaged(path, folder, $"the file is damaged: it has {bytes:N0} bytes, and its record says {Bytes:N0}");
+        if (withHash) CheckHash(path, folder, Sha256);
+    }
+
+    /// <summary>Compares the shard's bad rows with the record.</summary>
+    /// <exception cref="LlmEmbedException">They are missing or damaged.</exception>
+    public void CheckRejected(JobFolder folder)
+    {
+        if (RejectedSha256 is string hash) CheckHash(folder.Rejected(Shard), folder, hash);
+    }
+
+    private void CheckHash(string path, JobFolder folder, string expected)
+    {
+        if (FileHash.Of(path) is var found && found != expected)
+            throw Damaged(path, folder, $"the file is damaged: its SHA-256 is {found}, and its record says {expected}");
+    }
+
+    /// <summary>What is wrong with a file of the shard, and how the shard is computed again.</summary>
+    public LlmEmbedException Damaged(string path, JobFolder folder, string problem) =>
+        FileProblem.In(path, $"{problem}. llmembed job run {folder.Path} --shard {Shard} --again computes the shard again.");
+
     /// <summary>Reads the record of a shard that is there.</summary>
     /// <exception cref="LlmEmbedException">It is damaged, or of another plan.</exception>
     public static ShardRecord Read(JobFolder folder, int shard, string plan)

@@ -12,14 +12,13 @@ internal sealed class TrainWorker(string store, IReadOnlyList<(BackboneReader Re
 {
     public Func<FinishedUnit> Prepare(JobUnit unit, CancellationToken cancellationToken)
     {
-        string[] texts = [.. unit.Rows.Where(row => row.Problem is null).Select(row => row.Text).Distinct(StringComparer.Ordinal)];
+        string[] texts = [.. unit.Readable.Select(row => row.Text).Distinct(StringComparer.Ordinal)];
         PreparedTexts[] prepared = [.. parts.Select(part => part.Reader.Prepare(texts, cancellationToken))];
-        (int, string)[] rejected = [.. unit.Rows.Index().Where(row => row.Item.Problem is not null).Select(row => (row.Index, row.Item.Problem!))];
         return () =>
         {
             Func<long>[] writes =
                 [.. parts.Zip(prepared, (part, own) => Read(part.Reader, part.TokenDepths, texts, own, unit.Number, cancellationToken))];
-            return new FinishedUnit(path => Write(path, unit.Number, texts.Length, writes), rejected, 0, 0);
+            return new FinishedUnit(path => Write(path, unit.Number, texts.Length, writes), unit.Unreadable, 0, 0);
         };
     }
 
@@ -58,10 +57,10 @@ internal sealed class TrainWorker(string store, IReadOnlyList<(BackboneReader Re
             foreach ((int place, int depth) in depths.Index())
             {
                 TextKey[] keys = [.. there.SelectMany(text => Enumerable.Range(0, counts[text]).Select(prepared.Keys[text].Token))];
-                float[] values = [.. there.SelectMany(text => tokens[place][text])];
+                float[] values = StoredReader.Gather(there, text => tokens[place][text]);
                 bytes += EmbeddingStore.Add(store, reader.TokenFingerprint(depth), unit, keys, values, (1, reader.HiddenSize));
             }
-            float[] views = [.. there.SelectMany(text => states[(text * reader.RowLength)..((text + 1) * reader.RowLength)])];
+            float[] views = StoredReader.Gather(there, text => states.AsSpan(text * reader.RowLength, reader.RowLength));
             TextKey[] own = [.. there.Select(text => prepared.Keys[text])];
             return bytes + EmbeddingStore.Add(store, reader.Fingerprint, unit, own, views, reader.Row.Shape);
         };

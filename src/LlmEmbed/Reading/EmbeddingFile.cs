@@ -19,19 +19,21 @@ public sealed class EmbeddingFile : IDisposable
     public static EmbeddingFile Create(string path, ITextEncoder encoder)
     {
         ArgumentNullException.ThrowIfNull(encoder);
-        Dictionary<string, string> metadata = new(StringComparer.Ordinal)
-        {
-            ["backbone"] = encoder.Name,
-            ["poolings"] = string.Join(' ', encoder.Views.Select(view => Poolings.NameOf(view.Pooling))),
-        };
         SafetensorsWriter writer = SafetensorsWriter.Create(
             path,
-            metadata,
+            MetadataOf(encoder.Name, encoder.Views),
             new SafetensorsLayout("depths", "I64"),
             new SafetensorsLayout("embeddings", "F32", encoder.Views.Count, encoder.HiddenSize));
         writer.Append<long>("depths", [.. encoder.Views.Select(view => (long)view.Depth)]);
         return new EmbeddingFile(writer);
     }
+
+    /// <summary>What the metadata of such a file say of the states.</summary>
+    internal static Dictionary<string, string> MetadataOf(string backbone, IEnumerable<View> views) => new(StringComparer.Ordinal)
+    {
+        ["backbone"] = backbone,
+        ["poolings"] = string.Join(' ', views.Select(view => Poolings.NameOf(view.Pooling))),
+    };
 
     /// <summary>Adds texts.</summary>
     /// <param name="embeddings">[n,D,H].</param>

@@ -99,7 +99,7 @@ internal sealed class StoredReader : IStateReader
     }
 
     /// <summary>Rows of several texts, one after the other.</summary>
-    private static float[] Gather(int[] texts, RowTarget rows)
+    public static float[] Gather(int[] texts, RowTarget rows)
     {
         int length = 0;
         foreach (int text in texts) length += rows(text).Length;

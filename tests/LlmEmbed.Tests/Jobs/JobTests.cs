@@ -355,6 +355,24 @@ public sealed class JobTests(JobFixture fixture) : IClassFixture<JobFixture>, ID
         Assert.Contains("13 places", Assert.Throws<LlmEmbedException>(() => Plan(fixture.Predict(14), "job14")).Message, StringComparison.Ordinal);
     }
 
+    /// <summary>Tiny backbones give the same bits in any batch, so that equal bytes alone would not show other units.</summary>
+    [Fact]
+    public void A_unit_has_the_same_rows_whatever_shard_it_is_in()
+    {
+        (long, long, string)[] UnitsOf(int shards)
+        {
+            JobFolder folder = new(_folder.File($"job{shards}"));
+            Plan(fixture.Embed(shards), $"job{shards}");
+            JobPlan plan = JobPlan.Read(folder.Plan);
+            IEnumerable<JobUnit> units = Enumerable.Range(0, shards).SelectMany(shard => JobRows.UnitsOf(folder, plan, shard));
+            return [.. units.Select(unit => (unit.Number, unit.FirstRow, JobRows.Show(unit.Hash())))];
+        }
+
+        (long, long, string)[] all = UnitsOf(1);
+        Assert.Equal(13, all.Length);
+        foreach (int shards in (int[])[2, 5, 13]) Assert.Equal(all, UnitsOf(shards));
+    }
+
     [Fact]
     public void Rows_per_shard_are_reached_by_whole_units()
     {
