@@ -132,7 +132,7 @@ public sealed class Inspection
     private static void AddModel(JsonObject facts, Checkpoint checkpoint, EncoderOptions options, RuntimeOptions runtime)
     {
         Backbone backbone = Backbone.Create(checkpoint, runtime.AcceptedConfigKeys);
-        IReadOnlyList<View> views = options.Views.Resolve(backbone.IsCausal, backbone.BlockCount);
+        IReadOnlyList<View> views = options.Views.Resolve(backbone.IsCausal, backbone.BlockCount, () => SentenceView.Of(backbone));
         int deepest = views.Max(view => view.Depth);
         long parameters = backbone.ParameterCount(deepest);
         facts["model_type"] = checkpoint.Config.ModelType;

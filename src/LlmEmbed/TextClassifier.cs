@@ -173,6 +173,15 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
     /// <exception cref="LlmEmbedException">It is a file, or holds something else than a classifier.</exception>
     public static void RequireSavable(string folder) => ClassifierBundle.RequireUsable(folder);
 
+    /// <summary>Refuses a folder that holds no classifier of this version, before any backbone is opened for it.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <exception cref="LlmEmbedException">It is not there, holds no classifier, or one of another format.</exception>
+    public static void RequireIn(string folder)
+    {
+        ArgumentNullException.ThrowIfNull(folder);
+        ClassifierBundle.ReadManifest(folder);
+    }
+
     /// <summary>The files of which a classifier in a folder may consist, whether they are there or not.</summary>
     /// <param name="folder">The folder; it need not exist.</param>
     public static IReadOnlyList<string> FilesIn(string folder) => ClassifierBundle.FilesIn(folder);

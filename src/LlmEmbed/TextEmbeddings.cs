@@ -78,6 +78,12 @@ public sealed record EncodingStatistics(
     /// </summary>
     public IReadOnlyList<int> TextsOfSpecialTokens { get; init; } = [];
 
+    /// <summary>
+    /// Tokens of all texts as the backbone reads them, with special tokens and prompts and without the ends that were cut off: repeated texts and
+    /// those whose embeddings were found in the store count too.
+    /// </summary>
+    public long InputTokens { get; init; }
+
     /// <summary>The same, the texts being these rows of a longer list.</summary>
     internal EncodingStatistics AtRows(int[] rows) => this with
     {
@@ -95,5 +101,8 @@ public sealed record EncodingStatistics(
         PaddedTokens + other.PaddedTokens,
         Elapsed + other.Elapsed,
         [.. TextsWithoutTokens.Concat(other.TextsWithoutTokens).Order()])
-    { TextsOfSpecialTokens = [.. TextsOfSpecialTokens.Concat(other.TextsOfSpecialTokens).Order()] };
+    {
+        TextsOfSpecialTokens = [.. TextsOfSpecialTokens.Concat(other.TextsOfSpecialTokens).Order()],
+        InputTokens = InputTokens + other.InputTokens,
+    };
 }

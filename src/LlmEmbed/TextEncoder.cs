@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LlmEmbed.Checkpoints;
 using LlmEmbed.Data;
 using LlmEmbed.Reading;
 
@@ -32,6 +33,13 @@ public sealed class TextEncoder : ITextEncoder
 
     /// <summary>Longest input in tokens, special tokens included; what is longer loses its end.</summary>
     public int MaxTokens => _reader.Plan.MaxTokens;
+
+    /// <summary>
+    /// The sizes below <see cref="HiddenSize"/> to which a vector of <see cref="Pooling.Sentence"/> may be cut, ascending, because the model was
+    /// trained for it (Matryoshka): those that <c>matryoshka_dimensions</c> of its config.json lists, every size where <c>is_matryoshka</c> is true,
+    /// else none.
+    /// </summary>
+    public IReadOnlyList<int> MatryoshkaSizes => _reader.Plan.ReadsSentence ? _reader.Backbone.MatryoshkaSizes : [];
 
     /// <summary>What matrix products are computed in: <see cref="Precision.Fp32"/> or <see cref="Precision.Int8"/>.</summary>
     public Precision Precision => _reader.Plan.Precision;
@@ -102,11 +110,30 @@ public sealed class TextEncoder : ITextEncoder
             TextEncoder encoder = Load(backbone, options, runtime, progress, cancellationToken);
             return Disposal.OnFailure([encoder], () =>
             {
-                encoder._reader.WarmUp(new Work(progress, cancellationToken));
+                encoder.WarmUp(progress, cancellationToken);
                 return encoder;
             });
         },
         cancellationToken);
+
+    /// <summary>Makes ready what the first text would otherwise wait for: quantized weights and compiled blocks.</summary>
+    /// <param name="progress">Told about the backbone.</param>
+    /// <param name="cancellationToken">Stops the work.</param>
+    public void WarmUp(IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default) =>
+        _reader.WarmUp(new Work(progress, cancellationToken));
+
+    /// <summary>
+    /// Refuses a backbone that <see cref="Load(string, EncoderOptions?, RuntimeOptions?, IProgress{WorkProgress}?, CancellationToken)"/> would not
+    /// find, without opening or downloading it.
+    /// </summary>
+    /// <param name="backbone">As it would be loaded.</param>
+    /// <param name="runtime">Where it is looked for; null takes the defaults.</param>
+    /// <exception cref="LlmEmbedException">It is nowhere here, and it is no name on the Hugging Face Hub or nothing may be downloaded.</exception>
+    public static void RequireFindable(string backbone, RuntimeOptions? runtime = null)
+    {
+        ArgumentNullException.ThrowIfNull(backbone);
+        BackboneLocator.Require(backbone, runtime ?? new RuntimeOptions());
+    }
 
     /// <inheritdoc/>
     public TextEmbeddings Encode(IReadOnlyList<string> texts, IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default)

@@ -17,6 +17,8 @@ public sealed record ViewSelection
     private ViewSelection(IReadOnlyList<View>? views, string? depths, IReadOnlyList<Pooling>? poolings, bool isCandidates = false) =>
         (_views, _depths, _poolings, _isCandidates) = (views, depths, poolings, isCandidates);
 
+    private bool IsTextVector { get; init; }
+
     /// <summary>
     /// Views from the middle of the network, where small models carry most of what classifiers need: for a decoder of L blocks
     /// <see cref="Pooling.MeanSkipFirst"/> at L/2 and 4L/5 and <see cref="Pooling.Last"/> at 3L/5, for an encoder <see cref="Pooling.Mean"/> at 2L/3
@@ -28,6 +30,12 @@ public sealed record ViewSelection
     /// The views among which <see cref="Recipe.Automatic"/> chooses. They are many, so that all of them together are of use only for comparing views.
     /// </summary>
     public static ViewSelection Candidates { get; } = new(null, null, null, isCandidates: true);
+
+    /// <summary>
+    /// The one view that stands for a text: <see cref="Pooling.Sentence"/> where the repository says what a text's vector is (a modules.json, or the
+    /// pooling in a GGUF file), else the deepest view of <see cref="Default"/>.
+    /// </summary>
+    public static ViewSelection TextVector { get; } = new(null, null, null) { IsTextVector = true };
 
     /// <summary>These views exactly, in this order.</summary>
     /// <param name="views">At least one; their depths are checked when the backbone is opened.</param>
@@ -46,12 +54,14 @@ public sealed record ViewSelection
     /// <summary>The views for a backbone of L blocks.</summary>
     /// <param name="isCausal">Whether a token sees only the tokens before it.</param>
     /// <param name="blockCount">L.</param>
+    /// <param name="sentence">How the repository means texts to become vectors; asked by <see cref="TextVector"/> only.</param>
     /// <exception cref="LlmEmbedException">The text is no list of depths, or a depth is outside 0..L.</exception>
-    internal IReadOnlyList<View> Resolve(bool isCausal, int blockCount)
+    internal IReadOnlyList<View> Resolve(bool isCausal, int blockCount, Func<SentenceView>? sentence = null)
     {
         if (_views is not null) return _views;
         if (_isCandidates) return CandidateViews.Of(isCausal, blockCount);
         IReadOnlyList<View> defaults = DefaultViews(isCausal, blockCount);
+        if (IsTextVector) return [sentence?.Invoke().Declared is null ? defaults[^1] : new View(blockCount, Pooling.Sentence)];
         if (_depths is null && _poolings is null) return defaults;
         IReadOnlyList<Pooling> poolings = _poolings ?? [isCausal ? Pooling.MeanSkipFirst : Pooling.Mean];
         if (_depths is not null)

@@ -58,6 +58,7 @@ public sealed class TextEncoderTests : IDisposable
         TextEmbeddings thrice = Encode(encoder, [.. texts, .. texts, .. texts]);
         Assert.Equal((90, 30), (thrice.Statistics.Texts, thrice.Statistics.ComputedTexts));
         Assert.Equal(once.Statistics.Tokens, thrice.Statistics.Tokens);
+        Assert.Equal((once.Statistics.Tokens, once.Statistics.Tokens * 3), (once.Statistics.InputTokens, thrice.Statistics.InputTokens));
         for (int text = 0; text < 90; text++) Assert.Equal(once[text % 30], thrice[text]);
     }
 
@@ -74,6 +75,7 @@ public sealed class TextEncoderTests : IDisposable
         Assert.Equal(
             (0, 25, 0L, 0L),
             (second.Statistics.ComputedTexts, second.Statistics.CachedTexts, second.Statistics.Tokens, second.Statistics.PaddedTokens));
+        Assert.Equal(first.Statistics.InputTokens, second.Statistics.InputTokens);
         Assert.Equal(first.Values, second.Values);
         Assert.Equal(Encode(without, texts).Values, first.Values);
     }
@@ -216,7 +218,7 @@ public sealed class TextEncoderTests : IDisposable
         string text = string.Concat(Enumerable.Repeat("12345678", 4)); // a token per digit
         TextEmbeddings embeddings = Encode(encoder, [text, text, text[..8], text[..7]]);
         Assert.Equal(2, embeddings.Statistics.TruncatedTexts);
-        Assert.Equal(8 + 8 + 7, embeddings.Statistics.Tokens);
+        Assert.Equal((8 + 8 + 7, 8 + 8 + 8 + 7), (embeddings.Statistics.Tokens, embeddings.Statistics.InputTokens));
         float largest = embeddings[0].ToArray().Max(MathF.Abs);
         Vectors.AssertClose(embeddings[0], embeddings[2], Promised * largest, "the beginning");
         Assert.False(embeddings[0].SequenceEqual(embeddings[3]));

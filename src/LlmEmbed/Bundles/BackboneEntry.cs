@@ -93,7 +93,8 @@ internal sealed record BackboneEntry(
         string problem = problems.Count > 0 ? string.Join("; ", problems.Distinct(StringComparer.Ordinal)) : "it was not found";
         throw new LlmEmbedException(
             $"{folder} needs the backbone '{Name}' ({ModelType}, SHA-256 {WeightsSha256[..12]}…, trained from {Source}): {problem}. " +
-            $"Put that backbone in a folder named {Name} and give the folder above it with --models or {BackboneLocator.ModelsVariable}.")
+            (Starter.Find(Name) is { } starter ? $"{starter.Advice} Or put" : "Put") +
+            $" that backbone in a folder named {Name} and give the folder above it with --models or {BackboneLocator.ModelsVariable}.")
         { FilePath = folder };
     }
 }

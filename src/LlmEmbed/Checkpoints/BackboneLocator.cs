@@ -11,8 +11,8 @@ internal static class BackboneLocator
     /// <summary>The environment variable that lists further folders of models, separated as in PATH.</summary>
     public const string ModelsVariable = "LLMEMBED_MODELS";
 
-    /// <summary>The backbones that come with the project.</summary>
-    public static readonly IReadOnlyList<string> Starters = ["smollm2-135m-instruct", "all-minilm-l6-v2"];
+    /// <summary>The names of the backbones that come with the project.</summary>
+    public static readonly IReadOnlyList<string> Starters = [.. Starter.All.Select(starter => starter.Name)];
 
     /// <param name="name">
     /// A path, a name to look for, or a repository as <see cref="HubName"/> takes it, of which what is in the local cache is found.
@@ -47,18 +47,32 @@ internal static class BackboneLocator
     public static LocatedBackbone FindOrDownload(
         string name, RuntimeOptions runtime, IProgress<WorkProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        if (FindHere(name, runtime.ModelFolders) is { } here) return here;
+        (LocatedBackbone? found, (HubName Name, HubEnvironment Environment)? hub) = FindOrRefuse(name, runtime);
+        if (found is not null) return found;
+        (HubName remote, HubEnvironment environment) = hub!.Value;
+        // On a thread of the pool, so that no synchronization context of the caller is waited for.
+        Task<HubModel> download = Task.Run(() => HubSnapshot.DownloadAsync(remote, environment, progress, cancellationToken), cancellationToken);
+        return CachedModel.Locate(name, remote, download.GetAwaiter().GetResult())!;
+    }
+
+    /// <summary>Refuses a name that <see cref="FindOrDownload"/> would refuse before it asks the Hub.</summary>
+    /// <exception cref="LlmEmbedException">Nothing was found here, and nothing may or can be downloaded.</exception>
+    public static void Require(string name, RuntimeOptions runtime) => FindOrRefuse(name, runtime);
+
+    /// <returns>What is here, or else what has to be downloaded.</returns>
+    private static (LocatedBackbone? Found, (HubName Name, HubEnvironment Environment)? Remote) FindOrRefuse(string name, RuntimeOptions runtime)
+    {
+        if (FindHere(name, runtime.ModelFolders) is { } here) return (here, null);
         CachedModel cached = CachedModel.Look(name);
         // Other programs fetch single files, so a snapshot may lack the weights.
-        if (cached is { Located: not null, Model.Missing.Count: 0 }) return cached.Located;
-        if (HubName.ParseRemote(name) is not { } remote) return cached.Located ?? throw NotFound(name, runtime.ModelFolders, cached, hub: "");
+        if (cached is { Located: not null, Model.Missing.Count: 0 }) return (cached.Located, null);
+        if (HubName.ParseRemote(name) is not { } remote)
+            return (cached.Located ?? throw NotFound(name, runtime.ModelFolders, cached, hub: ""), null);
         HubEnvironment environment = HubEnvironment.OfProcess();
         if (runtime.Offline) environment = environment.Offline();
         if (cached.Model is null && environment.WhyOffline is string reason)
             throw NotFound(name, runtime.ModelFolders, cached, $" It was not looked for on the Hugging Face Hub because {reason}.");
-        // On a thread of the pool, so that no synchronization context of the caller is waited for.
-        Task<HubModel> download = Task.Run(() => HubSnapshot.DownloadAsync(remote, environment, progress, cancellationToken), cancellationToken);
-        return CachedModel.Locate(name, remote, download.GetAwaiter().GetResult())!;
+        return (null, (remote, environment));
     }
 
     /// <summary>What is no matter of the Hub: a path, or a name in a folder of models.</summary>
@@ -85,9 +99,18 @@ internal static class BackboneLocator
         string searched = string.Join(", ", places.DefaultIfEmpty("(none)"));
         string message = $"Backbone '{InvisibleCharacters.Show(name)}' was not found: it is no file or folder, " +
             $"and none of these folders holds it: {searched}. " +
-            $"Give the path of a checkpoint folder or .gguf file, or name a folder of models with --models or {ModelsVariable}.{hub}";
+            AdviceOn(name, hub);
         return new LlmEmbedException(message) { FilePath = name };
     }
+
+    /// <summary>What a user can do about a name that was not found.</summary>
+    /// <param name="name">The name.</param>
+    /// <param name="hub">What is to say of the Hugging Face Hub, as a sentence behind a space; may be empty.</param>
+    internal static string AdviceOn(string name, string hub) => Starter.Find(name) is { } starter
+        ? $"{starter.Advice} Or name a folder of models with --models, {ModelsVariable} or RuntimeOptions.ModelFolders. Where there is a network, " +
+          $"{starter.Repository} names the same model on the Hugging Face Hub; its files are others, so a classifier needs those that it was " +
+          "trained with."
+        : $"Give the path of a checkpoint folder or .gguf file, or name a folder of models with --models or {ModelsVariable}.{hub}";
 
     private static IEnumerable<string> Places(IReadOnlyList<string> modelFolders) => modelFolders.Concat(UsualFolders());
 

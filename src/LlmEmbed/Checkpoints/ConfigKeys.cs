@@ -103,9 +103,9 @@ internal static class ConfigKeys
             // What stands above the last hidden state: classes, summaries, pooling of other kinds, the language-model head.
             .. Harmless(
                 """
-                emb_size final_logit_softcapping language logits_scaling matryoshka_dimensions name pooler_fc_size pooler_hidden_act
-                pooler_hidden_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type summary_activation
-                summary_first_dropout summary_last_dropout summary_mode summary_proj_to_labels summary_type summary_use_proj
+                emb_size final_logit_softcapping is_matryoshka language logits_scaling matryoshka_dimensions name pooler_fc_size
+                pooler_hidden_act pooler_hidden_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type
+                summary_activation summary_first_dropout summary_last_dropout summary_mode summary_proj_to_labels summary_type summary_use_proj
                 """),
             // ModernBERT's classes, its language-model head and how it was trained and compiled.
             .. Harmless(

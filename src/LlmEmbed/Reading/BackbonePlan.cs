@@ -78,7 +78,7 @@ internal sealed record BackbonePlan(IReadOnlyList<View> Views, int MaxTokens, Pr
 
     private static BackbonePlan For(OpenBackbone backbone, EncoderOptions options, Func<SentenceView, string?> ownPrompt)
     {
-        IReadOnlyList<View> views = options.Views.Resolve(backbone.Model.IsCausal, backbone.Model.BlockCount);
+        IReadOnlyList<View> views = options.Views.Resolve(backbone.Model.IsCausal, backbone.Model.BlockCount, () => backbone.Sentence);
         SentenceView? sentence = views.Any(view => view.Pooling == Pooling.Sentence) ? backbone.Sentence : null;
         int maxTokens = sentence?.MaxTokens ?? Math.Min(DefaultMaxTokens, backbone.Model.MaxTokens);
         return new BackbonePlan(views, options.MaxTokens ?? options.PadTo ?? maxTokens, options.Precision)

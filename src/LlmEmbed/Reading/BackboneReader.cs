@@ -124,7 +124,10 @@ internal sealed class BackboneReader : IDisposable
             cost.PaddedTokens,
             Stopwatch.GetElapsedTime(start),
             [.. Enumerable.Range(0, keys.Length).Where(i => tokens[i].Ids.Length == 0)])
-        { TextsOfSpecialTokens = [.. Enumerable.Range(0, keys.Length).Where(i => areEmpty[i] && tokens[i].Ids.Length > 0)] };
+        {
+            TextsOfSpecialTokens = [.. Enumerable.Range(0, keys.Length).Where(i => areEmpty[i] && tokens[i].Ids.Length > 0)],
+            InputTokens = tokens.Sum(text => (long)text.Ids.Length),
+        };
     }
 
     /// <summary>Reads prepared texts into new rows [N,D,H]. All views must have the same size.</summary>

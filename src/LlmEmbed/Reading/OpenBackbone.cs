@@ -70,6 +70,18 @@ internal sealed class OpenBackbone : IDisposable
     /// <summary>The view <see cref="Pooling.Sentence"/>, if the repository itself says what it is and it can be computed; else null.</summary>
     public View? DeclaredSentence => _sentence is { Declared: not null } ? new View(Model.BlockCount, Pooling.Sentence) : null;
 
+    /// <summary>The sizes to which a vector of <see cref="Pooling.Sentence"/> may be cut because the model was trained for it, ascending.</summary>
+    public IReadOnlyList<int> MatryoshkaSizes
+    {
+        get
+        {
+            ModelConfig config = Checkpoint.Config;
+            IEnumerable<int> sizes = config.Ints("matryoshka_dimensions")
+                ?? (config.Flag("is_matryoshka", fallback: false) ? Enumerable.Range(1, Sentence.Size - 1) : []);
+            return [.. sizes.Where(size => size >= 1 && size < Sentence.Size).Order()];
+        }
+    }
+
     /// <summary>What a user should know of its files. Each is a sentence.</summary>
     public IReadOnlyList<string> Notes =>
     [

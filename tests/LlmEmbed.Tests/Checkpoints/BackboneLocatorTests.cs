@@ -166,6 +166,39 @@ public sealed class BackboneLocatorTests : IDisposable
         Assert.Null(BackboneLocator.TryFind("", []));
     }
 
+    [Fact]
+    public void A_starter_that_is_nowhere_is_found_in_its_package()
+    {
+        foreach (Starter starter in Starter.All)
+        {
+            string advice = BackboneLocator.AdviceOn(starter.Name, hub: "");
+            Assert.Contains($"add the NuGet package {starter.Package} to the program", advice, StringComparison.Ordinal);
+            Assert.Contains("--models, LLMEMBED_MODELS or RuntimeOptions.ModelFolders", advice, StringComparison.Ordinal);
+            Assert.Contains($"{starter.Repository} names the same model on the Hugging Face Hub", advice, StringComparison.Ordinal);
+            string folder = Path.Combine(Repository.Root, "src", "LlmEmbed.Models", starter.Package["LlmEmbed.Models.".Length..]);
+            string project = File.ReadAllText(Path.Combine(folder, $"{starter.Package}.csproj"));
+            Assert.Contains($"<ModelFolder>{starter.Name}</ModelFolder>", project, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void What_can_be_found_or_downloaded_is_told_without_a_network()
+    {
+        using Several _ = HubCacheAt("HF_HUB_CACHE", _folder.File("cache"));
+        RuntimeOptions runtime = new() { ModelFolders = [_folder.Path] };
+        Model("", "here");
+        TextEncoder.RequireFindable("here", runtime);
+        Assert.Contains(
+            "'no-such-model' was not found",
+            Assert.Throws<LlmEmbedException>(() => TextEncoder.RequireFindable("no-such-model", runtime)).Message,
+            StringComparison.Ordinal);
+        using IDisposable online = ProcessState.Variable("HF_HUB_OFFLINE", null);
+        TextEncoder.RequireFindable("someone/some-model", runtime);
+        RuntimeOptions offlineRuntime = runtime with { Offline = true };
+        string offline = Assert.Throws<LlmEmbedException>(() => TextEncoder.RequireFindable("someone/some-model", offlineRuntime)).Message;
+        Assert.Contains("was not looked for on the Hugging Face Hub because", offline, StringComparison.Ordinal);
+    }
+
     private static void SkipUnlessHome() => Assert.SkipWhen(
         Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) != Environment.GetEnvironmentVariable("HOME"),
         "the user's folder is not taken from HOME on this system");

@@ -72,6 +72,24 @@ public sealed class SentenceViewTests : IDisposable
     }
 
     [Fact]
+    public void The_vector_of_a_text_is_the_repositorys_or_the_deepest_default_one()
+    {
+        Assert.Equal([new View(3, Pooling.Sentence)], Views(Repository.Fixture("sentence", "mini")));
+        Assert.Equal([new View(4, Pooling.Mean)], Views(Repository.Fixture("bert")));
+        Assert.Equal([new View(24, Pooling.MeanSkipFirst)], Views(Path.Combine(Repository.Models, "smollm2-135m-instruct")));
+        // A vector that the repository describes and that cannot be computed is never replaced by another one.
+        string refused = Repository.Fixture("sentence", "refuse", "bow");
+        Assert.Throws<LlmEmbedException>(() => Views(refused));
+        Assert.Throws<LlmEmbedException>(() => Inspection.Of(refused, new EncoderOptions { Views = ViewSelection.TextVector }));
+
+        static IReadOnlyList<View> Views(string folder)
+        {
+            using TextEncoder encoder = Load(folder, new() { Views = ViewSelection.TextVector });
+            return encoder.Views;
+        }
+    }
+
+    [Fact]
     public void Views_of_different_sizes_cannot_go_into_one_table()
     {
         ViewSelection both = ViewSelection.At("-1", [Pooling.Mean, Pooling.Sentence]);
