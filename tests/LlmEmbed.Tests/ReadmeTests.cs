@@ -34,10 +34,13 @@ public sealed partial class ReadmeTests
         Assert.True(missing.Length == 0, $"README.md: '{FileMapTitle}' has no line for {string.Join(", ", missing)}.");
     }
 
-    [Fact]
-    public void The_example_is_the_code_that_is_tested()
+    [Theory]
+    [InlineData("README.md")]
+    [InlineData("src/LlmEmbed/README.md")]
+    public void The_example_is_the_code_that_is_tested(string readme)
     {
-        string example = FirstExample().Match(Readme).Groups["code"].Value;
+        string page = File.ReadAllText(Path.Combine(Repository.Root, readme)).ReplaceLineEndings("\n");
+        string example = FirstExample().Match(page).Groups["code"].Value;
         string tested = File.ReadAllText(Path.Combine(Repository.Root, "tests", "LlmEmbed.Tests", "ReadmeSnippet.cs")).ReplaceLineEndings("\n");
         string region = Region().Match(tested).Groups["code"].Value;
         string unindented = string.Join(

@@ -30,6 +30,7 @@ internal static class ClassifierBundle
 
     private static readonly JsonSerializerOptions Json = new(HeadSentences.Json)
     {
+        TypeInfoResolver = ManifestJson.Default,
         WriteIndented = true,
         RespectNullableAnnotations = true,
         RespectRequiredConstructorParameters = true,
@@ -83,7 +84,7 @@ internal static class ClassifierBundle
         {
             Directory.CreateDirectory(temporary);
             Manifest manifest = Describe(classifier);
-            AtomicFile.WriteText(Path.Combine(temporary, ManifestFile), JsonSerializer.Serialize(manifest, Json) + "\n");
+            AtomicFile.WriteText(Path.Combine(temporary, ManifestFile), JsonSerializer.Serialize(manifest, Json.Of<Manifest>()) + "\n");
             WriteTensors(Path.Combine(temporary, HeadFile), [.. classifier.Head.Tensors, .. QueriesOf(classifier.Reader)]);
             if (classifier.Head.Words is { } words)
                 AtomicFile.WriteText(Path.Combine(temporary, TermsFile), string.Concat(words.Terms.Select(term => $"{term}\n")));
@@ -159,7 +160,7 @@ internal static class ClassifierBundle
             }
             if (((string[])["labels", "head", "backbones", "examples"]).FirstOrDefault(key => json[key] is null) is { } missing)
                 throw new JsonException($"'{missing}' is missing");
-            Manifest manifest = json.Deserialize<Manifest>(Json)!;
+            Manifest manifest = json.Deserialize(Json.Of<Manifest>())!;
             Check(manifest);
             return manifest;
         }

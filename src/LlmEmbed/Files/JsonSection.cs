@@ -42,7 +42,7 @@ internal sealed class JsonSection
     }
 
     /// <summary>Values that were made from another kind of file.</summary>
-    public static JsonSection Of(string file, JsonObject values) => new(file, "", JsonSerializer.SerializeToElement(values));
+    public static JsonSection Of(string file, JsonObject values) => new(file, "", JsonElement.Parse(values.ToJsonString()));
 
     /// <summary>A key with the keys of the objects around it, as messages name it.</summary>
     public string Place(string key) => _place.Length == 0 ? key : $"{_place}.{key}";

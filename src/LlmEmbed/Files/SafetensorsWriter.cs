@@ -86,8 +86,9 @@ internal sealed class SafetensorsWriter : IDisposable
         json.WriteStartObject();
         if (_metadata.Count > 0)
         {
-            json.WritePropertyName("__metadata__");
-            JsonSerializer.Serialize(json, _metadata);
+            json.WriteStartObject("__metadata__");
+            foreach ((string key, string value) in _metadata) json.WriteString(key, value);
+            json.WriteEndObject();
         }
         long begin = 0;
         for (int i = 0; i < _tensors.Length; i++)

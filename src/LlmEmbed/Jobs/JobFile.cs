@@ -24,7 +24,7 @@ internal static class JobFile
         {
             JsonObject json = JsonObject.Create(StrictJson.Parse(bytes)) ?? throw new JsonException("it is null");
             check?.Invoke(json);
-            return json.Deserialize<T>(JobPlan.Json)!;
+            return json.Deserialize(JobPlan.Json.Of<T>())!;
         }
         catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException or NotSupportedException)
         {

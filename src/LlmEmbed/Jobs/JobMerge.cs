@@ -132,7 +132,7 @@ internal sealed class JobMerge(JobFolder folder, JobPlan plan, IReadOnlyList<Sha
         HashSet<long> bad = record.Rejected == 0 ? [] :
         [
             .. FileProblem.WhenReading(folder.Rejected(record.Shard), File.ReadAllLines)
-                .Select(line => JsonSerializer.Deserialize<RejectedRow>(line, JobPlan.Json)!.Row),
+                .Select(line => JsonSerializer.Deserialize(line, JobPlan.Json.Of<RejectedRow>())!.Row),
         ];
         for (long row = range.Row; row < range.Row + range.Rows; row++)
             if (!bad.Contains(row)) yield return row;

@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using LlmEmbed.Data;
 using LlmEmbed.Engine;
 using LlmEmbed.Files;
 
@@ -19,13 +20,18 @@ internal sealed record JobPlan
 
     public static readonly JsonSerializerOptions Json = new()
     {
+        TypeInfoResolver = JobJson.Default,
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         WriteIndented = true,
         NewLine = "\n",
         RespectNullableAnnotations = true,
         RespectRequiredConstructorParameters = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+        Converters =
+        {
+            new JsonStringEnumConverter<Quotes>(JsonNamingPolicy.SnakeCaseLower),
+            new JsonStringEnumConverter<ProblemKind>(JsonNamingPolicy.SnakeCaseLower),
+        },
     };
 
     public string Format { get; init; } = FormatName;
@@ -53,9 +59,10 @@ internal sealed record JobPlan
 
     /// <summary>SHA-256 of the plan without its estimate, which stands in every record.</summary>
     [JsonIgnore]
-    public string Id => Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(this with { Estimate = null }, Json)));
+    public string Id => Convert.ToHexStringLower(
+        SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(this with { Estimate = null }, Json.Of<JobPlan>())));
 
-    public string ToJson() => JsonSerializer.Serialize(this, Json) + "\n";
+    public string ToJson() => JsonSerializer.Serialize(this, Json.Of<JobPlan>()) + "\n";
 
     /// <exception cref="LlmEmbedException">The file is not there, damaged, or of a newer version.</exception>
     public static JobPlan Read(string path)
@@ -75,8 +82,8 @@ internal sealed record JobPlan
     /// <summary>The first thing in which another plan differs, with both values, as a message says it; null if they are the same.</summary>
     public string? DifferenceFrom(JobPlan other)
     {
-        JsonNode mine = JsonSerializer.SerializeToNode(this with { Estimate = null }, Json)!;
-        JsonNode theirs = JsonSerializer.SerializeToNode(other with { Estimate = null }, Json)!;
+        JsonNode mine = JsonSerializer.SerializeToNode(this with { Estimate = null }, Json.Of<JobPlan>())!;
+        JsonNode theirs = JsonSerializer.SerializeToNode(other with { Estimate = null }, Json.Of<JobPlan>())!;
         return Difference("", mine, theirs);
     }
 

@@ -106,7 +106,7 @@ internal sealed class JobWorker(JobFolder folder, JobPlan plan, JobRunOptions op
         ShardFailure failure = new(attempt, problem.Kind, problem.Message, Environment.MachineName, DateTime.UtcNow);
         try
         {
-            AtomicFile.WriteText(folder.Failed(shard), JsonSerializer.Serialize(failure, JobPlan.Json) + "\n");
+            AtomicFile.WriteText(folder.Failed(shard), JsonSerializer.Serialize(failure, JobPlan.Json.Of<ShardFailure>()) + "\n");
         }
         catch (LlmEmbedException)
         {

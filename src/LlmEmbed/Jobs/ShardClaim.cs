@@ -85,7 +85,7 @@ internal sealed class ShardClaim : IDisposable
     {
         try
         {
-            return File.Exists(path) ? JsonSerializer.Deserialize<Claim>(File.ReadAllBytes(path), JobPlan.Json) : null;
+            return File.Exists(path) ? JsonSerializer.Deserialize(File.ReadAllBytes(path), JobPlan.Json.Of<Claim>()) : null;
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
         {
@@ -98,7 +98,7 @@ internal sealed class ShardClaim : IDisposable
         try
         {
             using FileStream file = new(path, FileMode.CreateNew, FileAccess.Write, FileShare.Read, bufferSize: 0);
-            file.Write(JsonSerializer.SerializeToUtf8Bytes(claim, JobPlan.Json));
+            file.Write(JsonSerializer.SerializeToUtf8Bytes(claim, JobPlan.Json.Of<Claim>()));
             return true;
         }
         catch (IOException) when (File.Exists(path))
@@ -145,7 +145,7 @@ internal sealed class ShardClaim : IDisposable
         }
     }
 
-    private static void Write(string path, Claim claim) => AtomicFile.WriteText(path, JsonSerializer.Serialize(claim, JobPlan.Json));
+    private static void Write(string path, Claim claim) => AtomicFile.WriteText(path, JsonSerializer.Serialize(claim, JobPlan.Json.Of<Claim>()));
 
     private void Renew(Claim claim)
     {
@@ -166,5 +166,5 @@ internal sealed class ShardClaim : IDisposable
     /// <param name="Host">The machine.</param>
     /// <param name="Process">The number of the process there.</param>
     /// <param name="Attempt">How often the shard was begun.</param>
-    private sealed record Claim(string Host, int Process, int Attempt);
+    internal sealed record Claim(string Host, int Process, int Attempt);
 }

@@ -25,7 +25,7 @@ internal sealed class ShardRun(JobFolder folder, JobPlan plan, int shard, IUnitW
         Directory.CreateDirectory(folder.Units(shard));
         ComputeUnits();
         ShardRecord record = Join() with { Difference = difference };
-        AtomicFile.WriteText(folder.Done(shard), JsonSerializer.Serialize(record, JobPlan.Json) + "\n");
+        AtomicFile.WriteText(folder.Done(shard), JsonSerializer.Serialize(record, JobPlan.Json.Of<ShardRecord>()) + "\n");
         ShardClaim.TryDelete(folder.Failed(shard));
         RemoveLeftovers();
         return record;
@@ -74,7 +74,7 @@ internal sealed class ShardRun(JobFolder folder, JobPlan plan, int shard, IUnitW
                 unit.FirstRow + bad.Row, plan.Inputs[unit.Rows[bad.Row].File].Path, unit.Rows[bad.Row].Position.LineNumber, bad.Reason)),
         ];
         UnitRecord record = new(unit.Rows.Count - rejected.Length, rejected, finished.Empty, finished.Truncated, Math.Round(seconds, 3));
-        AtomicFile.WriteText(folder.Unit(shard, unit.Number, ".json"), JsonSerializer.Serialize(record, Lines));
+        AtomicFile.WriteText(folder.Unit(shard, unit.Number, ".json"), JsonSerializer.Serialize(record, Lines.Of<UnitRecord>()));
     }
 
     private ShardRecord Join()
@@ -113,7 +113,8 @@ internal sealed class ShardRun(JobFolder folder, JobPlan plan, int shard, IUnitW
             UnitRecord record = JobFile.Read<UnitRecord>(folder.Unit(shard, unit, ".json"), "Remove it to have the unit computed again.");
             sum = new(
                 sum.Rows + record.Rows, [], sum.Empty + record.Empty, sum.Truncated + record.Truncated, sum.Seconds + record.Seconds);
-            foreach (RejectedRow row in record.Rejected) file.Write([.. JsonSerializer.SerializeToUtf8Bytes(row, Lines), (byte)'\n']);
+            foreach (RejectedRow row in record.Rejected)
+                file.Write([.. JsonSerializer.SerializeToUtf8Bytes(row, Lines.Of<RejectedRow>()), (byte)'\n']);
             rejected += record.Rejected.Count;
         }
         if (rejected > 0) file.Commit();

@@ -1,4 +1,4 @@
-using System.Text.Json;
+using System.Text.Json.Nodes;
 using LlmEmbed.Files;
 using LlmEmbed.Reading;
 
@@ -34,7 +34,7 @@ internal sealed class TrainWorker(string store, IReadOnlyList<(BackboneReader Re
     private static long Write(string path, long unit, int texts, Func<long>[] writes)
     {
         long bytes = writes.Sum(write => write());
-        AtomicFile.WriteText(path, JsonSerializer.Serialize(new { unit, texts }) + "\n");
+        AtomicFile.WriteText(path, new JsonObject { ["unit"] = unit, ["texts"] = texts }.ToJsonString() + "\n");
         return bytes;
     }
 

@@ -10,7 +10,7 @@ namespace LlmEmbed.Learning;
 internal sealed record HeadDecisions(HeadDecision Head)
 {
     /// <summary>What each learned attention looks at; empty if none was learned.</summary>
-    public IReadOnlyList<AttentionSummary> Attention { get; init; } = [];
+    public IReadOnlyList<AttentionSummary> Attention { get; init => field = value ?? []; } = []; // null where a file does not have it
 }
 
 /// <summary>Which head was taken, and how it was trained.</summary>
@@ -54,7 +54,7 @@ internal sealed record MixtureDecision(
     IReadOnlyList<ExpertDecision> Experts, ClassWeighting ClassWeighting, double Accuracy, double AccuracyDeviation, double LogLoss) : HeadDecision
 {
     /// <summary>What the mixture would be worth if it were made in other ways.</summary>
-    public IReadOnlyList<MixtureVariant> Variants { get; init; } = [];
+    public IReadOnlyList<MixtureVariant> Variants { get; init => field = value ?? []; } = []; // null where a file does not have it
 
     /// <summary>What unlabelled texts brought; null if there were none.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Numerics.Tensors;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using LlmEmbed.Files;
 using LlmEmbed.Models;
 
@@ -68,7 +69,7 @@ internal sealed class PrecisionChoice(OpenBackbone backbone, BackbonePlan plan, 
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            AtomicFile.WriteText(path, JsonSerializer.Serialize(similarities));
+            AtomicFile.WriteText(path, new JsonArray([.. similarities.Select(similarity => JsonValue.Create(similarity))]).ToJsonString());
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
@@ -81,10 +82,10 @@ internal sealed class PrecisionChoice(OpenBackbone backbone, BackbonePlan plan, 
         if (KeptPath() is not string path || !File.Exists(path)) return null;
         try
         {
-            double[]? kept = JsonSerializer.Deserialize<double[]>(File.ReadAllBytes(path));
-            return kept?.Length == plan.Views.Count ? kept : null;
+            double[] kept = [.. JsonElement.Parse(File.ReadAllBytes(path)).EnumerateArray().Select(similarity => similarity.GetDouble())];
+            return kept.Length == plan.Views.Count ? kept : null;
         }
-        catch (JsonException)
+        catch (Exception exception) when (exception is JsonException or InvalidOperationException or FormatException)
         {
             return null;
         }

@@ -30,11 +30,11 @@ internal static class AttentionSentences
 
     /// <summary>Backbone, depth and words of each learned attention, each word with its weight and the number of texts that have it.</summary>
     public static JsonArray ToJson(IReadOnlyList<AttentionSummary> attention) =>
-        [.. attention.Select(summary => JsonSerializer.SerializeToNode(summary, HeadSentences.Json))];
+        [.. attention.Select(summary => JsonSerializer.SerializeToNode(summary, HeadSentences.Json.Of<AttentionSummary>()))];
 
     /// <summary>The words of <see cref="ToJson"/> in one line.</summary>
     public static string Describe(JsonArray words) =>
-        Describe(words.Deserialize<AttendedWord[]>(HeadSentences.Json)!) + (words.Count > 0 ? " (times as much as at an average token)" : "");
+        Describe(words.Deserialize(HeadSentences.Json.Of<AttendedWord[]>())!) + (words.Count > 0 ? " (times as much as at an average token)" : "");
 
     /// <summary>"who 4.1, many 3.2": words and how many times as much attention they get as an average token.</summary>
     public static string Describe(IReadOnlyList<AttendedWord> words) =>

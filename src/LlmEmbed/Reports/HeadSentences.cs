@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using LlmEmbed.Comparison;
+using LlmEmbed.Files;
 using LlmEmbed.Learning;
 
 namespace LlmEmbed.Reports;
@@ -13,8 +14,13 @@ internal static class HeadSentences
     /// <summary>How decisions are written as JSON.</summary>
     public static JsonSerializerOptions Json { get; } = new()
     {
+        TypeInfoResolver = HeadJson.Default,
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false) },
+        Converters =
+        {
+            new JsonStringEnumConverter<ClassWeighting>(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false),
+            new JsonStringEnumConverter<NetworkRecipe>(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false),
+        },
         AllowOutOfOrderMetadataProperties = true,
     };
 
@@ -27,7 +33,7 @@ internal static class HeadSentences
     /// <summary>All decisions as one JSON object: those about the head, and <c>attention</c> (what each learned one looks at).</summary>
     public static JsonObject ToJson(HeadDecisions decisions)
     {
-        JsonObject json = JsonSerializer.SerializeToNode(decisions.Head, Json)!.AsObject();
+        JsonObject json = JsonSerializer.SerializeToNode(decisions.Head, Json.Of<HeadDecision>())!.AsObject();
         if (decisions.Attention.Count > 0) json["attention"] = AttentionSentences.ToJson(decisions.Attention);
         return json;
     }

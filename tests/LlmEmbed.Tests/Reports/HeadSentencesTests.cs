@@ -37,6 +37,17 @@ public sealed class HeadSentencesTests
     }
 
     [Fact]
+    public void Lists_that_a_file_does_not_have_are_empty()
+    {
+        JsonObject json = JsonSerializer.SerializeToNode(Mixture, HeadSentences.Json)!.AsObject();
+        Assert.True(json.Remove("attention") && json["head"]!.AsObject().Remove("variants"));
+        HeadDecisions saved = json.Deserialize<HeadDecisions>(HeadSentences.Json)!;
+        Assert.Empty(saved.Attention);
+        Assert.Empty(((MixtureDecision)saved.Head).Variants);
+        Assert.Equal(HeadSentences.Of(Mixture), HeadSentences.Of(saved));
+    }
+
+    [Fact]
     public void A_sentence_has_the_experts_of_each_kind_and_backbone_together_the_heaviest_first() => Assert.Equal(
         "mixture of 7 experts with balanced class weights (accuracy by cross-validation 85.0 % ± 2.0 %): " +
         "40 % 2 logistic regressions on views (12 with C = 0.1, 3 with C = 0.01); 30 % attention pooling at depths 3, 4 of tiny; " +
