@@ -39,6 +39,10 @@ return args switch
     ["jobs", string texts] => JobCosts.Run(Bench.Number(texts)),
     ["job-plan"] => JobCosts.Plan(10_000_000),
     ["job-plan", string most] => JobCosts.Plan(Bench.Number(most)),
+    ["serve", string model, string texts] => ServerLoad.Run(model, texts),
+    ["serve-memory", string model, string texts] => ServerLoad.Memory(model, texts, minutes: 10),
+    ["serve-memory", string model, string texts, string minutes] => ServerLoad.Memory(model, texts, Bench.Number(minutes)),
+    ["serve-start", string model, string other] => ServerLoad.Starts(model, other),
     ["cluster"] => ClusterSimulation.Run(tokensPerSecond: 20_000, tokensPerText: 25),
     ["cluster", string tokensPerSecond, string tokensPerText] => ClusterSimulation.Run(Bench.Number(tokensPerSecond), Bench.Number(tokensPerText)),
     ["cluster-records"] => ClusterRecords.Run(1000),
@@ -86,6 +90,9 @@ static int Usage()
           jobs [TEXTS]               what a shard costs, seven shards by two workers beside one predict, and how right the estimate of a plan is;
                                      60,000 texts
           job-plan [MOST]            rate and memory of job plan on 1,000,000 and 10,000,000 short rows, and on 1,000,000 longer ones
+          serve MODEL FILE           single texts of 64 clients to a server beside the same texts in one call, and more than it can carry
+          serve-memory MODEL FILE [MINUTES]  the memory of a busy server, minute by minute
+          serve-start MODEL OTHER    seconds until a server answers; its memory with one and with two classifiers on the same backbones
           cluster [TOKENS_PER_SECOND TOKENS_PER_TEXT]  10^8 and 10^10 texts on 100 and 1,000 nodes of that rate, with failures, by a simulated clock;
                                      20,000 tokens/s and 25 tokens a text (needs strace)
           cluster-records [SHARDS]   the clock with a real job of 1,000 shards: its files, and what it asks of the file system (needs strace)

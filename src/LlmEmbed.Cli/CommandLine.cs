@@ -20,7 +20,10 @@ internal static class CommandLine
     /// <returns>One of <see cref="ExitCode"/>.</returns>
     public static async Task<int> RunAsync(IReadOnlyList<string> arguments, Terminal terminal, CancellationToken cancellationToken = default)
     {
-        ParseResult parsed = CreateRoot(terminal).Parse(arguments, Texts);
+        RootCommand root = CreateRoot(terminal);
+        ParseResult parsed = root.Parse(arguments, Texts);
+        if (parsed.CommandResult.Command.Name == "serve")
+            parsed = root.Parse(EnvironmentOptions.Added(parsed, arguments, Environment.GetEnvironmentVariable), Texts);
         if (parsed.Errors.Count > 0)
         {
             foreach (ParseError error in parsed.Errors) terminal.Error.WriteLine($"llmembed: {error.Message}");
@@ -80,6 +83,7 @@ internal static class CommandLine
             HubCommands.CreateDownload(terminal),
             HubCommands.CreateCache(terminal),
             JobCommands.Create(terminal),
+            ServeCommand.Create(terminal),
         };
         // "/?" and "/h" may be texts; help has three other names.
         foreach (HelpOption help in root.Options.OfType<HelpOption>())

@@ -10,7 +10,7 @@ namespace LlmEmbed.Cli;
 /// <summary>Options that several commands share, and what they mean in the library's terms.</summary>
 internal static class CommonOptions
 {
-    private const string BackboneNames =
+    public const string BackboneNames =
         "a name under models/, a checkpoint folder, a .gguf file, or org/name[@revision] on the Hugging Face Hub, which is downloaded if it is not " +
         "in the cache. org/name:Q8_0 or org/name/FILE.gguf, with or without @revision, is one GGUF file there.";
 
@@ -103,19 +103,27 @@ internal static class CommonOptions
             "backbone, are among the experts that are mixed; the tokens' states take up to 2 GiB of memory and of the cache.",
     };
 
-    public static Option<TimeSpan?> Budget() => new("--budget")
+    public static Option<TimeSpan?> Budget() => Time(
+        "--budget",
+        "Time to get along with, e.g. 90s, 5m or 1h: fewer texts and fewer blocks are read where all would take longer. Default: what it takes.");
+
+    /// <summary>A time such as 90s.</summary>
+    public static Option<TimeSpan?> Time(string name, string description) => new(name)
     {
-        Description = "Time to get along with, e.g. 90s, 5m or 1h: fewer texts and fewer blocks are read where all would take longer. Default: " +
-            "what it takes.",
+        Description = description,
         HelpName = "TIME",
-        CustomParser = Parser<TimeSpan?>(ParseTime),
+        CustomParser = Parser<TimeSpan?>(value => ParseTime(name, value)),
     };
 
-    public static Option<long?> Memory() => new("--memory")
+    public static Option<long?> Memory() => Size(
+        "--memory", "Memory to get along with, e.g. 4GB: backbones that need more are loaded block by block. Default: what the backbone needs.");
+
+    /// <summary>A number of bytes such as 4GB.</summary>
+    public static Option<long?> Size(string name, string description) => new(name)
     {
-        Description = "Memory to get along with, e.g. 4GB: backbones that need more are loaded block by block. Default: what the backbone needs.",
+        Description = description,
         HelpName = "SIZE",
-        CustomParser = Parser<long?>(ParseSize),
+        CustomParser = Parser<long?>(value => ParseSize(name, value)),
     };
 
     public static Option<bool> Offline() => new("--offline")
@@ -222,12 +230,12 @@ internal static class CommonOptions
     }
 
     /// <summary>"4GB", "500 MB".</summary>
-    private static long? ParseSize(string value)
+    private static long? ParseSize(string option, string value)
     {
         (string Unit, double Bytes)[] units = [("GB", 1e9), ("MB", 1e6)];
         foreach ((string unit, double bytes) in units)
             if (NumberBefore(unit, value, StringComparison.OrdinalIgnoreCase) is { } number) return (long)(number * bytes);
-        throw new LlmEmbedException($"--memory is '{value}', expected a size such as 4GB or 800MB.");
+        throw new LlmEmbedException($"{option} is '{value}', expected a size such as 4GB or 800MB.");
     }
 
     /// <summary>The number above 0 before a unit; null if the value is something else.</summary>
@@ -239,12 +247,12 @@ internal static class CommonOptions
     }
 
     /// <summary>"90s", "5m", "1.5h".</summary>
-    private static TimeSpan? ParseTime(string value)
+    private static TimeSpan? ParseTime(string option, string value)
     {
         (string Unit, double Seconds)[] units = [("s", 1), ("m", 60), ("h", 3600)];
         foreach ((string unit, double seconds) in units)
             if (NumberBefore(unit, value, StringComparison.Ordinal) is < 1e6 and var number) return TimeSpan.FromSeconds(number * seconds);
-        throw new LlmEmbedException($"--budget is '{value}', expected a time such as 90s, 5m or 1h.");
+        throw new LlmEmbedException($"{option} is '{value}', expected a time such as 90s, 5m or 1h.");
     }
 
     /// <summary>One of the members of an enumeration, by its name in lower case, words joined by hyphens.</summary>

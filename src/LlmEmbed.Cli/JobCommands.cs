@@ -78,7 +78,7 @@ internal static class JobCommands
     {
         Argument<string> folder = Folder();
         Option<bool> deep = new("--deep") { Description = "Also compute one unit of each shard again and compare its bytes." };
-        RuntimeArguments runtimeArguments = RuntimeArguments.OfJob(hasMemory: false);
+        RuntimeArguments runtimeArguments = RuntimeArguments.KeepingWeightsOnly(hasMemory: false);
         ToolCommand command = new(terminal, "verify", "Read the data of all complete shards and compare them with their checksums.") { folder, deep };
         command.Files.Add(PathRole.Additions, folder);
         runtimeArguments.AddTo(command);

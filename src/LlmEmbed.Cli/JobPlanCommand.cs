@@ -56,7 +56,7 @@ internal sealed class JobPlanCommand
     private readonly LabeledTableArguments _tables = new();
     private readonly TrainingArguments _training = new();
     private readonly EncoderArguments _encoder = new(Precision.Fp32);
-    private readonly RuntimeArguments _runtime = RuntimeArguments.OfJob(hasMemory: true);
+    private readonly RuntimeArguments _runtime = RuntimeArguments.KeepingWeightsOnly(hasMemory: true);
 
     private enum TaskKind
     {

@@ -25,7 +25,7 @@ internal static class JobRunCommand
         {
             Description = "Accept another processor or version than the plan's, which gives other last bits; the record of the shard notes it.",
         };
-        RuntimeArguments runtimeArguments = RuntimeArguments.OfJob(hasMemory: false);
+        RuntimeArguments runtimeArguments = RuntimeArguments.KeepingWeightsOnly(hasMemory: false);
         ToolCommand command = new(
             terminal, "run", "Compute shards. What is complete is skipped, what was begun is resumed after its last finished unit.")
         { folder, shard, shards, offset, perTask, again, accept };

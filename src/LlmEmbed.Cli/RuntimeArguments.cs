@@ -25,9 +25,10 @@ internal sealed class RuntimeArguments
             _cache.Description = "Folder that keeps embeddings. Default: none, so that a stream of any length needs constant memory.";
     }
 
-    /// <summary>The options of a job, which keeps no embeddings: those of other batches have other last bits.</summary>
+    /// <summary>The options of a job or a server. Embeddings are not kept: those of other batches have other last bits, and a server meets ever new
+    /// texts.</summary>
     /// <param name="hasMemory">Whether memory may be limited here.</param>
-    public static RuntimeArguments OfJob(bool hasMemory)
+    public static RuntimeArguments KeepingWeightsOnly(bool hasMemory)
     {
         RuntimeArguments arguments = new(keepsEmbeddings: false, hasMemory);
         arguments._cache.Description = "Folder that keeps quantized weights, so that only the first start makes them; 'none' keeps nothing. " +

@@ -42,6 +42,9 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
     /// <summary>What the classifier is made of and why, as names and sentences for people.</summary>
     public IReadOnlyList<(string Name, string Value)> Facts => ClassifierFacts.Choices(_parts);
 
+    /// <summary>The tokenizers of its backbones, without the prompts that may stand around texts.</summary>
+    public IReadOnlyList<Tokenizer> Tokenizers => [.. _parts.Reader.Backbones.Select(backbone => backbone.Backbone.Tokenizer)];
+
     internal TrainedClassifier Parts => _parts;
 
     /// <summary>Trains a classifier.</summary>
@@ -200,7 +203,7 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
     public Prediction Predict(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        return _parts.Predict(_parts.Reader.Prepare([text], CancellationToken.None), CancellationToken.None).Single();
+        return _parts.Predict(_parts.Reader.Prepare([text], CancellationToken.None), default).Single();
     }
 
     /// <inheritdoc/>
@@ -209,7 +212,7 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
         ArgumentNullException.ThrowIfNull(texts);
         // Chunk after chunk: a stream of which the caller takes only the beginning is not read ahead.
         return texts.ChunkByLength(text => text, ChunkCharacters, ChunkTexts)
-            .SelectMany(chunk => _parts.Predict(_parts.Reader.Prepare(chunk, cancellationToken), cancellationToken));
+            .SelectMany(chunk => _parts.Predict(_parts.Reader.Prepare(chunk, cancellationToken), new Work(Progress: null, cancellationToken)));
     }
 
     /// <summary>
@@ -229,7 +232,7 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
         return ChunkPipeline.Run(
             items.ChunkByLength(textOf, ChunkCharacters, ChunkTexts),
             chunk => _parts.Reader.Prepare([.. chunk.Select(textOf)], cancellationToken), // text → token ids of each backbone
-            request => _parts.Predict(request, cancellationToken),
+            request => _parts.Predict(request, new Work(Progress: null, cancellationToken)),
             cancellationToken);
     }
 
@@ -277,7 +280,7 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
         string[] texts = [.. examples.Select(example => example.Text)];
         EmptyTexts.Refuse(examples, Tokenizers, cancellationToken);
         (float[] probabilities, IReadOnlyList<EncodingStatistics> statistics) = _parts.Probabilities(
-            _parts.Reader.Prepare(texts, cancellationToken), progress, cancellationToken);
+            _parts.Reader.Prepare(texts, cancellationToken), new Work(progress, cancellationToken));
         string[] labels = ClassLabels.Extend(Labels, examples);
         return EvaluationReport.Compute(labels, probabilities, ClassLabels.IndexesOf(examples, labels)).With(_parts.Reader.Describe(statistics));
     }
@@ -289,5 +292,4 @@ public sealed class TextClassifier : ITextClassifier, IDisposable
         _owned?.Dispose();
     }
 
-    private IReadOnlyList<Tokenizer> Tokenizers => [.. _parts.Reader.Backbones.Select(backbone => backbone.Backbone.Tokenizer)];
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using LlmEmbed.Checkpoints;
 using LlmEmbed.Data;
 using LlmEmbed.Reading;
+using LlmEmbed.Tokenization;
 
 namespace LlmEmbed;
 
@@ -52,6 +53,9 @@ public sealed class TextEncoder : ITextEncoder
     /// set aside, and its texts are computed again).
     /// </summary>
     public IReadOnlyList<string> Warnings => [.. _reader.Backbone.Notes, .. _reader.Damages];
+
+    /// <summary>The tokenizer of the backbone, without a prompt.</summary>
+    public Tokenizer Tokenizer => _reader.Backbone.Tokenizer;
 
     internal BackboneReader Reader => _reader;
 
@@ -140,7 +144,7 @@ public sealed class TextEncoder : ITextEncoder
     {
         ArgumentNullException.ThrowIfNull(texts);
         long start = Stopwatch.GetTimestamp();
-        TextEmbeddings embeddings = _reader.Read(_reader.Prepare(texts, cancellationToken), progress, cancellationToken);
+        TextEmbeddings embeddings = _reader.Read(_reader.Prepare(texts, cancellationToken), new Work(progress, cancellationToken));
         return embeddings.Within(Stopwatch.GetElapsedTime(start));
     }
 
@@ -162,7 +166,7 @@ public sealed class TextEncoder : ITextEncoder
         return ChunkPipeline.Run(
             items.Chunk(ChunkTexts),
             chunk => _reader.Prepare([.. chunk.Select(textOf)], cancellationToken),
-            texts => _reader.Read(texts, progress, cancellationToken),
+            texts => _reader.Read(texts, new Work(progress, cancellationToken)),
             cancellationToken);
     }
 

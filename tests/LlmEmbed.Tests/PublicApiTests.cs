@@ -1,4 +1,5 @@
 using System.Reflection;
+using LlmEmbed.Server;
 using PublicApiGenerator;
 using Xunit;
 
@@ -12,6 +13,7 @@ public sealed class PublicApiTests
         ("PublicApi", typeof(TextClassifier)),
         ("PublicApi.LlmEmbed.Extensions.AI", typeof(LlmEmbedEmbeddingGenerator)),
         ("PublicApi.LlmEmbed.MLNet", typeof(LlmEmbedClassifiers)),
+        ("PublicApi.LlmEmbed.Server", typeof(LlmEmbedServerOptions)),
     ];
 
     public static TheoryData<string> Files => [.. Surfaces.Select(surface => surface.File)];

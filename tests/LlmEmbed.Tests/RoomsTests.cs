@@ -9,6 +9,7 @@ public sealed partial class RoomsTests
     /// <summary>From top to bottom. The root lies above all of them.</summary>
     private static readonly string[] Rooms =
     [
+        "Serving",
         "Jobs",
         "Bundles",
         "Reports",

@@ -92,7 +92,7 @@ public sealed class SingleTokenTests : IDisposable
         TextEmbeddings Read(BackbonePlan plan)
         {
             using BackboneReader reader = new(open, plan, backbones.Runtime);
-            return reader.Read(reader.Prepare(texts, Cancellation), progress: null, Cancellation);
+            return reader.Read(reader.Prepare(texts, Cancellation), new Work(Progress: null, Cancellation));
         }
     }
 

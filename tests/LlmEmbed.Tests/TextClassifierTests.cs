@@ -436,9 +436,9 @@ public sealed class TextClassifierTests(TextClassifierTests.Trained trained) : I
         string[] texts = Texts(3, seed: 8);
         TextEmbeddings[] parts =
         [
-            .. reader.Backbones.Select(backbone => backbone.Read(backbone.Prepare(texts, Cancellation), progress: null, Cancellation)),
+            .. reader.Backbones.Select(backbone => backbone.Read(backbone.Prepare(texts, Cancellation), new Work(Progress: null, Cancellation))),
         ];
-        (float[] features, _) = reader.Read(reader.Prepare(texts, Cancellation), progress: null, Cancellation);
+        (float[] features, _) = reader.Read(reader.Prepare(texts, Cancellation), new Work(Progress: null, Cancellation));
         Assert.Equal(3 * layout.FeatureCount, features.Length);
         for (int text = 0; text < 3; text++)
         {

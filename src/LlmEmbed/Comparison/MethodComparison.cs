@@ -313,7 +313,7 @@ public sealed class MethodComparison : IDisposable
         meter = new();
         TrainedClassifier parts = classifier.Parts;
         PreparedRequest request = parts.Reader.Prepare(_testTexts, _cancellationToken);
-        (float[] features, IReadOnlyList<EncodingStatistics> statistics) = parts.Reader.Read(request, _progress, _cancellationToken);
+        (float[] features, IReadOnlyList<EncodingStatistics> statistics) = parts.Reader.Read(request, new Work(_progress, _cancellationToken));
         float[] probabilities = parts.Head.Probabilities(features, _testTexts);
         Cost prediction = meter.Read();
         EncodingStatistics[] read = [.. ReadBy(classifier), .. statistics];

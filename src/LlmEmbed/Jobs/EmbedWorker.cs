@@ -18,7 +18,7 @@ internal sealed class EmbedWorker(BackboneReader reader) : IUnitWorker
         {
             float[] states = new float[checked(rows.Length * reader.RowLength)]; // [n,D,H]
             EncodingStatistics statistics = reader.Read(
-                wanted, row => states.AsSpan(row * reader.RowLength, reader.RowLength), progress: null, cancellationToken);
+                wanted, row => states.AsSpan(row * reader.RowLength, reader.RowLength), new Work(Progress: null, cancellationToken));
             return new FinishedUnit(
                 path => Write(path, [.. rows.Select(row => unit.FirstRow + row)], states),
                 [.. reasons.Where(row => row.Reason is not null).Select(row => (row.Row, row.Reason!))],

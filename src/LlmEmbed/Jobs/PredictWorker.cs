@@ -16,7 +16,7 @@ internal sealed class PredictWorker(TrainedClassifier classifier, PredictionColu
         PreparedRequest request = classifier.Reader.Prepare([.. rows.Select(row => row.Text)], cancellationToken);
         return () =>
         {
-            IReadOnlyList<Prediction> predictions = rows.Length == 0 ? [] : classifier.Predict(request, cancellationToken);
+            IReadOnlyList<Prediction> predictions = rows.Length == 0 ? [] : classifier.Predict(request, new Work(Progress: null, cancellationToken));
             return new FinishedUnit(
                 path => Write(path, rows, predictions),
                 unit.Unreadable,

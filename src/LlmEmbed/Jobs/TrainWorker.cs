@@ -49,7 +49,7 @@ internal sealed class TrainWorker(string store, IReadOnlyList<(BackboneReader Re
         float[] states = new float[checked(texts.Length * reader.RowLength)]; // [n,D,H]
         int[] places = [.. depths];
         TokenRows rows = new(depths, (text, depth) => tokens[Array.IndexOf(places, depth)][text]);
-        reader.Read(prepared, text => states.AsSpan(text * reader.RowLength, reader.RowLength), progress: null, cancellationToken, rows);
+        reader.Read(prepared, text => states.AsSpan(text * reader.RowLength, reader.RowLength), new Work(Progress: null, cancellationToken), rows);
         return () =>
         {
             int[] there = [.. Enumerable.Range(0, texts.Length).Where(text => prepared.Tokens[text].Ids.Length > 0)];

@@ -72,6 +72,14 @@ internal sealed class BackboneReader : IDisposable
 
     public MemoryPlan MemoryPlan => _engine.Plan;
 
+    /// <summary>
+    /// Padded tokens that are best computed together: a batch, or what passes through the blocks together where these are loaded in turn.
+    /// </summary>
+    public int BatchTokens => MemoryPlan.IsStreamed ? MemoryPlan.TextTokens : Backbone.Model.BatchTokens;
+
+    /// <summary>Whether several threads may each compute a batch of its own at the same time.</summary>
+    public bool CanShareThreads => _engine.CanShareThreads;
+
     /// <summary>What was found damaged in the store so far and set aside, each as one sentence for people.</summary>
     public IReadOnlyList<string> Damages => _storing?.Damages ?? [];
 
@@ -96,24 +104,23 @@ internal sealed class BackboneReader : IDisposable
         TokenRows? tokenRows = null)
     {
         long start = Stopwatch.GetTimestamp();
-        EncodingStatistics statistics = Read(Prepare(texts, cancellationToken), rows, progress, cancellationToken, tokenRows);
+        EncodingStatistics statistics = Read(Prepare(texts, cancellationToken), rows, new Work(progress, cancellationToken), tokenRows);
         return statistics with { Elapsed = Stopwatch.GetElapsedTime(start) };
     }
 
     /// <summary>Reads prepared texts: every distinct text once, in the order of its first appearance.</summary>
-    public EncodingStatistics Read(
-        PreparedTexts texts, RowTarget rows, IProgress<WorkProgress>? progress, CancellationToken cancellationToken, TokenRows? tokenRows = null)
+    public EncodingStatistics Read(PreparedTexts texts, RowTarget rows, Work work, TokenRows? tokenRows = null)
     {
         // The checkpoint is mapped memory: reading it after it is unmapped would end the process.
         ObjectDisposedException.ThrowIf(_isDisposed || Backbone.IsDisposed, this);
         long start = Stopwatch.GetTimestamp();
         (TokenizedText[] tokens, TextKey[] keys, bool[] areEmpty) = texts;
         int[] distinct = [.. Enumerable.Range(0, keys.Length).DistinctBy(i => keys[i]).Where(i => tokens[i].Ids.Length > 0)];
-        ReadingProgress reading = new(progress, $"Reading {Backbone.Name}", distinct.Length);
+        ReadingProgress reading = new(work.Progress, $"Reading {Backbone.Name}", distinct.Length);
         StateTargets targets = new(rows, tokenRows ?? TokenRows.None);
         if (targets.Tokens.Depths.Any(depth => depth < 0 || depth > Plan.Depth))
             throw new ArgumentException($"Token states are read at depths up to {Plan.Depth}, the deepest one of a view.", nameof(tokenRows));
-        ReadCost cost = ((IStateReader?)_storing ?? _computing).Read(texts, distinct, targets, reading, new Work(progress, cancellationToken));
+        ReadCost cost = ((IStateReader?)_storing ?? _computing).Read(texts, distinct, targets, reading, work);
         RepeatRows(texts, targets);
         return new EncodingStatistics(
             keys.Length,
@@ -131,10 +138,10 @@ internal sealed class BackboneReader : IDisposable
     }
 
     /// <summary>Reads prepared texts into new rows [N,D,H]. All views must have the same size.</summary>
-    public TextEmbeddings Read(PreparedTexts texts, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    public TextEmbeddings Read(PreparedTexts texts, Work work)
     {
         float[] values = new float[checked(texts.Keys.Length * RowLength)]; // [N,D,H]
-        EncodingStatistics statistics = Read(texts, text => values.AsSpan(text * RowLength, RowLength), progress, cancellationToken);
+        EncodingStatistics statistics = Read(texts, text => values.AsSpan(text * RowLength, RowLength), work);
         return new TextEmbeddings(Plan.Views, Row.CommonSize!.Value, values, statistics);
     }
 

@@ -65,6 +65,9 @@ internal sealed class EncoderEngine : IDisposable
     /// </summary>
     public int PrefixLengthOf(int[] ids) => Plan.IsStreamed ? 0 : SharedPrefixOf(ids);
 
+    /// <summary>Whether several threads may each compute a batch of its own.</summary>
+    public bool CanShareThreads => !Plan.IsStreamed && HasLanes(Plan);
+
     /// <summary>Runs batches.</summary>
     /// <param name="batches">Token ids of the texts of each batch, none empty; in a batch all have the same <see cref="PrefixLengthOf"/>.</param>
     /// <param name="done">Told each batch's index and its pooled states [B,D,H], of one batch at a time, in any order.</param>
@@ -80,7 +83,7 @@ internal sealed class EncoderEngine : IDisposable
     /// <summary>Makes ready what the first single text would otherwise wait for: quantized weights and the compiled blocks.</summary>
     public void WarmUp(Work work)
     {
-        if (!Plan.IsStreamed) SessionFor(Precision, Plan.Runs[0], tokensAt: [], _threads, _prefix.Length, work);
+        if (!Plan.IsStreamed) SessionFor(Precision, Plan.Runs[0], tokensAt: [], work.Threads ?? _threads, _prefix.Length, work);
     }
 
     /// <summary>A new network in the engine's precision, for another graph of the same blocks. The engine must outlive its session.</summary>
@@ -122,9 +125,9 @@ internal sealed class EncoderEngine : IDisposable
         Func<int, TokenTarget> tokens,
         IReadOnlyList<int> tokensAt)
     {
-        int lanes = LanesFor(plan, batches.Count);
+        int threads = work.Threads ?? _threads, lanes = LanesFor(plan, batches.Count, threads);
         EncoderSession SessionOf(int[][] batch) =>
-            SessionFor(precision, plan.Runs[0], tokensAt, _threads / lanes, SharedPrefixOf(batch[0]), work);
+            SessionFor(precision, plan.Runs[0], tokensAt, threads / lanes, SharedPrefixOf(batch[0]), work);
         EncoderSession[] sessions = [.. batches.Select(SessionOf)];
         Lock oneAtATime = new();
         InLanes(batches.Count, lanes, i =>
@@ -157,8 +160,9 @@ internal sealed class EncoderEngine : IDisposable
     /// How many batches are computed at once, by a thread each: threads that share a batch wait for each other after every product and every pass,
     /// and for the one whose core a neighbour disturbs. Few batches go one after the other through all threads. So do all batches of large networks.
     /// </summary>
-    private int LanesFor(MemoryPlan plan, int batches) =>
-        batches >= 2 * _threads && plan.Bytes <= Math.Min(MostLaneBytes, _runtime.MemoryBytes / 2 ?? long.MaxValue) ? _threads : 1;
+    private int LanesFor(MemoryPlan plan, int batches, int threads) => batches >= 2 * threads && HasLanes(plan) ? threads : 1;
+
+    private bool HasLanes(MemoryPlan plan) => plan.Bytes <= Math.Min(MostLaneBytes, _runtime.MemoryBytes / 2 ?? long.MaxValue);
 
     /// <summary>Works on every batch once, on several at a time, the first ones first.</summary>
     private static void InLanes(int batches, int lanes, Action<int> work, CancellationToken cancellationToken)

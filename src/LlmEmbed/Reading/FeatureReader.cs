@@ -39,13 +39,12 @@ internal sealed class FeatureReader : IDisposable
         new(texts, [.. Backbones.Select(backbone => backbone.Prepare(texts, cancellationToken))]);
 
     /// <summary>The rest of it: the features [N,F], text after text, and what the reading met and cost for each backbone.</summary>
-    public (float[] Features, IReadOnlyList<EncodingStatistics> Statistics) Read(
-        PreparedRequest request, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    public (float[] Features, IReadOnlyList<EncodingStatistics> Statistics) Read(PreparedRequest request, Work work)
     {
         int columns = Layout.FeatureCount;
         float[] features = new float[checked(request.Texts.Count * columns)]; // [N,F]
         EncodingStatistics[] statistics = Read(
-            (backbone, part, rows) => backbone.Read(request.Parts[part], rows, progress, cancellationToken),
+            (backbone, part, rows) => backbone.Read(request.Parts[part], rows, work),
             text => features.AsSpan(text * columns, columns));
         return (features, statistics);
     }

@@ -39,7 +39,7 @@ internal static class TimeBudget
             float[] row = new float[reader.RowLength];
             reader.Read(sample[..1], _ => row, progress: null, cancellationToken); // compiles
             long start = Stopwatch.GetTimestamp();
-            reader.Read(reader.Prepare(sample, cancellationToken), progress: null, cancellationToken);
+            reader.Read(reader.Prepare(sample, cancellationToken), new Work(Progress: null, cancellationToken));
             seconds += Stopwatch.GetElapsedTime(start).TotalSeconds / sample.Length;
         }
         int affordable = (int)Math.Min(examples.Count, budget.TotalSeconds * ReadingShare / (ExpectedDepth * seconds));

@@ -17,18 +17,17 @@ internal sealed record TrainedClassifier(FeatureReader Reader, IReadOnlyList<str
     public long ParameterCount => Reader.ParameterCount + Head.ParameterCount;
 
     /// <summary>Prepared texts → calibrated probabilities [N,C], and what reading them met and cost.</summary>
-    public (float[] Probabilities, IReadOnlyList<EncodingStatistics> Statistics) Probabilities(
-        PreparedRequest request, IProgress<WorkProgress>? progress, CancellationToken cancellationToken)
+    public (float[] Probabilities, IReadOnlyList<EncodingStatistics> Statistics) Probabilities(PreparedRequest request, Work work)
     {
-        (float[] features, IReadOnlyList<EncodingStatistics> statistics) = Reader.Read(request, progress, cancellationToken);
+        (float[] features, IReadOnlyList<EncodingStatistics> statistics) = Reader.Read(request, work);
         return (Head.Probabilities(features, request.Texts), statistics);
     }
 
     /// <summary>Prepared texts → a prediction for each, <see cref="Prediction.Empty"/> for those without content.</summary>
-    public IReadOnlyList<Prediction> Predict(PreparedRequest request, CancellationToken cancellationToken)
+    public IReadOnlyList<Prediction> Predict(PreparedRequest request, Work work)
     {
         // [N,C]
-        (float[] probabilities, _) = Probabilities(request, progress: null, cancellationToken);
+        (float[] probabilities, _) = Probabilities(request, work);
         // White space gives tokens in some backbones, and it is no text.
         bool IsEmpty(int text) => request.Parts.Any(part => part.AreEmpty[text]) || string.IsNullOrWhiteSpace(request.Texts[text]);
         Prediction PredictionOf(int text) => IsEmpty(text)

@@ -108,8 +108,9 @@ public sealed class Tokenizer
         return !beginning.IsFull || !HasOwnToken(Ids(text, isTextStart: true));
     }
 
-    /// <summary>Whether an id is that of a special token.</summary>
-    internal bool IsSpecial(int id) => _specialTokens.Contains(id);
+    /// <summary>Whether an id is that of a special token, such as <c>[CLS]</c>.</summary>
+    /// <param name="id">Any id.</param>
+    public bool IsSpecial(int id) => _specialTokens.Contains(id);
 
     /// <summary>Whether an id is that of a token which is cut out of the text before the model sees the rest.</summary>
     internal bool IsAdded(int id) => _addedTokens.ContainsKey(id);

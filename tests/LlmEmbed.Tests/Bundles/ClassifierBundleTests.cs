@@ -481,7 +481,7 @@ public sealed class ClassifierBundleTests(ClassifierBundleTests.Trained trained)
     {
         string[] texts = [.. Requests.Generate(9).Select(example => example.Text)];
         CancellationToken cancellation = TestContext.Current.CancellationToken;
-        return classifier.Probabilities(classifier.Reader.Prepare(texts, cancellation), progress: null, cancellation).Probabilities;
+        return classifier.Probabilities(classifier.Reader.Prepare(texts, cancellation), new Work(Progress: null, cancellation)).Probabilities;
     }
 
     private void Rename(string tensor, string other) =>

@@ -35,7 +35,7 @@ public sealed class AutomaticTrainingTests : IDisposable
 
         using FeatureReader again = FeatureReader.Open(
             features.Reader.Backbones.Select(backbone => (backbone.Backbone, backbone.Plan)), Requests.Runtime);
-        (float[] fused, _) = again.Read(again.Prepare(texts, Cancellation), progress: null, Cancellation);
+        (float[] fused, _) = again.Read(again.Prepare(texts, Cancellation), new Work(Progress: null, Cancellation));
         float largest = fused.Max(Math.Abs);
         float[] values = features.Matrix.Block(0, texts.Length).ToArray();
         Assert.Equal(fused.Length, values.Length);

@@ -1,0 +1,31 @@
+using LlmEmbed.Tokenization;
+
+namespace LlmEmbed.Server;
+
+/// <summary>A model as it is served.</summary>
+/// <param name="Id">Its name, in requests and in paths.</param>
+internal abstract record ServedModel(string Id)
+{
+    /// <summary>What turns texts into token ids; of the first backbone where there are several.</summary>
+    public abstract Tokenizer Tokenizer { get; }
+}
+
+/// <summary>A classifier.</summary>
+/// <param name="Id">Its name.</param>
+/// <param name="Classifier">Loaded.</param>
+/// <param name="Folder">Where it lies, with the report of its training if there is one.</param>
+internal sealed record ServedClassifier(string Id, TextClassifier Classifier, string Folder) : ServedModel(Id)
+{
+    /// <inheritdoc/>
+    public override Tokenizer Tokenizer => Classifier.Tokenizers[0];
+}
+
+/// <summary>A backbone whose vectors are served.</summary>
+/// <param name="Id">Its name.</param>
+/// <param name="Encoder">One vector for each text: what its repository means by a text's embedding.</param>
+/// <param name="Backbone">What it is opened by.</param>
+internal sealed record ServedEncoder(string Id, TextEncoder Encoder, string Backbone) : ServedModel(Id)
+{
+    /// <inheritdoc/>
+    public override Tokenizer Tokenizer => Encoder.Tokenizer;
+}
