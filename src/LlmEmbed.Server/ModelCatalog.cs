@@ -39,11 +39,7 @@ internal sealed class ModelCatalog(LlmEmbedServerOptions options, TextQueue queu
         }
         TimeSpan loading = Stopwatch.GetElapsedTime(start);
         start = Stopwatch.GetTimestamp();
-        foreach (ServedModel model in _models)
-        {
-            if (model is ServedClassifier served) queue.WarmUp(served.Classifier, progress, cancellationToken);
-            if (model is ServedEncoder { Encoder: TextEncoder encoder }) queue.WarmUp(encoder, progress, cancellationToken);
-        }
+        foreach (ServedModel model in _models) model.WarmUp(queue, progress, cancellationToken);
         _encoders = new EncoderCache((backbone, read) => TextEncoder.Load(backbone, read, _backbones));
         IsReady = true;
         return (loading, Stopwatch.GetElapsedTime(start));
@@ -68,11 +64,7 @@ internal sealed class ModelCatalog(LlmEmbedServerOptions options, TextQueue queu
     {
         queue.Dispose(); // what it computes reads the models
         _encoders?.Dispose();
-        foreach (ServedModel model in _models)
-        {
-            if (model is ServedClassifier classifier) classifier.Classifier.Dispose();
-            if (model is ServedEncoder encoder) encoder.Encoder.Dispose();
-        }
+        foreach (ServedModel model in _models) model.Dispose();
         _backbones.Dispose();
     }
 

@@ -36,7 +36,6 @@ internal sealed partial class RequestGate(LlmEmbedServerOptions options, ServerT
     {
         if (!_keys.Admits(context.Request.Headers.Authorization))
         {
-            context.Response.Headers.WWWAuthenticate = "Bearer";
             await ProblemWriter.WriteAsync(
                 context,
                 new Problem(
@@ -48,7 +47,12 @@ internal sealed partial class RequestGate(LlmEmbedServerOptions options, ServerT
         long expected = context.Request.ContentLength ?? (HttpMethods.IsPost(context.Request.Method) ? options.MaxBodyBytes : 0);
         if (expected > options.MaxBodyBytes)
         {
-            await ProblemWriter.WriteAsync(context, TooLarge());
+            await ProblemWriter.WriteAsync(
+                context,
+                new Problem(
+                    StatusCodes.Status413PayloadTooLarge,
+                    ProblemType.TooLarge,
+                    $"The body is larger than {options.MaxBodyBytes:N0} bytes. Send fewer texts at a time."));
             return;
         }
         if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size) size.MaxRequestBodySize = options.MaxBodyBytes;
@@ -89,10 +93,6 @@ internal sealed partial class RequestGate(LlmEmbedServerOptions options, ServerT
                     ProblemType.Timeout,
                     $"The request was not answered within {options.Timeout.TotalSeconds:0} s. Send fewer texts at a time."));
         }
-        catch (BadHttpRequestException exception) when (exception.StatusCode == StatusCodes.Status413PayloadTooLarge)
-        {
-            await ProblemWriter.WriteAsync(context, TooLarge());
-        }
     }
 
     /// <summary>The pattern and not the path: what a client writes into a path is not for a log.</summary>
@@ -100,9 +100,4 @@ internal sealed partial class RequestGate(LlmEmbedServerOptions options, ServerT
 
     [LoggerMessage(LogLevel.Information, "{Method} {Route} {Status} {Milliseconds:0.0} ms, {Texts} texts, {Tokens} tokens")]
     private partial void Answered(string method, string? route, int status, double milliseconds, int? texts, long? tokens);
-
-    private Problem TooLarge() => new(
-        StatusCodes.Status413PayloadTooLarge,
-        ProblemType.TooLarge,
-        $"The body is larger than {options.MaxBodyBytes:N0} bytes. Send fewer texts at a time.");
 }

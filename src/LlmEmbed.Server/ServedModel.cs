@@ -4,10 +4,15 @@ namespace LlmEmbed.Server;
 
 /// <summary>A model as it is served.</summary>
 /// <param name="Id">Its name, in requests and in paths.</param>
-internal abstract record ServedModel(string Id)
+internal abstract record ServedModel(string Id) : IDisposable
 {
     /// <summary>What turns texts into token ids; of the first backbone where there are several.</summary>
     public abstract Tokenizer Tokenizer { get; }
+
+    /// <summary>Makes ready what its first texts would otherwise wait for.</summary>
+    public abstract void WarmUp(TextQueue queue, IProgress<WorkProgress>? progress, CancellationToken cancellationToken);
+
+    public abstract void Dispose();
 }
 
 /// <summary>A classifier.</summary>
@@ -18,6 +23,12 @@ internal sealed record ServedClassifier(string Id, TextClassifier Classifier, st
 {
     /// <inheritdoc/>
     public override Tokenizer Tokenizer => Classifier.Tokenizers[0];
+
+    /// <inheritdoc/>
+    public override void WarmUp(TextQueue queue, IProgress<WorkProgress>? progress, CancellationToken cancellationToken) =>
+        queue.WarmUp(Classifier, progress, cancellationToken);
+
+    public override void Dispose() => Classifier.Dispose();
 }
 
 /// <summary>A backbone whose vectors are served.</summary>
@@ -28,4 +39,10 @@ internal sealed record ServedEncoder(string Id, TextEncoder Encoder, string Back
 {
     /// <inheritdoc/>
     public override Tokenizer Tokenizer => Encoder.Tokenizer;
+
+    /// <inheritdoc/>
+    public override void WarmUp(TextQueue queue, IProgress<WorkProgress>? progress, CancellationToken cancellationToken) =>
+        queue.WarmUp(Encoder, progress, cancellationToken);
+
+    public override void Dispose() => Encoder.Dispose();
 }

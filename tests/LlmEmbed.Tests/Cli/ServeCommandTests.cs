@@ -29,6 +29,10 @@ public sealed class ServeCommandTests : IDisposable
         JsonNode ready = JsonNode.Parse(line ?? await server.StandardError.ReadToEndAsync(Cancellation))!;
         Assert.Equal("requests", (string)ready["models"]![0]!);
         using HttpClient client = new() { BaseAddress = new Uri((string)ready["address"]!) };
+        string metrics = await client.GetStringAsync(new Uri("/metrics", UriKind.Relative), Cancellation);
+        Assert.All(
+            ["http_server_active_requests{", "llmembed_queue_tokens{", "te_queue_size{"],
+            name => Assert.Contains(name, metrics, StringComparison.Ordinal));
         string[] texts = [.. Requests.Generate(500).Select(example => example.Text)];
         Task<HttpResponseMessage>[] asked = [.. Enumerable.Range(0, 20).Select(_ => client.PostAsync(
             new Uri("/classify", UriKind.Relative),
