@@ -7,6 +7,12 @@ namespace LlmEmbed.Engine;
 /// </summary>
 internal sealed class GraphSession : IDisposable
 {
+    /// <summary>
+    /// The engine notes this project's domain of operators when the first session of the process is made. It looks whether the domain is known and
+    /// then adds it, so that two first sessions at the same time make one of them fail.
+    /// </summary>
+    private static readonly Lock OneAtATime = new();
+
     private readonly InferenceSession _session;
     private readonly IReadOnlyList<(string Name, WeightBuffer Buffer)> _weights;
     private WeightStore? _store;
@@ -46,7 +52,11 @@ internal sealed class GraphSession : IDisposable
             PrePackedWeightsContainer? prePacked = store?.Enter();
             _store = store;
             byte[] model = graph.ToModel();
-            _session = Translate(() => prePacked is null ? new InferenceSession(model, options) : new InferenceSession(model, options, prePacked));
+            lock (OneAtATime)
+            {
+                _session = Translate(
+                    () => prePacked is null ? new InferenceSession(model, options) : new InferenceSession(model, options, prePacked));
+            }
         }
         catch
         {
